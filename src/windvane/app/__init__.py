@@ -1,0 +1,1 @@
+"""Joins settings, wires the rooms, starts and stops them: the only place that chooses a store."""

@@ -1,0 +1,4 @@
+"""A mesh on this machine: sidecars and workloads as processes, emulated services, traffic, scenarios.
+
+May import xds, mesh, kit.
+"""

@@ -1,0 +1,118 @@
+"""The merged view of a mesh: what the control plane, the local room and telemetry read.
+
+Built by `windvane.mesh.build` from validated resources; frozen, so a snapshot of it can be
+shared between threads and compared. Configuration resources (VirtualService, …) stay the typed
+models of `windvane.mesh.models`, whose attributes are Istio's field names in snake_case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from windvane.mesh.models import (
+        DestinationRule,
+        Gateway,
+        PeerAuthentication,
+        Telemetry,
+        VirtualService,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a service. `protocol` is one of http, http2, grpc, tcp, tls, https, mongo, redis, mysql."""
+
+    number: int
+    name: str
+    protocol: str
+    target_port: int
+
+    @property
+    def is_http(self) -> bool:
+        """Whether requests (not only connections) are seen on this port."""
+        return self.protocol in ("http", "http2", "grpc", "grpc-web")
+
+
+@dataclass(frozen=True, slots=True)
+class MeshWorkload:
+    """A workload, from a WorkloadEntry. `address` may be empty until a placement gives one."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    service_account: str
+    address: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    weight: int = 0
+    locality: str = ""
+    network: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}.{self.namespace}"
+
+    @property
+    def app(self) -> str:
+        return self.labels.get("app", "")
+
+    @property
+    def version(self) -> str:
+        return self.labels.get("version", "")
+
+    @property
+    def canonical_name(self) -> str:
+        """Istio's canonical service name (pkg/kube/labels): label precedence, else the workload."""
+        for label in ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app"):
+            if self.labels.get(label):
+                return self.labels[label]
+        return self.name
+
+    @property
+    def canonical_revision(self) -> str:
+        for label in ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"):
+            if self.labels.get(label):
+                return self.labels[label]
+        return "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class MeshService:
+    """A Service or one host of a ServiceEntry, with the workloads that its selector picks.
+
+    `workloads` holds keys (`"name.namespace"`) into `MeshView.workloads`; `endpoints` holds
+    addresses that a ServiceEntry lists itself (`"host:port"` per port name is left to xds).
+    `resolution` is static, dns or none; `location` is internal or external.
+    """
+
+    hostname: str
+    name: str
+    namespace: str
+    ports: tuple[ServicePort, ...]
+    workloads: tuple[str, ...] = ()
+    endpoints: tuple[MeshWorkload, ...] = ()
+    resolution: str = "static"
+    location: str = "internal"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshView:
+    """Everything known of a mesh at one moment; `version` changes when the content does."""
+
+    version: str
+    services: Mapping[str, MeshService] = field(default_factory=dict)  # by hostname
+    workloads: Mapping[str, MeshWorkload] = field(default_factory=dict)  # by "name.namespace"
+    virtual_services: tuple[VirtualService, ...] = ()
+    destination_rules: tuple[DestinationRule, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    peer_authentications: tuple[PeerAuthentication, ...] = ()
+    telemetries: tuple[Telemetry, ...] = ()
+    trust_domain: str = "cluster.local"
+    cluster_id: str = "Kubernetes"
+    root_namespace: str = "istio-system"
