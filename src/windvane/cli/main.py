@@ -40,7 +40,7 @@ def _windvane() -> None:
 def main() -> None:
     """Run the command line; errors of ours become one line and an exit code, not a traceback."""
     try:
-        _windvane()
+        _windvane(prog_name="windvane")
     except WindvaneError as error:
         click.echo(f"windvane: {error.message}", err=True)
         sys.exit(2 if isinstance(error, BadInputError) else 1)

@@ -1,0 +1,55 @@
+"""What commands print: tables for people, JSON for programs, one choice for all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def output_option(command: Command) -> Command:
+    """Add `--output table|json` to a command, as the parameter `output`."""
+    return click.option(
+        "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print."
+    )(command)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, indented, on standard output."""
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """A table on standard output; columns whose cells are all numbers are right-aligned."""
+    cells = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
+    table = Table(title=title, box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(cells) and all(_is_number(row[index]) for row in cells)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def print_records(records: Sequence[Mapping[str, object]], columns: Sequence[str], output: str) -> None:
+    """Records as JSON, or the named columns of them as a table."""
+    if output == "json":
+        print_json(list(records))
+    else:
+        print_table(columns, [[record.get(column) for column in columns] for record in records])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.rstrip("%") or "nan")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""`windvane serve`: the server, until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from windvane.kit.errors import BadInputError
+from windvane.kit.values import Address, parse_duration, parse_size
+
+
+def address_option(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
+    """A `host:port` value; `none` switches the listener off."""
+    return None if value is None or value == "none" else Address.parse(value)
+
+
+def retention_option(_: click.Context, __: click.Parameter, value: str) -> float | None:
+    """A duration in seconds, or None for `none`."""
+    return None if value == "none" else parse_duration(value)
+
+
+def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    """Make a YAML file's keys (the options' names) the defaults of this command."""
+    if value is None:
+        return
+    loaded: Any = yaml.safe_load(value.read_text(encoding="utf-8")) or {}
+    if not isinstance(loaded, dict):
+        raise BadInputError(f"{value}: expected a mapping of option names to values")
+    known = {(p.name or ""): p for p in ctx.command.params if isinstance(p, click.Option)}
+    keys = {str(key).replace("-", "_"): item for key, item in loaded.items()}
+    for key in keys:
+        if key not in known or key in ("config", "help"):
+            raise BadInputError(f"{value}: unknown key {key!r} (known: {', '.join(sorted(known))})")
+    ctx.default_map = {**(ctx.default_map or {}), **keys}
+
+
+@click.command(context_settings={"auto_envvar_prefix": "WINDVANE"})
+@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), callback=load_config,
+              is_eager=True, expose_value=False, help="YAML file with these options' names as keys.")  # fmt: skip
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=Path("windvane-data"),
+              show_default=True, help="Directory of the store; one server at a time.")  # fmt: skip
+@click.option("--http", callback=address_option, default="127.0.0.1:9900", show_default=True,
+              help="Console and HTTP APIs.")  # fmt: skip
+@click.option("--grpc", callback=address_option, default="127.0.0.1:4317", show_default=True,
+              help="OTLP and Envoy access logs over gRPC, or none.")  # fmt: skip
+@click.option("--otlp-http", callback=address_option, default="127.0.0.1:4318", show_default=True,
+              help="A second address for OTLP over HTTP, or none.")  # fmt: skip
+@click.option("--ads", callback=address_option, default="none", show_default=True,
+              help="Control plane for sidecars (needs --mesh), or none.")  # fmt: skip
+@click.option("--mesh", type=click.Path(path_type=Path, exists=True), multiple=True,
+              help="Istio YAML file or directory, watched; may be repeated.")  # fmt: skip
+@click.option("--placement", type=click.Path(path_type=Path, dir_okay=False), help="Where the mesh's workloads run.")
+@click.option("--retention", callback=retention_option, default="15d", show_default=True,
+              help="How long telemetry is kept: 15d, 12h, none.")  # fmt: skip
+@click.option("--retention-traces", default=None, help="The same for traces alone.")
+@click.option("--retention-logs", default=None, help="The same for logs alone.")
+@click.option("--retention-metrics", default=None, help="The same for metrics alone.")
+@click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
+@click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
+@click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
+def command(**options: Any) -> None:
+    """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
+    from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
+    from windvane.app.settings import Retention, ServeSettings  # noqa: PLC0415
+
+    common = options["retention"]
+
+    def kept(signal: str) -> float | None:
+        own = options[f"retention_{signal}"]
+        return common if own is None else (None if own == "none" else parse_duration(own))
+
+    if options["ads"] is not None and not options["mesh"]:
+        raise BadInputError("--ads needs --mesh: there is nothing to configure sidecars from")
+    run(
+        ServeSettings(
+            data=options["data"],
+            http=options["http"],
+            grpc=options["grpc"],
+            otlp_http=options["otlp_http"],
+            ads=options["ads"],
+            mesh=options["mesh"],
+            placement=options["placement"],
+            retention=Retention(kept("traces"), kept("logs"), kept("metrics")),
+            trust_domain=options["trust_domain"],
+            metrics_interval=parse_duration(options["metrics_interval"]),
+            memory=parse_size(options["memory"]),
+        )
+    )
