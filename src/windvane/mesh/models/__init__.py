@@ -1,0 +1,90 @@
+"""Istio's and Kubernetes' resources as typed, strictly validated models.
+
+Attribute names are the proto's field names in snake_case; durations are float seconds. A model says
+only what has the right shape: what Istio documents beyond it is checked by `windvane.mesh.validate`.
+"""
+
+from windvane.mesh.models.base import LabelSelector, Model, Percent, PortSelector, StringMatch
+from windvane.mesh.models.destination_rule import (
+    ClientTLSSettings,
+    ConnectionPoolSettings,
+    ConsistentHashLB,
+    DestinationRule,
+    LoadBalancerSettings,
+    OutlierDetection,
+    PortTrafficPolicy,
+    Subset,
+    TrafficPolicy,
+)
+from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
+from windvane.mesh.models.metadata import ObjectMeta, Resource
+from windvane.mesh.models.security import MTLSMode, PeerAuthentication
+from windvane.mesh.models.services import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
+from windvane.mesh.models.telemetry import AccessLogging, CustomTag, Telemetry, Tracing
+from windvane.mesh.models.virtual_service import (
+    Destination,
+    Headers,
+    HTTPFaultInjection,
+    HTTPMatchRequest,
+    HTTPRetry,
+    HTTPRoute,
+    HTTPRouteDestination,
+    VirtualService,
+)
+
+_NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
+_SECURITY = ("security.istio.io/v1", "security.istio.io/v1beta1")
+_TELEMETRY = ("telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1")
+
+KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
+    "Service": (Service, ("v1",)),
+    "ServiceEntry": (ServiceEntry, _NETWORKING),
+    "WorkloadEntry": (WorkloadEntry, _NETWORKING),
+    "VirtualService": (VirtualService, _NETWORKING),
+    "DestinationRule": (DestinationRule, _NETWORKING),
+    "Gateway": (Gateway, _NETWORKING),
+    "PeerAuthentication": (PeerAuthentication, _SECURITY),
+    "Telemetry": (Telemetry, _TELEMETRY),
+}
+"""Every kind that has a model: the class and the API versions it is read from."""
+
+__all__ = [
+    "KINDS",
+    "AccessLogging",
+    "ClientTLSSettings",
+    "ConnectionPoolSettings",
+    "ConsistentHashLB",
+    "CustomTag",
+    "Destination",
+    "DestinationRule",
+    "Gateway",
+    "HTTPFaultInjection",
+    "HTTPMatchRequest",
+    "HTTPRetry",
+    "HTTPRoute",
+    "HTTPRouteDestination",
+    "Headers",
+    "LabelSelector",
+    "LoadBalancerSettings",
+    "MTLSMode",
+    "Model",
+    "ObjectMeta",
+    "OutlierDetection",
+    "PeerAuthentication",
+    "Percent",
+    "PortSelector",
+    "PortTrafficPolicy",
+    "Resource",
+    "Server",
+    "ServerTLSSettings",
+    "Service",
+    "ServiceEntry",
+    "StringMatch",
+    "Subset",
+    "Telemetry",
+    "Tracing",
+    "TrafficPolicy",
+    "VirtualService",
+    "WorkloadEntry",
+    "WorkloadEntrySpec",
+]

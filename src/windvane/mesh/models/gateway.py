@@ -1,0 +1,62 @@
+"""networking.istio.io `Gateway`: what an edge proxy listens for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from windvane.mesh.models.base import Items, Labels, Model, NotYet
+from windvane.mesh.models.metadata import Resource
+from windvane.mesh.models.services import ServicePort
+
+TLSVersion = Literal["TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"]
+
+
+class ServerTLSSettings(Model):
+    """TLS of a server. Paths are files of this machine."""
+
+    https_redirect: bool = False
+    mode: Literal["PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"] = (
+        "PASSTHROUGH"
+    )
+    server_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: str = ""
+    subject_alt_names: Items[str] = ()
+    min_protocol_version: TLSVersion = "TLS_AUTO"
+    max_protocol_version: TLSVersion = "TLS_AUTO"
+    cipher_suites: Items[str] = ()
+    credential_name: NotYet = None
+    credential_names: NotYet = None
+    ca_cert_credential_name: NotYet = None
+    ca_crl: NotYet = None
+    insecure_skip_verify: NotYet = None
+    tls_certificates: NotYet = None
+    verify_certificate_hash: NotYet = None
+    verify_certificate_spki: NotYet = None
+
+
+class Server(Model):
+    """One port of a gateway and the hosts it exposes (`host` or `namespace/host`)."""
+
+    port: ServicePort | None = None
+    bind: str = ""
+    hosts: Items[str] = ()
+    tls: ServerTLSSettings | None = None
+    name: str = ""
+    default_endpoint: NotYet = None
+
+
+class GatewaySpec(Model):
+    """Servers, and the labels of the proxies that run them."""
+
+    servers: Items[Server] = ()
+    selector: Labels = Field(default_factory=dict)
+
+
+class Gateway(Resource):
+    """networking.istio.io Gateway."""
+
+    kind: Literal["Gateway"] = "Gateway"
+    spec: GatewaySpec = Field(default_factory=GatewaySpec)
