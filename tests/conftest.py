@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from windvane.store.embedded import EmbeddedEngine
+from windvane.store.migrate import Retention, migrate
+
+_database_numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +49,23 @@ def free_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return find
+
+
+@pytest.fixture(scope="session")
+def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data directory that all tests of this process share: the embedded engine has one a process."""
+    directory = tmp_path_factory.mktemp("store")
+    keeper = EmbeddedEngine.open(directory, database="keeper")
+    yield directory
+    keeper.close()
+
+
+@pytest.fixture
+def engine(data_directory: Path) -> Iterator[EmbeddedEngine]:
+    """A migrated engine on a database of its own; nothing expires."""
+    database = f"test_{next(_database_numbers)}"
+    opened = EmbeddedEngine.open(data_directory, database=database)
+    migrate(opened, Retention(default=None))
+    yield opened
+    opened.command(f"DROP DATABASE `{database}`")
+    opened.close()
