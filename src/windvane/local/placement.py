@@ -1,0 +1,139 @@
+"""Gives every workload of a view its address and ports, and keeps them as the mesh is edited.
+
+Only WorkloadEntries without an address of their own are placed: those with one run elsewhere.
+What was given once is never given to another workload while the mesh runs, so that telemetry's
+addresses stay unambiguous; a workload that comes back gets its old place back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from windvane.kit.errors import LimitError
+from windvane.kit.values import Address
+from windvane.local.addresses import SHARED, Claim
+from windvane.mesh.placement import Placement, WorkloadPlace
+from windvane.mesh.view import MeshView, MeshWorkload
+
+ADMIN_PORT = 15_000
+PROXY_PORT = 15_001
+APP_PORT = 16_000
+OUTBOUND_PORT = 15_100
+
+
+def is_gateway(view: MeshView, workload: MeshWorkload) -> bool:
+    """Whether a Gateway selects the workload: it then is a proxy alone, with no application behind it."""
+    return bool(gateway_ports(view, workload))
+
+
+def gateway_ports(view: MeshView, workload: MeshWorkload) -> list[int]:
+    """Server port numbers that Gateways ask of this workload, in order of appearance, none twice."""
+    ports: dict[int, None] = {}
+    for gateway in view.gateways:
+        selector = gateway.spec.selector or {}
+        if selector and selector.items() <= workload.labels.items():
+            ports.update(dict.fromkeys(server.port.number for server in gateway.spec.servers if server.port))
+    return list(ports)
+
+
+def workload_ports(view: MeshView, workload: MeshWorkload) -> dict[int, str]:
+    """Ports the application listens on, each with its protocol, from the services that select the workload."""
+    ports: dict[int, str] = {}
+    for service in view.services.values():
+        if workload.key in service.workloads:
+            for port in service.ports:
+                ports.setdefault(workload.ports.get(port.name, port.target_port), port.protocol)
+    return ports
+
+
+def service_keys(view: MeshView) -> list[str]:
+    """`"host:port"` of every service port that workloads may call by address."""
+    return [
+        f"{service.hostname}:{port.number}"
+        for service in view.services.values()
+        if not service.hostname.startswith("*")
+        for port in service.ports
+    ]
+
+
+@dataclass(slots=True)
+class Allocator:
+    """Remembers every place it gave. `gateway` is where the first port of the first gateway is wanted."""
+
+    claim: Claim
+    gateway: Address
+    _given: dict[str, WorkloadPlace] = field(default_factory=dict)
+    _taken: dict[str, set[int]] = field(default_factory=dict)
+
+    def restore(self, previous: Placement) -> None:
+        """Start from an earlier run's places, as far as they lie in the claimed addresses and are free now."""
+        for key, place in previous.places.items():
+            ports = {place.http_proxy, place.admin, *place.inbound.values(), *place.app.values()}
+            ports |= set(place.outbound.values())
+            mine = self.claim.prefix and place.address.startswith(f"{self.claim.prefix}.")
+            if mine and all(self.claim.bindable(place.address, port) for port in ports):
+                self._given[key] = place
+                self._taken.setdefault(place.address, set()).update(ports)
+
+    def update(self, view: MeshView) -> Placement:
+        """The placement of a view: what it had before, extended by what is new in it."""
+        services = service_keys(view)
+        places = {}
+        for workload in sorted(view.workloads.values(), key=lambda w: w.key):
+            if not workload.address:
+                listens = gateway_ports(view, workload)
+                place = self._given.get(workload.key) or self._new_place(gateway=bool(listens))
+                ports = list(workload_ports(view, workload))
+                place = self._gateway(place, listens) if listens else self._sidecar(place, ports, services)
+                self._given[workload.key] = place
+                places[workload.key] = _only(place, ports, services)
+        return Placement(places)
+
+    def _new_place(self, *, gateway: bool) -> WorkloadPlace:
+        address = self.gateway.host if gateway else self._free_address()
+        return WorkloadPlace(address, self._take(address, PROXY_PORT), self._take(address, ADMIN_PORT))
+
+    def _free_address(self) -> str:
+        if not self.claim.prefix:
+            return SHARED
+        used = {place.address for place in self._given.values()}
+        return next(address for address in map(self.claim.address, count()) if address not in used)
+
+    def _gateway(self, place: WorkloadPlace, numbers: list[int]) -> WorkloadPlace:
+        inbound = dict(place.inbound)
+        for number in numbers:
+            if number not in inbound:
+                inbound[number] = self.claim.visible_port(place.address, self.gateway.port)
+        return replace(place, inbound=inbound)
+
+    def _sidecar(self, place: WorkloadPlace, ports: list[int], services: list[str]) -> WorkloadPlace:
+        inbound, app, outbound = dict(place.inbound), dict(place.app), dict(place.outbound)
+        for port in ports:
+            if port not in inbound:
+                inbound[port] = self._take(place.address, port)
+                app[port] = self._take(place.address, APP_PORT)
+        for service in services:
+            if service not in outbound:
+                outbound[service] = self._take(place.address, OUTBOUND_PORT)
+        return replace(place, inbound=inbound, app=app, outbound=outbound)
+
+    def _take(self, address: str, wanted: int) -> int:
+        """A port of `address` that nobody has: `wanted` or the next above it, or one of the claimed block
+        where the address is shared with other meshes."""
+        taken = self._taken.setdefault(address, set())
+        shared = not address.startswith(f"{self.claim.prefix}.") if self.claim.prefix else True
+        for port in self.claim.ports[1:] if shared else range(wanted, 65_536):
+            if port not in taken and self.claim.bindable(address, port):
+                taken.add(port)
+                return port
+        raise LimitError(f"no free port from {wanted} up on {address} (claimed: {self.claim.name})")
+
+
+def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> WorkloadPlace:
+    """The place without what an edit has removed (a gateway keeps its ports: people have them in their browsers)."""
+    outbound = {key: place.outbound[key] for key in services if key in place.outbound}
+    if not place.app:
+        return replace(place, outbound=outbound)
+    inbound, app = ({port: had[port] for port in ports} for had in (place.inbound, place.app))
+    return replace(place, inbound=inbound, app=app, outbound=outbound)
