@@ -1,0 +1,124 @@
+"""Rows for tests of the reading rooms: spans, access-log entries and samples, put into a real engine."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from windvane.store.api import Engine, PayloadInsert
+from windvane.tracing.model import Attributes, AttributeValue, Span
+
+_SPAN_COLUMNS = {
+    "Timestamp": "DateTime64(9, 'UTC')",
+    "TraceId": "String",
+    "SpanId": "String",
+    "ParentSpanId": "String",
+    "TraceState": "String",
+    "SpanName": "String",
+    "SpanKind": "String",
+    "ServiceName": "String",
+    "ResourceAttributes": "Map(String, String)",
+    "ScopeName": "String",
+    "ScopeVersion": "String",
+    "SpanAttributes": "Map(String, String)",
+    "Duration": "UInt64",
+    "StatusCode": "String",
+    "StatusMessage": "String",
+    "Events.Timestamp": "Array(DateTime64(9, 'UTC'))",
+    "Events.Name": "Array(String)",
+    "Events.Attributes": "Array(Map(String, String))",
+    "Links.TraceId": "Array(String)",
+    "Links.SpanId": "Array(String)",
+    "Links.TraceState": "Array(String)",
+    "Links.Attributes": "Array(Map(String, String))",
+    "ScopeAttributes": "Map(String, String)",
+    "AttributeTypes": "Map(String, String)",
+    "Tokens": "Array(String)",
+}
+
+
+def store_spans(engine: Engine, spans: Iterable[Span]) -> None:
+    """Insert spans as the OTLP decoder would."""
+    _insert(engine, "otel_traces", _SPAN_COLUMNS, [_span_row(span) for span in spans])
+
+
+def store_entries(engine: Engine, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Insert access-log entries; a column that is not given has its default. `Timestamp` is nanoseconds."""
+    rows = [{**entry, "Timestamp": moment(entry["Timestamp"])} for entry in entries]
+    names = sorted({name for row in rows for name in row})
+    types = engine.query(
+        "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = 'envoy_access_logs'"
+    )
+    known = dict(zip(types["name"], types["type"], strict=True))
+    _insert(engine, "envoy_access_logs", {name: known[name] for name in names}, rows)
+
+
+def moment(nanoseconds: int) -> str:
+    """A time as ClickHouse reads it in JSON."""
+    whole = datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.UTC)
+    return f"{whole:%Y-%m-%d %H:%M:%S}.{nanoseconds % 10**9:09d}"
+
+
+def text_of(value: AttributeValue) -> tuple[str, str]:
+    """An attribute as the store keeps it: its text and its type ('' for a string)."""
+    if isinstance(value, bool):
+        return str(value).lower(), "bool"
+    if isinstance(value, int):
+        return str(value), "int"
+    if isinstance(value, float):
+        return (str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)), "double"
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode(), "bytes"
+    if isinstance(value, str):
+        return value, ""
+    return orjson.dumps(value).decode(), "array" if isinstance(value, list) else "kvlist"
+
+
+def _span_row(span: Span) -> dict[str, Any]:
+    scopes = {"resource.": span.resource, "scope.": span.scope, "span.": span.attributes}
+    types = {p + k: t for p, attributes in scopes.items() for k, v in attributes.items() if (t := text_of(v)[1])}
+    tokens = sorted({f"{k}={text_of(v)[0]}" for attributes in scopes.values() for k, v in attributes.items()})
+    return {
+        "Timestamp": moment(span.start_ns),
+        "TraceId": span.trace_id,
+        "SpanId": span.span_id,
+        "ParentSpanId": span.parent_id,
+        "TraceState": span.trace_state,
+        "SpanName": span.name,
+        "SpanKind": span.kind,
+        "ServiceName": span.service,
+        "ResourceAttributes": _texts(span.resource),
+        "ScopeName": span.scope_name,
+        "ScopeVersion": span.scope_version,
+        "SpanAttributes": _texts(span.attributes),
+        "Duration": span.duration_ns,
+        "StatusCode": span.status,
+        "StatusMessage": span.status_message,
+        "Events.Timestamp": [moment(event.time_ns) for event in span.events],
+        "Events.Name": [event.name for event in span.events],
+        "Events.Attributes": [_texts(event.attributes) for event in span.events],
+        "Links.TraceId": [link.trace_id for link in span.links],
+        "Links.SpanId": [link.span_id for link in span.links],
+        "Links.TraceState": [link.trace_state for link in span.links],
+        "Links.Attributes": [_texts(link.attributes) for link in span.links],
+        "ScopeAttributes": _texts(span.scope),
+        "AttributeTypes": types,
+        "Tokens": tokens,
+    }
+
+
+def _texts(attributes: Attributes) -> dict[str, str]:
+    return {key: text_of(value)[0] for key, value in attributes.items()}
+
+
+def _insert(engine: Engine, table: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    names = ", ".join(f"`{name}`" for name in columns)
+    structure = ", ".join(f"`{name}` {type_}" for name, type_ in columns.items())
+    payload = b"\n".join(orjson.dumps(row) for row in rows)
+    if rows:
+        insert = PayloadInsert(table, list(columns), f"SELECT {names} FROM {{source}}", "JSONEachRow", structure)
+        engine.insert_payload(insert, payload)

@@ -1,0 +1,173 @@
+"""Search against a brute-force filter over the same spans, and the rules that users rely on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from telemetry_rows import store_spans, text_of
+
+from windvane.kit.errors import BadInputError
+from windvane.store.api import Engine
+from windvane.tracing.model import Event, Span
+from windvane.tracing.search import Operation, TraceQuery, find_trace_ids, find_traces, operations, services
+
+T0 = 1_790_000_000 * 10**9
+SERVICES = ["reviews.shop", "reviews", "ratings.shop", "gateway", "reviews.other"]
+OPERATIONS = ["GET /", "POST /buy", "query"]
+
+
+def _random_span(rng: random.Random, number: int) -> Span:
+    namespace = rng.choice(["shop", "other"])
+    return Span(
+        trace_id=f"{rng.randrange(12):032x}",
+        span_id=f"{number + 1:016x}",
+        parent_id="",
+        name=rng.choice(OPERATIONS),
+        kind=rng.choice(["Server", "Client", "Internal", "Unspecified"]),
+        service=rng.choice(SERVICES),
+        start_ns=T0 + rng.randrange(40) * 10**8,
+        duration_ns=rng.randrange(6) * 10**6,
+        status=rng.choice(["Unset", "Ok", "Error"]),
+        scope_name=rng.choice(["", "envoy"]),
+        resource={"k8s.namespace.name": namespace, "zone": rng.choice(["a", "b"])},
+        scope={"lib": rng.choice(["x", "y"])},
+        attributes={
+            "code": rng.choice([200, 500, "500", 5e2, "a'b\\c"]),
+            "cached": rng.choice([True, False]),
+            **({"error": "true"} if rng.random() < 0.1 else {}),
+        },
+        events=(Event(T0, "note", {"level": rng.choice(["warn", "info"])}),) if rng.random() < 0.3 else (),
+    )
+
+
+def _service_matches(span: Span, asked: str) -> bool:
+    app, dot, namespace = asked.partition(".")
+    if span.service == asked:
+        return True
+    if not dot:
+        return span.service.startswith(asked + ".") and span.service.count(".") == 1
+    return span.service == app and span.resource["k8s.namespace.name"] == namespace
+
+
+def _tag_matches(span: Span, key: str, value: str) -> bool:
+    failed = span.status == "Error" or span.attributes.get("error") == "true"
+    if key == "error":
+        return failed if value == "true" else not failed
+    if key == "span.kind":
+        return span.kind.lower() == value
+    if key == "span.status":
+        return span.status.lower() == value
+    if key == "scope.name":
+        return span.scope_name == value
+    if key.startswith("resource."):
+        return _holds(span.resource, key.removeprefix("resource."), value)
+    places = [span.attributes, span.resource, span.scope, *(event.attributes for event in span.events)]
+    return any(_holds(place, key, value) for place in places)
+
+
+def _holds(attributes, key, value) -> bool:
+    if key not in attributes:
+        return False
+    stored, kind = text_of(attributes[key])
+    if stored == value:
+        return True
+    return kind in ("int", "double") and value.replace(".", "").isdigit() and float(value) == float(stored)
+
+
+def _brute_force(spans: list[Span], query: TraceQuery) -> list[str]:
+    newest: dict[str, int] = {}
+    for span in spans:
+        if (
+            (not query.service or _service_matches(span, query.service))
+            and (not query.operation or span.name == query.operation)
+            and query.start_ns <= span.start_ns <= query.end_ns
+            and (query.min_duration_ns is None or span.duration_ns >= query.min_duration_ns)
+            and (query.max_duration_ns is None or span.duration_ns <= query.max_duration_ns)
+            and all(_tag_matches(span, key, value) for key, value in query.tags.items())
+        ):
+            newest[span.trace_id] = max(newest.get(span.trace_id, 0), span.start_ns)
+    return sorted(newest, key=lambda trace_id: (-newest[trace_id], trace_id))[: query.limit]
+
+
+TAGS = [
+    {}, {}, {"code": "500"}, {"code": "500.0"}, {"code": "a'b\\c"}, {"cached": "true"}, {"error": "true"},
+    {"error": "false"}, {"span.kind": "server"}, {"span.status": "ok"}, {"scope.name": "envoy"},
+    {"resource.zone": "a"}, {"zone": "b", "code": "200"}, {"lib": "x", "cached": "false"}, {"level": "warn"},
+    {"absent": ""}, {"resource.code": "500"},
+]  # fmt: skip
+
+
+def test_search_equals_a_brute_force_filter(engine: Engine) -> None:
+    rng = random.Random(7)
+    spans = [_random_span(rng, number) for number in range(400)]
+    store_spans(engine, spans[:150])
+    store_spans(engine, spans[150:])
+    for _ in range(120):
+        low = T0 + rng.randrange(30) * 10**8
+        query = TraceQuery(
+            start_ns=rng.choice([T0, low]),
+            end_ns=rng.choice([T0 + 10**10, low + rng.randrange(20) * 10**8]),
+            service=rng.choice(["", "reviews", "reviews.shop", "ratings", "gateway", "no"]),
+            operation=rng.choice(["", "", *OPERATIONS]),
+            tags=rng.choice(TAGS),
+            min_duration_ns=rng.choice([None, None, 2 * 10**6]),
+            max_duration_ns=rng.choice([None, None, 4 * 10**6]),
+            limit=rng.choice([1, 2, 3, 100]),
+        )
+        assert find_trace_ids(engine, query) == _brute_force(spans, query), query
+
+
+def _spans_of(trace: int, count: int, start: int) -> list[Span]:
+    base = Span(f"{trace:032x}", "", "", "op", "Server", "s", start, 1)
+    return [replace(base, span_id=f"{trace:08x}{i:08x}", start_ns=start + i) for i in range(count)]
+
+
+def test_the_newest_traces_come_first_even_behind_one_huge_trace(engine: Engine) -> None:
+    store_spans(engine, _spans_of(1, 500, T0 + 10**9) + _spans_of(2, 1, T0 + 5) + _spans_of(3, 1, T0 + 7))
+    query = TraceQuery(T0, T0 + 10**10, limit=2)
+    assert find_trace_ids(engine, query) == [f"{1:032x}", f"{3:032x}"]
+
+
+def test_ties_at_the_cut_are_resolved_by_trace_id(engine: Engine) -> None:
+    base = Span("", "", "", "op", "Server", "s", T0, 1)
+    store_spans(engine, [replace(base, trace_id=f"{n:032x}", span_id=f"{n:016x}") for n in range(40, 0, -1)])
+    assert find_trace_ids(engine, TraceQuery(T0, T0, limit=1)) == [f"{1:032x}"]
+
+
+def test_one_span_must_satisfy_everything(engine: Engine) -> None:
+    base = Span("a" * 32, "", "", "op", "Server", "s", T0, 1)
+    store_spans(
+        engine,
+        [
+            replace(base, span_id="1" * 16, attributes={"x": "1"}),
+            replace(base, span_id="2" * 16, attributes={"y": "2"}),
+        ],
+    )
+    assert find_trace_ids(engine, TraceQuery(T0, T0, tags={"x": "1"})) == ["a" * 32]
+    assert find_trace_ids(engine, TraceQuery(T0, T0, tags={"x": "1", "y": "2"})) == []
+
+
+def test_found_traces_are_whole(engine: Engine) -> None:
+    spans = _spans_of(1, 3, T0)
+    store_spans(engine, spans)
+    [trace] = find_traces(engine, TraceQuery(T0, T0))
+    assert trace.spans == tuple(spans)
+
+
+def test_services_and_operations_are_complete(engine: Engine) -> None:
+    base = Span("a" * 32, "1" * 16, "", "op", "Server", "reviews.shop", T0, 1)
+    store_spans(engine, [base, replace(base, name="other", kind="Client"), replace(base, service="a", kind="")])
+    assert services(engine) == ["a", "reviews.shop"]
+    both = [Operation("op", "server"), Operation("other", "client")]
+    assert operations(engine, "reviews.shop") == both
+    assert operations(engine, "reviews") == both
+    assert operations(engine, "reviews", "client") == [Operation("other", "client")]
+    assert operations(engine, "a") == [Operation("op", "")]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10_001])
+def test_a_limit_out_of_bounds_is_refused(engine: Engine, limit: int) -> None:
+    with pytest.raises(BadInputError, match="search depth"):
+        find_trace_ids(engine, TraceQuery(T0, T0, limit=limit))
