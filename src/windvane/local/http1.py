@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 
@@ -41,7 +42,7 @@ def encode_request(method: str, target: str, host: str, headers: Iterable[Header
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + body
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection, one request at a time. The httptools callbacks are named by that library."""
 
     def __init__(self) -> None:
@@ -53,8 +54,8 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self.open = transport, True
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+        self.open = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
@@ -112,14 +113,15 @@ class HttpClient:
 
     def __init__(self, host: str, port: int, *, idle: int = 64) -> None:
         self._host, self._port, self._limit = host, port, idle
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
 
-    async def request(self, data: bytes) -> Response:
+    async def request(self, data: bytes, connection: Connection | None = None) -> Response:
         """Send an encoded request and await the whole response. SendError when there is none.
 
-        Cancelling (a timeout) closes the connection: the peer sees the caller leave.
+        `connection` is one got from `connect`. Cancelling (a timeout) closes the connection: the
+        peer sees the caller leave.
         """
-        connection = await self._take()
+        connection = connection or await self.connect()
         try:
             response = await connection.request(data)
         except BaseException:
@@ -131,13 +133,14 @@ class HttpClient:
             connection.close()
         return response
 
-    async def _take(self) -> _Connection:
+    async def connect(self) -> Connection:
+        """An open connection, an unused one if there is. SendError (nothing sent) when none can be made."""
         while self._idle:
             connection = self._idle.pop()
             if connection.open:
                 return connection
         try:
-            _, made = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+            _, made = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
         except OSError as error:
             raise SendError(f"cannot connect to {self._host}:{self._port}: {error}", sent=False) from error
         return made

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 
@@ -50,8 +51,7 @@ class _Connection(asyncio.Protocol):
         self._url, self._headers = b"", list[Header]()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -267,7 +267,7 @@ class Outages(_Strict):
 class EmulateSpec(_Strict):
     """A whole annotation."""
 
-    latency: Latency = Constant(distribution="constant", value=0.005)
+    latency: Latency = Constant.model_validate({"distribution": "constant", "value": "5ms"})
     response: Body = Body()
     errors: tuple[Failure, ...] = ()
     calls: tuple[Step, ...] = ()
