@@ -1,0 +1,108 @@
+"""HTTP connection managers: the part of a listener that sees requests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.listener import v3 as listener
+from envoy_data_plane.envoy.config.route import v3 as route
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
+from envoy_data_plane.google import protobuf
+
+from windvane.xds import filters, telemetry
+from windvane.xds.secrets import ads_source
+from windvane.xds.telemetry import Reporting
+
+SERVER_NAME = "istio-envoy"
+
+
+def outbound_manager(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str) -> listener.Filter:
+    """Requests of the application: routed by RDS, and told to the server who sends them."""
+    return _filter(_client_side(wanted, peer_metadata, stat_prefix, routes))
+
+
+def gateway_manager(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str) -> listener.Filter:
+    """Requests from outside the mesh: nothing they say of themselves is believed."""
+    manager = _client_side(wanted, peer_metadata, stat_prefix, routes)
+    manager.use_remote_address = True
+    manager.preserve_external_request_id = True
+    _forward_identity(manager)
+    return _filter(manager)
+
+
+def inbound_manager(
+    wanted: Reporting, stat_prefix: str, routes: route.RouteConfiguration, *, mutual_tls: bool
+) -> listener.Filter:
+    """Requests for the application. What a caller says of itself is kept only if mutual TLS vouches for it."""
+    manager = _manager(wanted, stat_prefix)
+    manager.route_config = routes
+    manager.server_header_transformation = hcm.HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH
+    _forward_identity(manager)
+    manager.http_filters = [
+        *([filters.keep_peer_metadata()] if mutual_tls else []),
+        filters.header_mutation(remove=filters.PEER_METADATA_HEADER),
+        filters.grpc_stats(),
+        filters.router(),
+    ]
+    return _filter(manager)
+
+
+def inbound_routes(name: str, operation: str) -> route.RouteConfiguration:
+    """Everything to the application; `operation` names the server's spans, as in Istio `host:port/*`."""
+    action = route.RouteAction(
+        cluster=name,
+        timeout=timedelta(),
+        max_stream_duration=route.RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta()),
+    )
+    only = route.Route(
+        name="default",
+        match=route.RouteMatch(prefix="/"),
+        route=action,
+        decorator=route.Decorator(operation=operation) if operation else None,
+    )
+    port = name.split("|")[1]
+    host = route.VirtualHost(name=f"inbound|http|{port}", domains=["*"], routes=[only])
+    return route.RouteConfiguration(name=name, virtual_hosts=[host], validate_clusters=False)
+
+
+def _client_side(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str) -> hcm.HttpConnectionManager:
+    manager = _manager(wanted, stat_prefix)
+    manager.rds = hcm.Rds(config_source=ads_source(), route_config_name=routes)
+    manager.http_filters = [
+        filters.say_who_we_are(peer_metadata),
+        filters.grpc_stats(),
+        filters.fault(),
+        filters.cors(),
+        filters.router(),
+    ]
+    return manager
+
+
+def _manager(wanted: Reporting, stat_prefix: str) -> hcm.HttpConnectionManager:
+    return hcm.HttpConnectionManager(
+        stat_prefix=stat_prefix,
+        codec_type=hcm.HttpConnectionManagerCodecType.AUTO,
+        server_name=SERVER_NAME,
+        generate_request_id=True,
+        request_id_extension=telemetry.request_ids(wanted),
+        use_remote_address=False,
+        normalize_path=True,
+        stream_idle_timeout=timedelta(),
+        tracing=telemetry.tracing(wanted),
+        access_log=telemetry.http_logs(wanted),
+        upgrade_configs=[hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
+    )
+
+
+def _forward_identity(manager: hcm.HttpConnectionManager) -> None:
+    """Tell who the caller is by its certificate, in place of whatever header it sent."""
+    manager.forward_client_cert_details = hcm.HttpConnectionManagerForwardClientCertDetails.SANITIZE_SET
+    manager.set_current_client_cert_details = hcm.HttpConnectionManagerSetCurrentClientCertDetails(
+        subject=True, dns=True, uri=True
+    )
+
+
+def _filter(manager: hcm.HttpConnectionManager) -> listener.Filter:
+    return listener.Filter(
+        name="envoy.filters.network.http_connection_manager", typed_config=protobuf.Any.pack(manager)
+    )

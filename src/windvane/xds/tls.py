@@ -1,0 +1,117 @@
+"""TLS contexts: mutual TLS inside the mesh by SDS, TLS towards and from the outside by files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import betterproto2
+from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.transport_sockets.raw_buffer.v3 import RawBuffer
+from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
+from envoy_data_plane.envoy.type.matcher import v3 as matcher
+from envoy_data_plane.google import protobuf
+
+from windvane.mesh.models import ClientTLSSettings, ServerTLSSettings
+from windvane.xds.secrets import CERTIFICATE, ROOT, reference
+
+_VERSIONS = {
+    "TLS_AUTO": tls.TlsParametersTlsProtocol.TLS_AUTO,
+    "TLSV1_0": tls.TlsParametersTlsProtocol.TLSv1_0,
+    "TLSV1_1": tls.TlsParametersTlsProtocol.TLSv1_1,
+    "TLSV1_2": tls.TlsParametersTlsProtocol.TLSv1_2,
+    "TLSV1_3": tls.TlsParametersTlsProtocol.TLSv1_3,
+}
+
+
+def mesh_client(sni: str, identities: Sequence[str], alpn: Sequence[str]) -> core.TransportSocket:
+    """Mutual TLS to a mesh service: our certificate, and only its service accounts are believed."""
+    expected = [_uri(matcher.StringMatcher(exact=identity)) for identity in identities]
+    return socket(tls.UpstreamTlsContext(common_tls_context=_mesh_context(expected, alpn), sni=sni))
+
+
+def mesh_server(trust_domain: str, *, http: bool) -> core.TransportSocket:
+    """Mutual TLS from the mesh: a client certificate of the trust domain is required."""
+    expected = [_uri(matcher.StringMatcher(prefix=f"spiffe://{trust_domain}/"))]
+    context = _mesh_context(expected, ["h2", "http/1.1"] if http else [])
+    return socket(tls.DownstreamTlsContext(common_tls_context=context, require_client_certificate=True))
+
+
+def client_from_files(settings: ClientTLSSettings, hostname: str, alpn: Sequence[str]) -> core.TransportSocket:
+    """A DestinationRule's SIMPLE or MUTUAL; without CA certificates the system's are used."""
+    names = [_dns_or_uri(name) for name in settings.subject_alt_names]
+    trusted = _file(settings.ca_certificates) if settings.ca_certificates else None
+    validation = tls.CertificateValidationContext(
+        trusted_ca=trusted,
+        system_root_certs=None if trusted else tls.CertificateValidationContextSystemRootCerts(),
+        match_typed_subject_alt_names=names,
+    )
+    common = tls.CommonTlsContext(
+        tls_certificates=_certificate(settings.client_certificate, settings.private_key),
+        validation_context=None if settings.insecure_skip_verify else validation,
+        alpn_protocols=list(alpn),
+    )
+    return socket(tls.UpstreamTlsContext(common_tls_context=common, sni=settings.sni or hostname))
+
+
+def server_from_files(settings: ServerTLSSettings) -> core.TransportSocket:
+    """A Gateway server's SIMPLE or MUTUAL."""
+    mutual = settings.mode == "MUTUAL"
+    validation = tls.CertificateValidationContext(
+        trusted_ca=_file(settings.ca_certificates),
+        match_typed_subject_alt_names=[_dns_or_uri(name) for name in settings.subject_alt_names],
+    )
+    common = tls.CommonTlsContext(
+        tls_params=tls.TlsParameters(
+            tls_minimum_protocol_version=_VERSIONS[settings.min_protocol_version],
+            tls_maximum_protocol_version=_VERSIONS[settings.max_protocol_version],
+            cipher_suites=list(settings.cipher_suites),
+        ),
+        tls_certificates=_certificate(settings.server_certificate, settings.private_key),
+        validation_context=validation if mutual else None,
+        alpn_protocols=["h2", "http/1.1"],
+    )
+    return socket(tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=mutual))
+
+
+def plaintext() -> core.TransportSocket:
+    """No TLS, said aloud: what a cluster falls back to when an endpoint does not speak mutual TLS."""
+    return core.TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=protobuf.Any.pack(RawBuffer()))
+
+
+def socket(context: betterproto2.Message) -> core.TransportSocket:
+    """A TLS context as a transport socket."""
+    return core.TransportSocket(name="envoy.transport_sockets.tls", typed_config=protobuf.Any.pack(context))
+
+
+def _mesh_context(expected: list[tls.SubjectAltNameMatcher], alpn: Sequence[str]) -> tls.CommonTlsContext:
+    return tls.CommonTlsContext(
+        tls_params=tls.TlsParameters(
+            tls_minimum_protocol_version=tls.TlsParametersTlsProtocol.TLSv1_2,
+            tls_maximum_protocol_version=tls.TlsParametersTlsProtocol.TLSv1_3,
+        ),
+        tls_certificate_sds_secret_configs=[reference(CERTIFICATE)],
+        combined_validation_context=tls.CommonTlsContextCombinedCertificateValidationContext(
+            default_validation_context=tls.CertificateValidationContext(match_typed_subject_alt_names=expected),
+            validation_context_sds_secret_config=reference(ROOT),
+        ),
+        alpn_protocols=list(alpn),
+    )
+
+
+def _uri(match: matcher.StringMatcher) -> tls.SubjectAltNameMatcher:
+    return tls.SubjectAltNameMatcher(san_type=tls.SubjectAltNameMatcherSanType.URI, matcher=match)
+
+
+def _dns_or_uri(name: str) -> tls.SubjectAltNameMatcher:
+    kinds = tls.SubjectAltNameMatcherSanType
+    kind: Any = kinds.URI if "://" in name else kinds.DNS
+    return tls.SubjectAltNameMatcher(san_type=kind, matcher=matcher.StringMatcher(exact=name))
+
+
+def _certificate(chain: str, key: str) -> list[tls.TlsCertificate]:
+    return [tls.TlsCertificate(certificate_chain=_file(chain), private_key=_file(key))] if chain and key else []
+
+
+def _file(path: str) -> core.DataSource:
+    return core.DataSource(filename=path)
