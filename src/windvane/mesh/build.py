@@ -1,0 +1,257 @@
+"""Resources to one frozen `MeshView`: names made full, selectors followed, rules merged.
+
+The result depends on the resources alone, not on the order or files they came in: between equals
+Istio's order decides (creation time, then name, then namespace).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from windvane.mesh import hosts
+from windvane.mesh.models import (
+    Destination,
+    DestinationRule,
+    Gateway,
+    HTTPRoute,
+    PeerAuthentication,
+    Resource,
+    Service,
+    ServiceEntry,
+    Telemetry,
+    VirtualService,
+    WorkloadEntry,
+)
+from windvane.mesh.models.services import KubernetesServicePort, WorkloadEntrySpec
+from windvane.mesh.models.services import ServicePort as EntryPort
+from windvane.mesh.models.virtual_service import HTTPMatchRequest, HTTPMirrorPolicy
+from windvane.mesh.protocols import port_protocol
+from windvane.mesh.view import MeshService, MeshView, MeshWorkload, ServicePort
+
+R = TypeVar("R", bound=Resource)
+
+MESH_GATEWAY = "mesh"
+"""The name in `gateways` that stands for all sidecars."""
+
+_MEANINGLESS_METADATA = {
+    "uid",
+    "resource_version",
+    "generation",
+    "self_link",
+    "managed_fields",
+    "owner_references",
+    "finalizers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MeshIdentity:
+    """What a mesh is called. `domain` is the suffix of Kubernetes' host names."""
+
+    trust_domain: str = "cluster.local"
+    cluster_id: str = "Kubernetes"
+    root_namespace: str = "istio-system"
+    domain: str = "cluster.local"
+
+
+def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = None) -> MeshView:
+    """The view of resources that each are valid and whose names do not clash."""
+    identity = identity or MeshIdentity()
+    ordered = sorted(resources, key=lambda item: item.age_key)
+    workloads = [_workload(entry) for entry in _of(ordered, WorkloadEntry)]
+    return MeshView(
+        version=_version(ordered),
+        services=_services(ordered, workloads, identity.domain),
+        workloads={workload.key: workload for workload in workloads},
+        virtual_services=tuple(_resolve_routes(item, identity.domain) for item in _of(ordered, VirtualService)),
+        destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
+        gateways=tuple(_of(ordered, Gateway)),
+        peer_authentications=tuple(_of(ordered, PeerAuthentication)),
+        telemetries=tuple(_of(ordered, Telemetry)),
+        trust_domain=identity.trust_domain,
+        cluster_id=identity.cluster_id,
+        root_namespace=identity.root_namespace,
+    )
+
+
+def service_hosts(resource: Resource, domain: str) -> tuple[str, ...]:
+    """The host names that a Service or a ServiceEntry brings into the registry."""
+    if isinstance(resource, Service):
+        return (f"{resource.name}.{resource.namespace}.svc.{domain}",)
+    return resource.spec.hosts if isinstance(resource, ServiceEntry) else ()
+
+
+def _of(resources: Sequence[Resource], kind: type[R]) -> list[R]:
+    return [resource for resource in resources if isinstance(resource, kind)]
+
+
+def _version(resources: Sequence[Resource]) -> str:
+    """A hash of everything that has meaning; positions, order and bookkeeping have none."""
+    texts = sorted(_meaning(resource) for resource in resources)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def _meaning(resource: Resource) -> str:
+    text = resource.model_dump_json(exclude_defaults=True, exclude={"metadata": _MEANINGLESS_METADATA})
+    return f"{resource.kind}|{resource.namespace}|{resource.name}|{text}"
+
+
+def _workload(entry: WorkloadEntry) -> MeshWorkload:
+    # Istio lets labels stand in the spec or in the metadata; where both say something the metadata wins.
+    return _from_spec(entry.spec, entry, entry.name, {**entry.spec.labels, **entry.labels})
+
+
+def _from_spec(spec: WorkloadEntrySpec, owner: Resource, name: str, labels: Mapping[str, str]) -> MeshWorkload:
+    return MeshWorkload(
+        name=name,
+        namespace=owner.namespace,
+        labels=labels,
+        annotations=owner.annotations if isinstance(owner, WorkloadEntry) else {},
+        service_account=spec.service_account or "default",
+        address=spec.address,
+        ports=spec.ports,
+        weight=spec.weight,
+        locality=spec.locality,
+        network=spec.network,
+        file=owner.file,
+        line=owner.line,
+    )
+
+
+def _services(resources: Sequence[Resource], workloads: Sequence[MeshWorkload], domain: str) -> dict[str, MeshService]:
+    """By host name; a Kubernetes Service comes before a ServiceEntry, the older before the younger."""
+    services: dict[str, MeshService] = {}
+    for service in _of(resources, Service):
+        made = _kubernetes_service(service, workloads, domain)
+        services.setdefault(made.hostname, made)
+    for entry in _of(resources, ServiceEntry):
+        for host in entry.spec.hosts:
+            services.setdefault(host, _entry_service(entry, host, workloads))
+    return dict(sorted(services.items()))
+
+
+def _selected(workloads: Sequence[MeshWorkload], namespace: str, labels: Mapping[str, str]) -> tuple[MeshWorkload, ...]:
+    """Workloads of a namespace that carry all the labels; no labels select nothing."""
+    return tuple(
+        workload
+        for workload in workloads
+        if labels and workload.namespace == namespace and labels.items() <= workload.labels.items()
+    )
+
+
+def _kubernetes_service(service: Service, workloads: Sequence[MeshWorkload], domain: str) -> MeshService:
+    spec = service.spec
+    selected = _selected(workloads, service.namespace, spec.selector)
+    external = spec.type == "ExternalName"
+    endpoint = WorkloadEntrySpec(address=spec.external_name)
+    return MeshService(
+        hostname=service_hosts(service, domain)[0],
+        name=service.name,
+        namespace=service.namespace,
+        ports=tuple(_service_port(port, selected) for port in spec.ports if port.protocol == "TCP"),
+        workloads=tuple(workload.key for workload in selected),
+        endpoints=(_from_spec(endpoint, service, service.name, {}),) if external else (),
+        resolution="dns" if external else "static",
+        location="external" if external else "internal",
+        labels=service.labels,
+    )
+
+
+def _service_port(port: KubernetesServicePort, selected: Sequence[MeshWorkload]) -> ServicePort:
+    target = port.target_port
+    if isinstance(target, str):
+        target = next((workload.ports[target] for workload in selected if target in workload.ports), None)
+    protocol = port_protocol(port.name, port.app_protocol)
+    return ServicePort(port.port, port.name, protocol, target or port.port)
+
+
+def _entry_service(entry: ServiceEntry, host: str, workloads: Sequence[MeshWorkload]) -> MeshService:
+    spec = entry.spec
+    selector = spec.workload_selector
+    selected = _selected(workloads, entry.namespace, selector.labels) if selector else ()
+    return MeshService(
+        hostname=host,
+        name=host if spec.location == "MESH_EXTERNAL" else host.partition(".")[0],
+        namespace=entry.namespace,
+        ports=tuple(_entry_port(port) for port in spec.ports),
+        workloads=tuple(workload.key for workload in selected),
+        endpoints=_endpoints(entry, host),
+        resolution={"NONE": "none", "STATIC": "static"}.get(spec.resolution, "dns"),
+        location="external" if spec.location == "MESH_EXTERNAL" else "internal",
+        labels=entry.labels,
+    )
+
+
+def _endpoints(entry: ServiceEntry, host: str) -> tuple[MeshWorkload, ...]:
+    """The addresses that a ServiceEntry lists; one resolved by DNS without any is its own host."""
+    specs = entry.spec.endpoints
+    if not specs and entry.spec.resolution.startswith("DNS") and entry.spec.workload_selector is None:
+        specs = (WorkloadEntrySpec(address=host),)
+    return tuple(_from_spec(spec, entry, f"{entry.name}-{index}", spec.labels) for index, spec in enumerate(specs))
+
+
+def _entry_port(port: EntryPort) -> ServicePort:
+    return ServicePort(port.number, port.name, port_protocol(port.protocol), port.target_port or port.number)
+
+
+def _resolve_routes(item: VirtualService, domain: str) -> VirtualService:
+    """A VirtualService with hosts and destinations in full and gateways as `namespace/name`."""
+    spec = item.spec
+    full = spec.model_copy(
+        update={
+            "hosts": tuple(hosts.resolve(host, item.namespace, domain) for host in spec.hosts),
+            "gateways": _resolve_gateways(spec.gateways, item.namespace) or (MESH_GATEWAY,),
+            "http": tuple(_resolve_route(route, item.namespace, domain) for route in spec.http),
+        }
+    )
+    return item.model_copy(update={"spec": full})
+
+
+def _resolve_gateways(names: Iterable[str], namespace: str) -> tuple[str, ...]:
+    return tuple(name if name == MESH_GATEWAY or "/" in name else f"{namespace}/{name}" for name in names)
+
+
+def _resolve_route(route: HTTPRoute, namespace: str, domain: str) -> HTTPRoute:
+    def full(destination: Destination | None) -> Destination | None:
+        if destination is None:
+            return None
+        return destination.model_copy(update={"host": hosts.resolve(destination.host, namespace, domain)})
+
+    def match(item: HTTPMatchRequest) -> HTTPMatchRequest:
+        return item.model_copy(update={"gateways": _resolve_gateways(item.gateways, namespace)})
+
+    def mirror(item: HTTPMirrorPolicy) -> HTTPMirrorPolicy:
+        return item.model_copy(update={"destination": full(item.destination)})
+
+    return route.model_copy(
+        update={
+            "match": tuple(match(item) for item in route.match),
+            "route": tuple(item.model_copy(update={"destination": full(item.destination)}) for item in route.route),
+            "mirror": full(route.mirror),
+            "mirrors": tuple(mirror(item) for item in route.mirrors),
+        }
+    )
+
+
+def _merge_rules(rules: Iterable[DestinationRule], domain: str) -> tuple[DestinationRule, ...]:
+    """One rule for each host, namespace and scope, as Istio merges them: subsets add up, the first policy stays."""
+    merged: dict[tuple[object, ...], DestinationRule] = {}
+    for rule in rules:
+        host = hosts.resolve(rule.spec.host, rule.namespace, domain)
+        full = rule.model_copy(update={"spec": rule.spec.model_copy(update={"host": host})})
+        selector = rule.spec.workload_selector
+        labels = tuple(sorted(selector.match_labels.items())) if selector else ()
+        key = (rule.namespace, host, labels, tuple(sorted(rule.spec.export_to)))
+        merged[key] = _merge_two(merged[key], full) if key in merged else full
+    return tuple(merged.values())
+
+
+def _merge_two(first: DestinationRule, second: DestinationRule) -> DestinationRule:
+    names = {subset.name for subset in first.spec.subsets}
+    added = tuple(subset for subset in second.spec.subsets if subset.name not in names)
+    policy = first.spec.traffic_policy or second.spec.traffic_policy
+    update = {"subsets": first.spec.subsets + added, "traffic_policy": policy}
+    return first.model_copy(update={"spec": first.spec.model_copy(update=update)})

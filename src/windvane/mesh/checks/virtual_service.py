@@ -1,0 +1,334 @@
+"""Istio's validation of a VirtualService."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+from windvane.mesh.checks.common import (
+    Problem,
+    check_duration,
+    check_export_to,
+    check_header_name,
+    check_host,
+    check_labels,
+    check_percent,
+    check_port,
+    check_regex,
+    check_string_match,
+    doubtful,
+    invalid,
+    is_dns_label,
+    repeated,
+)
+from windvane.mesh.models import (
+    Destination,
+    Headers,
+    HTTPFaultInjection,
+    HTTPMatchRequest,
+    HTTPRetry,
+    HTTPRoute,
+    VirtualService,
+)
+from windvane.mesh.models.virtual_service import HeaderOperations, HTTPDirectResponse, HTTPRedirect, HTTPRewrite
+from windvane.mesh.yaml_source import Path
+
+GRPC_STATUS = {
+    name: code
+    for code, name in enumerate(
+        (
+            "OK",
+            "CANCELLED",
+            "UNKNOWN",
+            "INVALID_ARGUMENT",
+            "DEADLINE_EXCEEDED",
+            "NOT_FOUND",
+            "ALREADY_EXISTS",
+            "PERMISSION_DENIED",
+            "RESOURCE_EXHAUSTED",
+            "FAILED_PRECONDITION",
+            "ABORTED",
+            "OUT_OF_RANGE",
+            "UNIMPLEMENTED",
+            "INTERNAL",
+            "UNAVAILABLE",
+            "DATA_LOSS",
+            "UNAUTHENTICATED",
+        )
+    )
+}
+"""gRPC's status codes by name."""
+
+RETRY_CONDITIONS = frozenset(
+    (
+        "5xx",
+        "gateway-error",
+        "reset",
+        "reset-before-request",
+        "connect-failure",
+        "envoy-ratelimited",
+        "retriable-4xx",
+        "refused-stream",
+        "retriable-status-codes",
+        "retriable-headers",
+        "http3-post-connect-failure",
+        "cancelled",
+        "deadline-exceeded",
+        "internal",
+        "resource-exhausted",
+        "unavailable",
+    )
+)
+"""Envoy's conditions for `retryOn`, HTTP's and gRPC's; status codes may stand among them."""
+
+_MAX_BODY = 1024 * 1024
+_REDIRECT_CODES = (0, 301, 302, 303, 307, 308)
+
+
+def check(item: VirtualService) -> Iterator[Problem]:
+    """Everything that makes Istio refuse, or warn of, a VirtualService."""
+    spec = item.spec
+    yield from _check_hosts(item)
+    for index, gateway in enumerate(spec.gateways):
+        yield from _check_gateway(("spec", "gateways", index), gateway)
+    if not spec.http:
+        yield invalid(("spec",), "http, tcp or tls must be provided in virtual service")
+    for index, route in enumerate(spec.http):
+        yield from _check_route(("spec", "http", index), route)
+    for number, name in repeated(route.name for route in spec.http if route.name):
+        yield doubtful(("spec", "http", number, "name"), f"route name {name!r} is used more than once")
+    yield from check_export_to(("spec", "exportTo"), spec.export_to)
+
+
+def _check_hosts(item: VirtualService) -> Iterator[Problem]:
+    spec = item.spec
+    if not spec.hosts:
+        yield invalid(("spec", "hosts"), "virtual service must have at least one host")
+    in_mesh = not spec.gateways or "mesh" in spec.gateways
+    for index, host in enumerate(spec.hosts):
+        path: Path = ("spec", "hosts", index)
+        if host == "*" and in_mesh:
+            yield invalid(path, "wildcard host * is not allowed for virtual services bound to the mesh gateway")
+        yield from check_host(path, host)
+    for index, host in repeated(spec.hosts):
+        yield invalid(("spec", "hosts", index), f"duplicate host {host!r} in virtual service")
+
+
+def _check_gateway(path: Path, gateway: str) -> Iterator[Problem]:
+    parts = gateway.split("/")
+    if len(parts) > 2 or not all(parts) or not all(is_dns_label(label) for part in parts for label in part.split(".")):
+        yield invalid(path, f"{gateway!r} is not a gateway (expected name, namespace/name or mesh)")
+
+
+def _check_route(path: Path, route: HTTPRoute) -> Iterator[Problem]:
+    yield from _check_action(path, route)
+    for index, match in enumerate(route.match):
+        yield from _check_match((*path, "match", index), match)
+    yield from _check_headers((*path, "headers"), route.headers)
+    yield from _check_destinations(path, route)
+    yield from _check_fault((*path, "fault"), route.fault)
+    yield from _check_mirrors(path, route)
+    yield from check_duration((*path, "timeout"), route.timeout)
+    yield from _check_retries((*path, "retries"), route.retries)
+    yield from _check_rewrite((*path, "rewrite"), route.rewrite)
+    yield from _check_authority(path, route)
+
+
+def _check_action(path: Path, route: HTTPRoute) -> Iterator[Problem]:
+    if route.redirect is None and route.direct_response is None and not route.route:
+        yield invalid(path, "HTTP route, redirect or direct_response is required")
+    if route.redirect is not None:
+        if route.fault is not None:
+            yield invalid((*path, "fault"), "HTTP route cannot contain both fault and redirect")
+        if route.rewrite is not None:
+            yield invalid((*path, "rewrite"), "HTTP route rule cannot contain both rewrite and redirect")
+        yield from _check_redirect((*path, "redirect"), route.redirect)
+    if route.direct_response is not None:
+        yield from _check_direct_response((*path, "directResponse"), route.direct_response)
+
+
+def _check_match(path: Path, match: HTTPMatchRequest) -> Iterator[Problem]:
+    for field in ("uri", "scheme", "method", "authority"):
+        yield from check_string_match((*path, field), getattr(match, field))
+    for field, headers in (("headers", match.headers), ("withoutHeaders", match.without_headers)):
+        for name, wanted in headers.items():
+            yield from check_header_name((*path, field, name), name)
+            yield from check_string_match((*path, field, name), wanted, presence=True)
+    for name, wanted in match.query_params.items():
+        yield from check_string_match((*path, "queryParams", name), wanted, presence=True)
+    if match.port:
+        yield from check_port((*path, "port"), match.port)
+    yield from check_labels((*path, "sourceLabels"), match.source_labels)
+    for index, gateway in enumerate(match.gateways):
+        yield from _check_gateway((*path, "gateways", index), gateway)
+    if match.source_namespace and not is_dns_label(match.source_namespace):
+        yield invalid((*path, "sourceNamespace"), f"sourceNamespace match {match.source_namespace} is invalid")
+
+
+def _check_destinations(path: Path, route: HTTPRoute) -> Iterator[Problem]:
+    total = 0
+    for index, target in enumerate(route.route):
+        place: Path = (*path, "route", index)
+        if target.destination is None:
+            yield invalid(place, "destination is required")
+        else:
+            yield from check_destination((*place, "destination"), target.destination)
+        if target.weight < 0:
+            yield invalid((*place, "weight"), f"weight {target.weight} < 0")
+        total += max(target.weight, 0)
+        yield from _check_headers((*place, "headers"), target.headers)
+    if len(route.route) > 1 and total == 0:
+        yield invalid((*path, "route"), "total destination weight = 0")
+    if total > 2**32 - 1:
+        yield invalid((*path, "route"), f"total destination weight {total} > {2**32 - 1}")
+
+
+def check_destination(path: Path, destination: Destination) -> Iterator[Problem]:
+    """A destination's host, subset name and port."""
+    if destination.host == "*":
+        yield invalid((*path, "host"), "invalid destination host *")
+    else:
+        yield from check_host((*path, "host"), destination.host, wildcard=False)
+    if destination.subset and not is_dns_label(destination.subset):
+        yield invalid((*path, "subset"), f"subset name {destination.subset!r} is not a DNS label")
+    if destination.port is not None:
+        yield from check_port((*path, "port", "number"), destination.port.number)
+
+
+def _check_headers(path: Path, headers: Headers | None) -> Iterator[Problem]:
+    if headers is None:
+        return
+    for side, operations in (("request", headers.request), ("response", headers.response)):
+        if operations is not None:
+            yield from _check_operations((*path, side), operations, authority_allowed=side == "request")
+
+
+def _check_operations(path: Path, operations: HeaderOperations, *, authority_allowed: bool) -> Iterator[Problem]:
+    for field, names in (("set", operations.set), ("add", operations.add)):
+        for name in names:
+            if not (authority_allowed and is_authority(name)):
+                yield from _check_changed_header((*path, field, name), name)
+    for index, name in enumerate(operations.remove):
+        yield from _check_changed_header((*path, "remove", index), name)
+
+
+def _check_changed_header(path: Path, name: str) -> Iterator[Problem]:
+    if name.startswith(":") or name.lower() == "host":
+        yield invalid(path, f"invalid header {name!r}: header cannot have a ':' prefix or be host")
+    else:
+        yield from check_header_name(path, name)
+
+
+def is_authority(name: str) -> bool:
+    """Whether a header name means the request's authority."""
+    return name.lower() in (":authority", "host")
+
+
+def _check_authority(path: Path, route: HTTPRoute) -> Iterator[Problem]:
+    """The authority can be rewritten in one place only."""
+    given = [route.rewrite.authority] if route.rewrite is not None and route.rewrite.authority else []
+    if route.headers is not None and route.headers.request is not None:
+        changes = {**route.headers.request.add, **route.headers.request.set}
+        given.extend(value for name, value in changes.items() if is_authority(name))
+    if len(given) > 1:
+        words = f"authority header cannot be set multiple times: have {given[0]!r}, attempting to set {given[1]!r}"
+        yield invalid((*path, "headers", "request"), words)
+
+
+def _check_fault(path: Path, fault: HTTPFaultInjection | None) -> Iterator[Problem]:
+    if fault is None:
+        return
+    if fault.delay is None and fault.abort is None:
+        yield invalid(path, "HTTP fault injection must have an abort and/or a delay")
+    if fault.delay is not None:
+        yield from check_percent((*path, "delay", "percentage"), fault.delay.percentage)
+        if not 0 <= fault.delay.percent <= 100:
+            yield invalid((*path, "delay", "percent"), f"percentage {fault.delay.percent} is not in range 0..100")
+        if fault.delay.fixed_delay is None:
+            yield invalid((*path, "delay"), "fixedDelay is required")
+        yield from check_duration((*path, "delay", "fixedDelay"), fault.delay.fixed_delay)
+    if fault.abort is not None:
+        yield from check_percent((*path, "abort", "percentage"), fault.abort.percentage)
+        status, grpc = fault.abort.http_status, fault.abort.grpc_status
+        if status is None and grpc is None:
+            yield invalid((*path, "abort"), "one of httpStatus, grpcStatus is required")
+        if status is not None and not 200 <= status <= 599:
+            yield invalid((*path, "abort", "httpStatus"), f"HTTP status {status} is not in range 200-599")
+        if grpc is not None and grpc not in GRPC_STATUS:
+            yield invalid((*path, "abort", "grpcStatus"), f"gRPC status {grpc!r} is not supported")
+
+
+def _check_mirrors(path: Path, route: HTTPRoute) -> Iterator[Problem]:
+    if route.mirror is not None:
+        yield from check_destination((*path, "mirror"), route.mirror)
+        if route.mirrors:
+            yield invalid((*path, "mirrors"), "HTTP route cannot contain both mirror and mirrors")
+    if route.mirror_percent is not None:
+        if route.mirror_percent > 100:
+            words = f"mirror_percent must have a max value of 100 (it has {route.mirror_percent})"
+            yield invalid((*path, "mirrorPercent"), words)
+        yield doubtful((*path, "mirrorPercent"), "using deprecated setting mirrorPercent, use mirrorPercentage instead")
+    yield from check_percent((*path, "mirrorPercentage"), route.mirror_percentage)
+    for index, mirror in enumerate(route.mirrors):
+        place: Path = (*path, "mirrors", index)
+        if mirror.destination is None:
+            yield invalid((*place, "destination"), "destination is required for mirrors")
+        else:
+            yield from check_destination((*place, "destination"), mirror.destination)
+        yield from check_percent((*place, "percentage"), mirror.percentage)
+
+
+def _check_retries(path: Path, retries: HTTPRetry | None) -> Iterator[Problem]:
+    if retries is None:
+        return
+    if retries.attempts < 0:
+        yield invalid((*path, "attempts"), "attempts cannot be negative")
+    extras = (retries.per_try_timeout, retries.retry_on or None, retries.retry_remote_localities)
+    if retries.attempts == 0 and any(extra is not None for extra in extras):
+        yield invalid(path, "http retry policy configured when attempts are set to 0 (disabled)")
+    yield from check_duration((*path, "perTryTimeout"), retries.per_try_timeout)
+    yield from check_duration((*path, "backoff"), retries.backoff)
+    for condition in filter(None, (part.strip() for part in retries.retry_on.split(","))):
+        if condition not in RETRY_CONDITIONS and not (condition.isdecimal() and 100 <= int(condition[:4]) <= 599):
+            yield invalid((*path, "retryOn"), f"{condition!r} is not a valid retryOn policy")
+
+
+def _check_rewrite(path: Path, rewrite: HTTPRewrite | None) -> Iterator[Problem]:
+    if rewrite is None:
+        return
+    if rewrite.uri and rewrite.uri_regex_rewrite is not None:
+        yield invalid(path, "rewrite may only contain one of URI or uriRegexRewrite")
+    if not rewrite.uri and not rewrite.authority and rewrite.uri_regex_rewrite is None:
+        yield invalid(path, "rewrite must specify at least one of URI, authority, or uriRegexRewrite")
+    if rewrite.uri_regex_rewrite is not None:
+        pattern: Path = (*path, "uriRegexRewrite", "match")
+        if not rewrite.uri_regex_rewrite.match or not rewrite.uri_regex_rewrite.rewrite:
+            yield invalid((*path, "uriRegexRewrite"), "uriRegexRewrite requires both rewrite and match fields")
+        yield from check_regex(pattern, rewrite.uri_regex_rewrite.match)
+
+
+def _check_redirect(path: Path, redirect: HTTPRedirect) -> Iterator[Problem]:
+    if not (redirect.uri or redirect.authority or redirect.scheme or redirect.port or redirect.derive_port):
+        yield invalid(path, "redirect must specify URI, authority, scheme, or port")
+    if redirect.redirect_code not in _REDIRECT_CODES:
+        yield invalid((*path, "redirectCode"), f"{redirect.redirect_code} is not one of 301, 302, 303, 307, 308")
+    if redirect.port is not None:
+        yield from check_port((*path, "port"), redirect.port)
+    if redirect.scheme not in ("", "http", "https"):
+        yield invalid((*path, "scheme"), 'invalid redirect scheme, must be "http" or "https"')
+
+
+def _check_direct_response(path: Path, response: HTTPDirectResponse) -> Iterator[Problem]:
+    if not 200 <= response.status <= 599:
+        yield invalid((*path, "status"), f"HTTP status {response.status} is not in range 200-599")
+    if response.body is None:
+        return
+    size = len((response.body.string or "").encode())
+    if response.body.bytes is not None:
+        try:
+            size = len(base64.b64decode(response.body.bytes, validate=True))
+        except binascii.Error:
+            yield invalid((*path, "body", "bytes"), "not base64")
+    if size > _MAX_BODY:
+        yield invalid((*path, "body"), f"response body size {size} is larger than {_MAX_BODY} bytes")

@@ -1,0 +1,116 @@
+"""A mesh in files: YAML files and directories read, validated and built into a view.
+
+A source remembers what it decoded of each file, so that a reload after an edit costs the edited
+file. A load with a finding that refuses yields no view; every other finding is only told.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from windvane.mesh.build import MeshIdentity, build_view
+from windvane.mesh.decode import Loaded, decode
+from windvane.mesh.findings import Finding, finding, ordered
+from windvane.mesh.validate import validate
+from windvane.mesh.view import MeshView
+from windvane.mesh.yaml_source import read_documents
+
+SUFFIXES = (".yaml", ".yml", ".json")
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a load came to: a view, unless findings refuse it. Findings come worst first."""
+
+    view: MeshView | None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing found keeps this configuration from taking effect."""
+        return not any(item.refuses for item in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    text: str
+    loaded: tuple[Loaded, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class FileSource:
+    """Files and directories (with all below them) as one configuration; `-` is standard input.
+
+    In directories only `.yaml`, `.yml` and `.json` files count, and none whose name or folder
+    begins with a dot (editors keep their temporary files so).
+    """
+
+    paths: Sequence[str | Path]
+    identity: MeshIdentity = field(default_factory=MeshIdentity)
+    default_namespace: str = "default"
+    _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
+
+    def load(self) -> LoadResult:
+        """Read everything anew; never raises for what the files hold."""
+        texts, findings = self._texts()
+        self._cache = {file: self._decoded(file, text) for file, text in texts.items()}
+        loaded = [item for decoded in self._cache.values() for item in decoded.loaded]
+        findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
+        findings.extend(validate(loaded, self.identity))
+        if any(item.refuses for item in findings):
+            return LoadResult(None, ordered(findings))
+        return LoadResult(build_view((item.resource for item in loaded), self.identity), ordered(findings))
+
+    def is_watched(self, path: str) -> bool:
+        """Whether a change of this file can change the configuration."""
+        file = Path(path).resolve()
+        for root in (Path(item).resolve() for item in self.paths):
+            if file == root or (root in file.parents and _counts(file.relative_to(root))):
+                return True
+        return False
+
+    def _texts(self) -> tuple[dict[str, str], list[Finding]]:
+        texts: dict[str, str] = {}
+        findings: list[Finding] = []
+        for path in self.paths:
+            for file in _expand(path):
+                try:
+                    texts[str(file)] = _read(file)
+                except (OSError, UnicodeDecodeError) as error:
+                    reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+                    findings.append(finding("WV0105", f"cannot be read: {reason}", file=str(file)))
+        return texts, findings
+
+    def _decoded(self, file: str, text: str) -> _Decoded:
+        known = self._cache.get(file)
+        if known is not None and known.text == text:
+            return known
+        documents, findings = read_documents(text, file)
+        loaded: list[Loaded] = []
+        for document in documents:
+            resources, problems = decode(document, self.default_namespace)
+            loaded.extend(resources)
+            findings.extend(problems)
+        return _Decoded(text, tuple(loaded), tuple(findings))
+
+
+def _read(file: str | Path) -> str:
+    return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8-sig")
+
+
+def _expand(path: str | Path) -> Iterable[str | Path]:
+    if str(path) == STDIN:
+        return (STDIN,)
+    root = Path(path)
+    if not root.is_dir():
+        return (root,)
+    return sorted(file for file in root.rglob("*") if _counts(file.relative_to(root)) and file.is_file())
+
+
+def _counts(relative: Path) -> bool:
+    return relative.suffix in SUFFIXES and not any(part.startswith(".") for part in relative.parts)
