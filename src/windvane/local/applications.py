@@ -118,6 +118,7 @@ def command(view: MeshView, workload: MeshWorkload, place: WorkloadPlace) -> Chi
         env=environment(view, workload, place),
         cwd=folder,
         ready=partial(probes.accepts, [(place.address, port) for port in place.app.values()]),
+        version=f"{workload.annotations[RUN]} {folder} {place.address} {dict(place.app)}",
     )
 
 

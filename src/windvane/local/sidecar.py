@@ -27,7 +27,8 @@ def sidecar(
 ) -> ChildSpec:
     """How to run a workload's Envoy; its bootstrap is written to `run_dir/envoy`."""
     config = run_dir / "envoy" / f"{workload.key}.json"
-    write_whole(config, orjson.dumps(bootstrap(view, workload, place, settings), option=orjson.OPT_INDENT_2))
+    content = orjson.dumps(bootstrap(view, workload, place, settings), option=orjson.OPT_INDENT_2)
+    write_whole(config, content)
     return ChildSpec(
         name=child_name(workload.key),
         argv=(
@@ -36,6 +37,7 @@ def sidecar(
         ),
         ready=partial(_ready, place),
         stop_timeout=5.0,
+        version=content.decode(),
     )
 
 

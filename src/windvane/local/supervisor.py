@@ -38,7 +38,8 @@ class ChildSpec:
     """A process to keep running. Times in seconds.
 
     `ready` is asked until it says True; `restart` False lets the process end by itself (exit code 0);
-    a child that does not end within `stop_timeout` of SIGTERM is killed.
+    a child that does not end within `stop_timeout` of SIGTERM is killed; `version` differs when
+    a running child has to be replaced by one of this spec.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ChildSpec:
     ready: Callable[[], Awaitable[bool]] = _at_once
     restart: bool = True
     stop_timeout: float = 10.0
+    version: str = ""
 
 
 class Child:
