@@ -6,15 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windvane.kit.values import Address
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Seconds that each signal is kept; None keeps it for ever."""
-
-    traces: float | None = 15 * 86_400
-    logs: float | None = 15 * 86_400
-    metrics: float | None = 15 * 86_400
+from windvane.store.migrate import Retention
 
 
 @dataclass(frozen=True, slots=True)

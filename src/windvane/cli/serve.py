@@ -17,11 +17,6 @@ def address_option(_: click.Context, __: click.Parameter, value: str | None) -> 
     return None if value is None or value == "none" else Address.parse(value)
 
 
-def retention_option(_: click.Context, __: click.Parameter, value: str) -> float | None:
-    """A duration in seconds, or None for `none`."""
-    return None if value == "none" else parse_duration(value)
-
-
 def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
     """Make a YAML file's keys (the options' names) the defaults of this command."""
     if value is None:
@@ -53,24 +48,16 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--mesh", type=click.Path(path_type=Path, exists=True), multiple=True,
               help="Istio YAML file or directory, watched; may be repeated.")  # fmt: skip
 @click.option("--placement", type=click.Path(path_type=Path, dir_okay=False), help="Where the mesh's workloads run.")
-@click.option("--retention", callback=retention_option, default="15d", show_default=True,
-              help="How long telemetry is kept: 15d, 12h, none.")  # fmt: skip
-@click.option("--retention-traces", default=None, help="The same for traces alone.")
-@click.option("--retention-logs", default=None, help="The same for logs alone.")
-@click.option("--retention-metrics", default=None, help="The same for metrics alone.")
+@click.option("--retention", default="15d", show_default=True,
+              help="How long telemetry is kept: 15d, none, or 15d,traces=3d,metrics=none.")  # fmt: skip
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
 def command(**options: Any) -> None:
     """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
-    from windvane.app.settings import Retention, ServeSettings  # noqa: PLC0415
-
-    common = options["retention"]
-
-    def kept(signal: str) -> float | None:
-        own = options[f"retention_{signal}"]
-        return common if own is None else (None if own == "none" else parse_duration(own))
+    from windvane.app.settings import ServeSettings  # noqa: PLC0415
+    from windvane.store.migrate import Retention  # noqa: PLC0415
 
     if options["ads"] is not None and not options["mesh"]:
         raise BadInputError("--ads needs --mesh: there is nothing to configure sidecars from")
@@ -83,7 +70,7 @@ def command(**options: Any) -> None:
             ads=options["ads"],
             mesh=options["mesh"],
             placement=options["placement"],
-            retention=Retention(kept("traces"), kept("logs"), kept("metrics")),
+            retention=Retention.parse(options["retention"]),
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
             memory=parse_size(options["memory"]),

@@ -1,0 +1,96 @@
+"""The mesh in the server: follows its files and its placement, feeds the control plane and telemetry.
+
+The last accepted view stays in force while an edit is refused; what was found is kept for the
+status page. A server that starts on files that are refused runs without a view until they are
+mended: proxies keep the configuration they have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+from watchfiles import awatch
+
+from windvane.app.directory import directory_of
+from windvane.ingest.istio_metrics import Directory
+from windvane.kit.clock import Clock
+from windvane.mesh.build import MeshIdentity
+from windvane.mesh.files import FileSource, LoadResult
+from windvane.mesh.placement import Placement
+from windvane.mesh.view import MeshView
+from windvane.mesh.watch import watch
+from windvane.xds.server import ControlPlane
+
+log = logging.getLogger(__name__)
+
+
+class MeshControl:
+    """What the server knows of the mesh it was given; `plane` is None where no sidecars are served."""
+
+    def __init__(
+        self,
+        files: tuple[Path, ...],
+        placement: Path | None,
+        identity: MeshIdentity,
+        clock: Clock,
+        plane: ControlPlane | None = None,
+    ) -> None:
+        self._source = FileSource(files, identity)
+        self._placement_file = placement
+        self._clock = clock
+        self.plane = plane
+        self.result = LoadResult(None)
+        self.placement = Placement()
+        self.loaded = asyncio.Event()
+        """Set after the first load, whatever it found."""
+        self._directory = Directory()
+
+    @property
+    def view(self) -> MeshView | None:
+        """The view in force."""
+        return self.result.view
+
+    def directory(self) -> Directory:
+        """Names for telemetry, of the view in force."""
+        return self._directory
+
+    async def run(self) -> None:
+        """Follow files and placement until cancelled."""
+        self._read_placement()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_files())
+            if self._placement_file is not None:
+                group.create_task(self._follow_placement(self._placement_file))
+
+    async def _follow_files(self) -> None:
+        async for result in watch(self._source, self._clock):
+            self.result = result
+            for finding in result.findings:
+                log.log(logging.WARNING if finding.refuses else logging.INFO, "mesh: %s", finding)
+            if not result.accepted:
+                log.warning("mesh: the edit is refused; the configuration before it stays in force")
+            self._publish()
+            self.loaded.set()
+
+    async def _follow_placement(self, file: Path) -> None:
+        async for _ in awatch(file.parent, watch_filter=lambda _, path: Path(path).name == file.name, debounce=20):
+            self._read_placement()
+            self._publish()
+
+    def _read_placement(self) -> None:
+        if self._placement_file is None or not self._placement_file.exists():
+            return
+        try:
+            self.placement = Placement.load(self._placement_file)
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            log.warning("placement %s: %s; the one before it stays", self._placement_file, error)
+
+    def _publish(self) -> None:
+        if self.view is None:
+            return
+        self._directory = directory_of(self.view, self.placement)
+        if self.plane is not None:
+            self.plane.update(self.view, self.placement)
