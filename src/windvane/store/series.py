@@ -1,0 +1,127 @@
+"""The write path of samples: which 64-bit id a label set has, and one INSERT a write.
+
+An id is the first half of the MD5 of the sorted labels, metric name included: the same in Python
+and in the engine's SQL (`halfMD5`), stable over restarts and versions, so a series needs no
+central register and nobody reads before writing. Labels are announced in `series` when a writer
+sees an id for the first time and again every hour: `LastSeen` is a bound, no sample of the series
+is later than that (until the next announcement).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from windvane.kit.errors import BadInputError
+from windvane.store.api import Engine
+
+NAME = "__name__"
+
+# Prometheus's staleness marker (model/value/value.go): a NaN of its own, "the series ends here".
+STALE_BITS = 0x7FF0000000000002
+STALE: float = struct.unpack("<d", struct.pack("<Q", STALE_BITS))[0]
+
+ANNOUNCE_EVERY_MS = 3_600_000
+
+_KNOWN_LIMIT = 2_000_000
+
+
+def id_sql(name: str, labels: str) -> str:
+    """SQL for the id of a series, given expressions for its metric name and its Map of labels."""
+    pairs = f"arrayMap((k, v) -> concat(k, '\\xff', v), mapKeys({labels}), mapValues({labels}))"
+    return f"halfMD5(arrayStringConcat(arraySort(arrayPushBack({pairs}, concat('{NAME}\\xff', {name}))), '\\xff'))"
+
+
+def series_id(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> int:
+    """The id of a series; labels include `__name__`."""
+    items = labels.items() if isinstance(labels, Mapping) else labels
+    return digest(b"\xff".join(sorted(pair(key, value) for key, value in items)))
+
+
+def pair(key: str, value: str) -> bytes:
+    """One label as an id's text has it."""
+    return key.encode() + b"\xff" + value.encode()
+
+
+def digest(text: bytes) -> int:
+    """The id of sorted `name \\xff value` pairs joined by `\\xff`."""
+    return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big")
+
+
+class SampleWriter:
+    """Writes samples and announces their series. Safe from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[tuple[tuple[str, str], ...], tuple[int, int, int]] = {}
+        self._lock = threading.Lock()
+
+    def write(
+        self, labels: Sequence[Mapping[str, str]], times_ms: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> int:
+        """Store one sample a label set (`__name__` included, empty values dropped); the number stored.
+
+        `times_ms` are milliseconds since the Unix epoch. A series is announced before its first sample.
+        """
+        if not len(labels) == len(times_ms) == len(values):
+            raise BadInputError(f"{len(labels)} label sets, {len(times_ms)} times and {len(values)} values")
+        return self.write_ids(self.ids(labels, times_ms), times_ms, values)
+
+    def ids(self, labels: Sequence[Mapping[str, str]], times_ms: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Ids of label sets that have samples at these times; announces what is new."""
+        with self._lock:
+            return self._ids(labels, times_ms)
+
+    def write_ids(self, ids: NDArray[np.uint64], times_ms: NDArray[np.int64], values: NDArray[np.float64]) -> int:
+        """Store samples of series announced before, in one INSERT."""
+        times = times_ms.astype("<M8[ms]")
+        return self._engine.insert_frame("samples", pd.DataFrame({"Id": ids, "Time": times, "Value": values}))
+
+    def _ids(self, labels: Sequence[Mapping[str, str]], times_ms: NDArray[np.int64]) -> NDArray[np.uint64]:
+        ids = np.empty(len(labels), np.uint64)
+        fresh: dict[int, tuple[Mapping[str, str], int]] = {}
+        if len(self._known) > _KNOWN_LIMIT:
+            self._known.clear()
+        for row, (one, time) in enumerate(zip(labels, times_ms.tolist(), strict=True)):
+            key = tuple(one.items())
+            number, first, until = self._known.get(key) or (_checked_id(one), time + 1, 0)
+            if not first <= time <= until:
+                fresh[number] = (one, time)
+                self._known[key] = (number, min(first, time), max(until, time + ANNOUNCE_EVERY_MS))
+            ids[row] = number
+        if fresh:
+            self._announce(fresh)
+        return ids
+
+    def _announce(self, fresh: Mapping[int, tuple[Mapping[str, str], int]]) -> None:
+        times = np.array([time for _, time in fresh.values()])
+        frame = pd.DataFrame(
+            {
+                "Id": np.fromiter(fresh, np.uint64, len(fresh)),
+                "Name": [labels[NAME] for labels, _ in fresh.values()],
+                "Labels": [_stored(labels) for labels, _ in fresh.values()],
+                "FirstSeen": times.astype("<M8[ms]"),
+                "LastSeen": (times + ANNOUNCE_EVERY_MS).astype("<M8[ms]"),
+            }
+        )
+        try:
+            self._engine.insert_frame("series", frame)
+        except BaseException:
+            self._known.clear()
+            raise
+
+
+def _checked_id(labels: Mapping[str, str]) -> int:
+    if not labels.get(NAME):
+        raise BadInputError(f"a series needs a label {NAME}: {dict(labels)}")
+    return series_id((key, value) for key, value in labels.items() if value)
+
+
+def _stored(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: labels[key] for key in sorted(labels) if key != NAME and labels[key]}
