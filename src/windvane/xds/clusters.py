@@ -78,10 +78,16 @@ def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
 
 
 def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
-    """The clusters to every service, by name: the same for all proxies that the same rules are for."""
-    labels = proxy.workload.labels if _any_selector(snapshot) else {}
-    key = ("outbound", proxy.namespace, tuple(sorted(labels.items())))
-    return snapshot.derive(key, lambda: dict(_outbound(proxy.namespace, labels, snapshot)))
+    """The clusters to every service, by name: the same for all proxies that have the same `outbound_key`."""
+    namespace, labels = outbound_key(proxy, snapshot)
+    return snapshot.derive(("outbound", namespace, labels), lambda: dict(_outbound(namespace, dict(labels), snapshot)))
+
+
+def outbound_key(proxy: Proxy, snapshot: Snapshot) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What of a proxy decides its outbound clusters: its namespace, and its labels if any rule selects by them."""
+    rules = snapshot.view.destination_rules
+    selective = snapshot.derive("selective rules", lambda: any(rule.spec.workload_selector for rule in rules))
+    return proxy.namespace, tuple(sorted(proxy.workload.labels.items())) if selective else ()
 
 
 def inbound_ports(proxy: Proxy, snapshot: Snapshot) -> dict[int, tuple[MeshService, ServicePort] | None]:
@@ -106,11 +112,6 @@ def _by_workload(snapshot: Snapshot) -> dict[str, list[MeshService]]:
         for key in service.workloads:
             services.setdefault(key, []).append(service)
     return services
-
-
-def _any_selector(snapshot: Snapshot) -> bool:
-    rules = snapshot.view.destination_rules
-    return snapshot.derive("any selector", lambda: any(rule.spec.workload_selector for rule in rules))
 
 
 def _outbound(namespace: str, labels: Mapping[str, str], snapshot: Snapshot) -> Iterator[tuple[str, OutboundCluster]]:

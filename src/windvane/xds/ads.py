@@ -1,0 +1,155 @@
+"""The ADS protocol of one proxy (state of the world), without any I/O: requests in, responses out.
+
+Order keeps traffic whole. Clusters go first; Envoy acknowledges them once they are warm, which needs
+their endpoints, so endpoints are never held back. Listeners and routes wait until clusters and
+endpoints are acknowledged. Clusters that are to go stay until listeners and routes have let go of
+them. A rejected type is not sent again until its content changes, and holds back what depends on it:
+the proxy stays on its old configuration as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest
+
+from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS, Bundle, Resource, varint
+
+ORDER = (SDS, CDS, EDS, LDS, RDS)
+_WAITS_FOR = {LDS: (CDS, EDS), RDS: (CDS, EDS)}
+_NOTHING = Bundle()
+_WHOLE = (CDS, LDS)
+"""Types of which a response holds every resource there is; of the others, those that changed."""
+
+
+@dataclass(slots=True)
+class TypeState:
+    """What one proxy was told of one type. Versions are content hashes; "" is none.
+
+    `names` are what the proxy asks for (all when the type is not asked for by name); `held` is what it
+    has acknowledged, `offered` what it has yet to answer; `refresh` are names it needs again although they
+    did not change.
+    """
+
+    subscribed: bool = False
+    names: tuple[str, ...] = ()
+    held: Bundle = field(default_factory=Bundle)
+    offered: Bundle | None = None
+    nonce: str = ""
+    sent: str = ""
+    acked: str = ""
+    rejected: str = ""
+    reason: str = ""
+    refresh: set[str] = field(default_factory=set)
+    wanted: tuple[object, object, Bundle] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is due."""
+        return self.offered is not None
+
+    def derive(self, base: Bundle, other: object, make: Callable[[], Bundle]) -> Bundle:
+        """`make()`, remembered as long as both inputs are the same objects."""
+        if self.wanted is None or self.wanted[0] is not base or self.wanted[1] is not other:
+            self.wanted = (base, other, make())
+        return self.wanted[2]
+
+
+class AdsStream:
+    """The state of one stream. `offer` what the proxy should have, `receive` what it says, send `responses`."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, TypeState] = {type_url: TypeState() for type_url in ORDER}
+        self._desired: dict[str, Bundle] = {}
+        self._nonces = count(1)
+
+    def offer(self, bundles: Mapping[str, Bundle]) -> None:
+        """Set what the proxy should have, by type URL; types not named stay as they are."""
+        self._desired.update(bundles)
+
+    def receive(self, request: DiscoveryRequest) -> bool:
+        """Take a request; True when it rejects what was sent. An answer to an older response is ignored."""
+        state = self.types.get(request.type_url)
+        if state is None or (request.response_nonce and request.response_nonce != state.nonce):
+            return False
+        first, state.subscribed = not state.subscribed, True
+        names = tuple(dict.fromkeys(request.resource_names))
+        state.names = state.names if names == state.names else names
+        if first:
+            self._resume(request.type_url, request.version_info)
+        if state.offered is None:
+            return False
+        offered, state.offered = state.offered, None
+        if request.error_detail is not None:
+            state.rejected, state.reason = state.sent, request.error_detail.message
+            return True
+        state.held, state.acked, state.rejected, state.reason = offered, state.sent, "", ""
+        return False
+
+    def responses(self) -> Iterator[tuple[str, bytes]]:
+        """What to send now: (type URL, DiscoveryResponse bytes). Taking one marks it as sent."""
+        for type_url in ORDER:
+            body = self._next(type_url)
+            if body is not None:
+                yield type_url, body
+
+    @property
+    def converged(self) -> bool:
+        """Whether the proxy has acknowledged everything it should have."""
+        return all(self._settled(type_url) for type_url in self._desired)
+
+    def _resume(self, type_url: str, version: str) -> None:
+        """A proxy that connects again says what it has: equal content is not sent again."""
+        state, wanted = self.types[type_url], self._wanted(type_url)
+        if version and version == wanted.version:
+            state.sent = state.acked = version
+            state.held = wanted
+
+    def _next(self, type_url: str) -> bytes | None:
+        state = self.types[type_url]
+        if not state.subscribed or state.waiting or type_url not in self._desired:
+            return None
+        wanted = self._wanted(type_url)
+        changed = state.sent != wanted.version
+        if not changed and not state.refresh:
+            return None
+        if not all(self._settled(other) for other in _WAITS_FOR.get(type_url, ())):
+            return None
+        return self._send(type_url, state, wanted)
+
+    def _send(self, type_url: str, state: TypeState, wanted: Bundle) -> bytes:
+        news = [each for each in wanted if _differs(each, state.held.get(each.name)) or each.name in state.refresh]
+        if type_url == CDS:
+            # Envoy builds a changed cluster anew and waits for endpoints, also for those it had.
+            self.types[EDS].refresh.update(each.name for each in news if each.name in self.types[EDS].held)
+        state.nonce, state.sent, state.offered = str(next(self._nonces)), wanted.version, wanted
+        state.refresh.clear()
+        return _response(type_url, wanted if type_url in _WHOLE else news, wanted.version, state.nonce)
+
+    def _wanted(self, type_url: str) -> Bundle:
+        state, desired = self.types[type_url], self._desired.get(type_url, _NOTHING)
+        if type_url == CDS:
+            if self._settled(LDS) and self._settled(RDS):
+                return desired
+            return state.derive(desired, state.held, lambda: desired.over(state.held))
+        if type_url == LDS:
+            return desired
+        return state.derive(desired, state.names, lambda: desired.only(state.names))
+
+    def _settled(self, type_url: str) -> bool:
+        """Whether the proxy runs what it should of a type (or does not ask for it)."""
+        state = self.types[type_url]
+        return not state.subscribed or (not state.waiting and state.acked == self._wanted(type_url).version)
+
+
+def _differs(resource: Resource, held: Resource | None) -> bool:
+    return held is None or held.digest != resource.digest
+
+
+def _response(type_url: str, resources: Iterable[Resource], version: str, nonce: str) -> bytes:
+    """A DiscoveryResponse, from resources that are already encoded as its fields."""
+    texts = ((0x0A, version), (0x22, type_url), (0x2A, nonce))
+    head = b"".join(bytes((tag,)) + varint(len(text)) + text.encode() for tag, text in texts)
+    return b"".join([head, *(resource.frame for resource in resources)])

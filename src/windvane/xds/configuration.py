@@ -1,0 +1,27 @@
+"""Everything one proxy gets, by type: the generators' results as bundles."""
+
+from __future__ import annotations
+
+from windvane.xds.clusters import clusters, outbound_clusters, outbound_key
+from windvane.xds.endpoints import assignment
+from windvane.xds.listeners import listeners
+from windvane.xds.proxy import Proxy
+from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle
+from windvane.xds.route_tables import route_tables
+from windvane.xds.snapshot import Snapshot
+
+
+def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
+    """CDS, EDS, LDS and RDS of a proxy, by type URL."""
+    endpoints = snapshot.derive(("endpoints", *outbound_key(proxy, snapshot)), lambda: _endpoints(proxy, snapshot))
+    return {
+        CDS: Bundle(clusters(proxy, snapshot)),
+        EDS: endpoints,
+        LDS: Bundle(listeners(proxy, snapshot)),
+        RDS: Bundle(route_tables(proxy, snapshot)),
+    }
+
+
+def _endpoints(proxy: Proxy, snapshot: Snapshot) -> Bundle:
+    found = outbound_clusters(proxy, snapshot).items()
+    return Bundle(assignment(name, each.endpoints) for name, each in found if each.spec.discovery == "eds")

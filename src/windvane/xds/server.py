@@ -1,0 +1,268 @@
+"""The control plane: snapshots in, configuration and certificates out to every proxy over ADS.
+
+One gRPC stream a proxy. An edit makes a new snapshot and puts every connected proxy into the push
+queue; for each the generators run and the stream sends what differs from what the proxy has.
+Certificates are issued when a proxy connects and replaced before they expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from betterproto2 import Message
+from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest
+
+from windvane.kit.clock import Clock
+from windvane.kit.errors import BadInputError, UnavailableError
+from windvane.kit.metrics import Metrics
+from windvane.kit.values import Address
+from windvane.mesh.placement import Placement
+from windvane.mesh.view import MeshView
+from windvane.xds.ads import AdsStream, TypeState
+from windvane.xds.ca import CertificateAuthority
+from windvane.xds.certificates import Certificates
+from windvane.xds.configuration import configuration
+from windvane.xds.proxy import workload_key
+from windvane.xds.push import PushQueue
+from windvane.xds.resources import SDS, SHORT_NAMES, Bundle
+from windvane.xds.snapshot import MeshSettings, Snapshot
+
+log = logging.getLogger(__name__)
+
+SERVICE, METHOD = "envoy.service.discovery.v3.AggregatedDiscoveryService", "StreamAggregatedResources"
+_LARGEST_REQUEST = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlaneSettings:
+    """`directory` keeps the root certificate and its key; durations are in seconds.
+
+    `debounce` is how long edits must be quiet before a push, `debounce_max` how long an edit waits at most.
+    """
+
+    directory: Path
+    mesh: MeshSettings = field(default_factory=MeshSettings)
+    listen: Address = Address("127.0.0.1", 15010)
+    certificate_lifetime: float = 86_400.0
+    debounce: float = 0.05
+    debounce_max: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TypeStatus:
+    """Versions of one type at one proxy ("" for none); `reason` is why `rejected` was rejected."""
+
+    sent: str
+    acked: str
+    rejected: str
+    reason: str
+    resources: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyStatus:
+    """A connected proxy.
+
+    `synced`: it has acknowledged all it should have. `known`: the mesh has its workload. `failure` is why
+    its configuration could not be made ("" when it could). `types` is keyed cds, eds, lds, rds, sds.
+    """
+
+    node_id: str
+    key: str
+    connected_since_ns: int
+    synced: bool
+    known: bool
+    failure: str = ""
+    types: Mapping[str, TypeStatus] = field(default_factory=dict)
+
+
+class _Connection:
+    """One open stream: its protocol state, and the signal that there may be something to send."""
+
+    def __init__(self, node_id: str, since_ns: int) -> None:
+        self.node_id, self.key, self.since_ns = node_id, workload_key(node_id), since_ns
+        self.stream = AdsStream()
+        self.changed = asyncio.Event()
+        self.known = False
+        self.failure = ""
+        self.behind_since: float | None = None
+
+
+class ControlPlane:
+    """ADS and SDS for every proxy of one mesh."""
+
+    def __init__(self, settings: ControlPlaneSettings, clock: Clock, metrics: Metrics) -> None:
+        self._settings, self._clock = settings, clock
+        self._metrics = _Instruments(metrics)
+        authority = CertificateAuthority(settings.directory, clock, lifetime=settings.certificate_lifetime)
+        self._certificates = Certificates(authority, clock)
+        self._queue = PushQueue(clock, quiet=settings.debounce, longest=settings.debounce_max)
+        self._connections: dict[int, _Connection] = {}
+        self.snapshot: Snapshot | None = None
+        self.started = asyncio.Event()
+        self.port = 0
+
+    def update(self, view: MeshView, placement: Placement) -> None:
+        """Make this the mesh; connected proxies get what changed for them. Call it in the loop's thread."""
+        self.snapshot = Snapshot(view, placement, self._settings.mesh)
+        now = self._clock.monotonic()
+        for connection in self._connections.values():
+            connection.behind_since = connection.behind_since or now
+        self._queue.add(connection.key for connection in self._connections.values())
+
+    async def serve(self) -> None:
+        """Listen until cancelled; then streams end and proxies keep what they have."""
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", _LARGEST_REQUEST)])
+        handler = grpc.stream_stream_rpc_method_handler(self._stream)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+        try:
+            self.port = server.add_insecure_port(str(self._settings.listen))
+        except RuntimeError as error:
+            raise UnavailableError(f"cannot listen for proxies on {self._settings.listen}: {error}") from error
+        await server.start()
+        self.started.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._push_forever())
+                tasks.create_task(self._renew_forever())
+        finally:
+            self.started.clear()
+            await server.stop(grace=0.2)
+
+    def proxies(self) -> list[ProxyStatus]:
+        """Connected proxies, by node id."""
+        return sorted((_status(each) for each in self._connections.values()), key=lambda status: status.node_id)
+
+    async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        connection: _Connection | None = None
+        sender: asyncio.Task[None] | None = None
+        try:
+            async for raw in requests:
+                request = _parse(raw)
+                if connection is None:
+                    connection = self._connect(request)
+                    sender = asyncio.create_task(self._send_forever(connection, context))
+                self._received(connection, request)
+        except BadInputError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+        finally:
+            if connection is not None and sender is not None:
+                self._connections.pop(id(connection), None)
+                self._metrics.proxies.set(len(self._connections))
+                sender.cancel()
+                with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+                    await sender
+
+    def _connect(self, request: DiscoveryRequest) -> _Connection:
+        if request.node is None:
+            raise BadInputError("the first request of a stream must name its node")
+        connection = _Connection(request.node.id, self._clock.now_ns())
+        self._connections[id(connection)] = connection
+        self._metrics.proxies.set(len(self._connections))
+        self._offer(connection)
+        return connection
+
+    def _received(self, connection: _Connection, request: DiscoveryRequest) -> None:
+        if connection.stream.receive(request):
+            name, state = SHORT_NAMES[request.type_url], connection.stream.types[request.type_url]
+            self._metrics.rejections.labels(name).inc()
+            log.warning("%s rejected %s %s: %s", connection.node_id, name, state.rejected, state.reason)
+        if connection.behind_since is not None and connection.stream.converged:
+            self._metrics.convergence.observe(self._clock.monotonic() - connection.behind_since)
+            connection.behind_since = None
+        connection.changed.set()
+
+    async def _send_forever(self, connection: _Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        while True:
+            await connection.changed.wait()
+            connection.changed.clear()
+            for type_url, body in connection.stream.responses():
+                self._metrics.responses.labels(SHORT_NAMES[type_url]).inc()
+                self._metrics.sent_bytes.inc(len(body))
+                await context.write(body)
+
+    async def _push_forever(self) -> None:
+        while True:
+            key = await self._queue.next()
+            for connection in [each for each in self._connections.values() if each.key == key]:
+                self._offer(connection)
+            await asyncio.sleep(0)  # generating is work: let others in between two proxies
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await self._certificates.next_renewal()
+            self._certificates.forget_all_but({each.key for each in self._connections.values()})
+            for connection in list(self._connections.values()):
+                self._offer_secrets(connection)
+
+    def _offer(self, connection: _Connection) -> None:
+        """Set what a proxy should have from the newest snapshot; nothing while the mesh does not know it."""
+        proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
+        connection.known = proxy is not None
+        if proxy is None or self.snapshot is None:
+            return
+        try:
+            connection.stream.offer(configuration(proxy, self.snapshot))
+            connection.failure = ""
+        except Exception as error:
+            # A defect of a generator must not take the other proxies' control plane away.
+            connection.failure = f"{type(error).__name__}: {error}"
+            log.exception("no configuration for %s; it keeps what it has", connection.node_id)
+        self._offer_secrets(connection)
+
+    def _offer_secrets(self, connection: _Connection) -> None:
+        proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
+        if proxy is not None and self.snapshot is not None:
+            secrets = self._certificates.secrets(proxy.workload, self.snapshot.view.trust_domain)
+            connection.stream.offer({SDS: Bundle(secrets)})
+            connection.changed.set()
+
+
+class _Instruments:
+    """The control plane's own metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.proxies = metrics.gauge("windvane_xds_proxies", "Proxies connected to the control plane.")
+        self.responses = metrics.counter("windvane_xds_responses", "Responses sent to proxies.", ("type",))
+        self.sent_bytes = metrics.counter("windvane_xds_sent_bytes", "Bytes of configuration sent to proxies.")
+        self.rejections = metrics.counter("windvane_xds_rejections", "Responses that proxies rejected.", ("type",))
+        self.convergence = metrics.histogram(
+            "windvane_xds_convergence_seconds", "From an edit until a proxy has acknowledged all of it."
+        )
+
+
+def _parse(raw: bytes) -> DiscoveryRequest:
+    try:
+        return _decoded(DiscoveryRequest, raw)
+    except Exception as error:
+        raise BadInputError(f"not a DiscoveryRequest: {error}") from error
+
+
+def _decoded(kind: type[DiscoveryRequest], raw: bytes) -> DiscoveryRequest:
+    message: Message = kind.parse(raw)
+    assert isinstance(message, DiscoveryRequest)
+    return message
+
+
+def _status(connection: _Connection) -> ProxyStatus:
+    stream = connection.stream
+    return ProxyStatus(
+        node_id=connection.node_id,
+        key=connection.key,
+        connected_since_ns=connection.since_ns,
+        synced=connection.known and stream.converged,
+        known=connection.known,
+        failure=connection.failure,
+        types={SHORT_NAMES[type_url]: _type_status(state) for type_url, state in stream.types.items()},
+    )
+
+
+def _type_status(state: TypeState) -> TypeStatus:
+    return TypeStatus(state.sent, state.acked, state.rejected, state.reason, len(state.held))
