@@ -27,11 +27,12 @@ async def drained(places: Iterable[WorkloadPlace], server: Address, clock: Clock
     """Wait until the access logs are stored; False when they still come in after `within` seconds."""
     proxies = list(places)
     deadline = clock.monotonic() + within
-    since, last = clock.monotonic(), (-1, -1)
+    since: float = clock.monotonic()
+    last: tuple[int, int | None] = (0, None)
     while clock.monotonic() < deadline:
         written, stored = await asyncio.gather(_written(proxies), _stored(server))
-        if stored < 0 or written == stored:
-            return stored >= 0
+        if stored is None or written == stored:
+            return stored is not None
         if (written, stored) != last:
             since, last = clock.monotonic(), (written, stored)
         elif clock.monotonic() - since > _STEADY:
@@ -48,21 +49,24 @@ async def _written(places: list[WorkloadPlace]) -> int:
     return sum(int(stat.get("value", 0)) for stats in values for stat in stats)
 
 
-async def _stored(server: Address) -> int:
-    """Entries that the server has stored or refused since it started; -1 when it does not answer."""
+async def _stored(server: Address) -> int | None:
+    """Entries that the server has stored or refused since it started; None when it does not say."""
     answer = await probes.get(server.host, server.port, "/metrics")
     if answer is None or answer.status != 200:
-        return -1
-    return count_access_logs(answer.body.decode())
+        return None
+    try:
+        return count_access_logs(answer.body.decode())
+    except ValueError:
+        return None
 
 
 def count_access_logs(exposition: str) -> int:
-    """Access-log entries that a server's `/metrics` says were stored or refused."""
+    """Access-log entries that a server's `/metrics` says were stored or refused; ValueError: not exposition text."""
     return int(
         sum(
             sample.value
             for family in text_string_to_metric_families(exposition)
-            if family.name in ("windvane_ingest_stored_records", "windvane_ingest_refused_records")
+            if family.name in ("windvane_ingest_records_stored", "windvane_ingest_records_refused")
             for sample in family.samples
             if sample.labels.get("signal") == "access_logs" and sample.name.endswith("_total")
         )

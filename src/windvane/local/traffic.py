@@ -10,87 +10,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import random
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
 
 import orjson
 import uvloop
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from windvane.kit.clock import Clock, SystemClock
-from windvane.kit.errors import BadInputError
-from windvane.kit.values import Address, parse_duration, parse_size
+from windvane.kit.values import Address, parse_duration
 from windvane.local.files import write_whole
 from windvane.local.http1 import HttpClient, SendError, encode_request
+from windvane.local.profile import Day, TrafficProfile
 
 _DRAIN = 20.0
 _TIMEOUT = 15.0
-
-
-def _text(parse: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Journey(_Strict):
-    """One kind of request; `share` is relative to the others of the same user."""
-
-    path: Annotated[str, Field(pattern=r"^/\S*$")]
-    method: Annotated[str, Field(pattern="^[A-Z]+$")] = "GET"
-    bytes: Annotated[int, _text(parse_size), Field(ge=0, le=16 << 20)] = 0
-    share: Annotated[float, Field(gt=0)] = 1.0
-
-
-class User(_Strict):
-    """A type of user: its name goes into the header `end-user`, its share of requests is relative."""
-
-    name: str
-    share: Annotated[float, Field(gt=0)] = 1.0
-    headers: dict[str, str] = {}
-    journeys: Annotated[tuple[Journey, ...], Field(min_length=1)]
-
-
-class Day(_Strict):
-    """The daily shape: a sine around the mean rate, `trough` of it at the quietest hour. A run begins at the mean."""
-
-    length: Annotated[float, _text(parse_duration), Field(gt=0)] = 86_400.0
-    trough: Annotated[float, Field(ge=0, le=1)] = 0.4
-
-    def factor(self, seconds: float) -> float:
-        """The rate at a time since the start, relative to the mean; its mean over a day is 1."""
-        return 1 + (1 - self.trough) * math.sin(2 * math.pi * seconds / self.length)
-
-    @property
-    def peak(self) -> float:
-        return 2 - self.trough
-
-
-class TrafficProfile(_Strict):
-    """Who sends what: a scenario's `traffic.yaml`."""
-
-    day: Day = Day()
-    users: Annotated[tuple[User, ...], Field(min_length=1)] = (User(name="visitor", journeys=(Journey(path="/"),)),)
-
-    @classmethod
-    def load(cls, path: Path) -> TrafficProfile:
-        """Read a file; BadInputError names it and the wrong field."""
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        except (yaml.YAMLError, OSError, BadInputError) as error:
-            raise BadInputError(f"{path}: {error}") from None
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise BadInputError(f"{path}: {wrong}") from None
 
 
 def arrivals(rate: float, day: Day | None, rng: random.Random) -> Iterator[float]:
@@ -104,6 +41,9 @@ def arrivals(rate: float, day: Day | None, rng: random.Random) -> Iterator[float
         time += rng.expovariate(rate * peak)
         if day is None or rng.random() * peak <= day.factor(time):
             yield time
+
+
+_COUNTS = ("scheduled", "sent", "dropped", "not_connected", "in_flight", "finished")
 
 
 @dataclass(slots=True)
@@ -130,7 +70,7 @@ class TrafficStats:
         answered = sum(self.outcomes.values())
         return orjson.dumps(
             {
-                **{name: getattr(self, name) for name in self.__slots__ if not name.startswith("latency")},
+                **{name: getattr(self, name) for name in _COUNTS},
                 "outcomes": dict(sorted(self.outcomes.items())),
                 "users": dict(sorted(self.users.items())),
                 "latency_mean_ms": round(1e3 * self.latency_sum / answered, 3) if answered else None,
@@ -205,7 +145,11 @@ class TrafficGenerator:
             return
         task = asyncio.create_task(self._send(request))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        self.stats.in_flight = len(self._tasks)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         self.stats.in_flight = len(self._tasks)
 
     async def _send(self, request: _Request) -> None:

@@ -28,6 +28,7 @@ from windvane.local.drain import drained
 from windvane.local.emulator.plan import EmulatorPlan
 from windvane.local.files import write_whole
 from windvane.local.placement import Allocator, gateway_ports
+from windvane.local.profile import TrafficProfile
 from windvane.local.sidecar import sidecar
 from windvane.local.supervisor import ChildSpec, Supervisor
 from windvane.mesh.files import FileSource, LoadResult
@@ -101,6 +102,8 @@ class LocalMesh:
         """BadInputError when the mesh is not valid."""
         if not options.gateway.host.startswith("127."):
             raise BadInputError(f"--gateway {options.gateway}: the gateway of a local mesh listens on 127.x.y.z")
+        if options.traffic is not None and options.traffic.profile is not None:
+            TrafficProfile.load(options.traffic.profile)
         self.options, self._clock, self._report = options, clock, report
         self.supervisor = Supervisor(options.run_dir / "logs", clock, report)
         self._source = FileSource(options.mesh)
