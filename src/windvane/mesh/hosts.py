@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 def resolve(host: str, namespace: str, domain: str) -> str:
@@ -37,16 +40,15 @@ def most_specific(patterns: Iterable[str], host: str) -> str | None:
     return min(fitting, key=lambda pattern: (pattern.startswith("*"), -len(pattern))) if fitting else None
 
 
-def short_names(hostname: str, namespace: str, domain: str) -> list[str]:
+def short_names(hostname: str, namespace: str) -> list[str]:
     """Names by which a client in `namespace` may call a service of the cluster, the full one first.
 
-    Services of another namespace keep at least `name.namespace`.
+    Services of another namespace keep at least `name.namespace`; hosts outside the cluster have one name.
     """
     name, _, rest = hostname.partition(".")
-    suffix = f".svc.{domain}"
-    if not rest.endswith(suffix) or "." in rest.removesuffix(suffix):
+    own, svc, _ = rest.partition(".svc.")
+    if not svc or "." in own:
         return [hostname]
-    own = rest.removesuffix(suffix)
     names = [hostname, f"{name}.{own}.svc", f"{name}.{own}"]
     return [*names, name] if own == namespace else names
 
@@ -55,3 +57,20 @@ def is_visible(export_to: Iterable[str], owner: str, namespace: str) -> bool:
     """Whether something of namespace `owner` with this `exportTo` is seen from `namespace`."""
     scopes = tuple(export_to) or ("*",)
     return "*" in scopes or namespace in scopes or ("." in scopes and owner == namespace)
+
+
+class HostIndex(Generic[T]):
+    """Things by the hosts they are for, to be found by a host name without looking at all of them."""
+
+    def __init__(self, items: Iterable[tuple[str, T]]) -> None:
+        self._named: dict[str, list[T]] = {}
+        self._wildcards: dict[str, list[T]] = {}
+        for host, item in items:
+            (self._wildcards if host.startswith("*") else self._named).setdefault(host, []).append(item)
+
+    def find(self, host: str) -> Iterator[list[T]]:
+        """What is for a host, the most specific first; things for the same host stay in their order."""
+        if host in self._named:
+            yield self._named[host]
+        for pattern in sorted((name for name in self._wildcards if covers(name, host)), key=len, reverse=True):
+            yield self._wildcards[pattern]

@@ -83,12 +83,15 @@ def destination_rule_for(
     """
     service = view.services.get(hostname)
     namespaces = (client_namespace, service.namespace if service else "", view.root_namespace)
+    index = view.derive(
+        "destination rules", lambda: hosts.HostIndex((rule.spec.host, rule) for rule in view.destination_rules)
+    )
+    levels = list(index.find(hostname))
     for namespace in dict.fromkeys(namespaces):
-        rules = [rule for rule in view.destination_rules if _usable(rule, namespace, client_namespace, client_labels)]
-        best = hosts.most_specific([rule.spec.host for rule in rules], hostname)
-        fitting = [rule for rule in rules if rule.spec.host == best]
-        if fitting:
-            return max(fitting, key=lambda rule: _has_selector(rule.spec.workload_selector))
+        for level in levels:
+            fitting = [rule for rule in level if _usable(rule, namespace, client_namespace, client_labels)]
+            if fitting:
+                return max(fitting, key=lambda rule: _has_selector(rule.spec.workload_selector))
     return None
 
 

@@ -7,9 +7,9 @@ models of `windvane.mesh.models`, whose attributes are Istio's field names in sn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from windvane.mesh.models import (
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
         Telemetry,
         VirtualService,
     )
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +119,10 @@ class MeshView:
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     root_namespace: str = "istio-system"
+    _derived: dict[Hashable, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def derive(self, key: Hashable, make: Callable[[], T]) -> T:
+        """`make()`, once a view for a key: indexes and other values that depend on this view alone."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return cast("T", self._derived[key])

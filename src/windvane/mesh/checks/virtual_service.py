@@ -31,7 +31,13 @@ from windvane.mesh.models import (
     HTTPRoute,
     VirtualService,
 )
-from windvane.mesh.models.virtual_service import HeaderOperations, HTTPDirectResponse, HTTPRedirect, HTTPRewrite
+from windvane.mesh.models.virtual_service import (
+    CorsPolicy,
+    HeaderOperations,
+    HTTPDirectResponse,
+    HTTPRedirect,
+    HTTPRewrite,
+)
 from windvane.mesh.yaml_source import Path
 
 GRPC_STATUS = {
@@ -133,6 +139,25 @@ def _check_route(path: Path, route: HTTPRoute) -> Iterator[Problem]:
     yield from _check_retries((*path, "retries"), route.retries)
     yield from _check_rewrite((*path, "rewrite"), route.rewrite)
     yield from _check_authority(path, route)
+    yield from _check_cors((*path, "corsPolicy"), route.cors_policy)
+
+
+def _check_cors(path: Path, cors: CorsPolicy | None) -> Iterator[Problem]:
+    if cors is None:
+        return
+    for index, origin in enumerate(cors.allow_origins):
+        yield from check_string_match((*path, "allowOrigins", index), origin)
+    if cors.allow_origin:
+        yield doubtful((*path, "allowOrigin"), "allowOrigin is deprecated, use allowOrigins instead")
+    for index, method in enumerate(cors.allow_methods):
+        if not method.isalpha() and method != "*":
+            yield invalid((*path, "allowMethods", index), f"{method!r} is not an HTTP method")
+    for field, names in (("allowHeaders", cors.allow_headers), ("exposeHeaders", cors.expose_headers)):
+        for index, name in enumerate(names):
+            if name != "*":
+                yield from check_header_name((*path, field, index), name)
+    if cors.max_age is not None and (cors.max_age < 0 or cors.max_age != int(cors.max_age)):
+        yield invalid((*path, "maxAge"), "maxAge must be whole seconds")
 
 
 def _check_action(path: Path, route: HTTPRoute) -> Iterator[Problem]:

@@ -154,6 +154,19 @@ class HTTPFaultInjection(Model):
     abort: Abort | None = None
 
 
+class CorsPolicy(Model):
+    """Cross-origin requests that browsers may make."""
+
+    allow_origin: Items[str] = ()
+    allow_origins: Items[StringMatch] = ()
+    allow_methods: Items[str] = ()
+    allow_headers: Items[str] = ()
+    expose_headers: Items[str] = ()
+    max_age: Seconds | None = None
+    allow_credentials: bool | None = None
+    unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
+
+
 class HTTPMirrorPolicy(Model):
     """A destination that gets a copy of a share of requests; its answers are dropped."""
 
@@ -180,7 +193,7 @@ class HTTPRoute(Model):
     mirrors: Items[HTTPMirrorPolicy] = ()
     mirror_percent: UInt32 | None = None
     mirror_percentage: Percent | None = None
-    cors_policy: NotYet = None
+    cors_policy: CorsPolicy | None = None
     headers: Headers | None = None
 
 
