@@ -1,0 +1,94 @@
+"""Query results as the JSON that Prometheus writes, byte for byte where clients may look.
+
+Sample values are strings in Go's shortest form; times are seconds with no or three decimals. Series
+with many points are formatted in bulk: orjson prints the numbers, and only those that need an
+exponent or are not finite are formatted one by one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import orjson
+
+from windvane.promql import numbers
+from windvane.promql.value import Floats, MatrixResult, QueryValue, ScalarResult, StringResult, Times, VectorResult
+
+_NAMES = {ScalarResult: "scalar", StringResult: "string", VectorResult: "vector", MatrixResult: "matrix"}
+
+
+def success(data: bytes, warnings: tuple[str, ...] = (), infos: tuple[str, ...] = ()) -> bytes:
+    """The envelope of an answer; `data` is JSON."""
+    notes = b"".join(
+        b',"%s":%s' % (name, orjson.dumps(list(texts)))
+        for name, texts in ((b"warnings", warnings), (b"infos", infos))
+        if texts
+    )
+    return b'{"status":"success","data":%s%s}' % (data, notes)
+
+
+def query_data(value: QueryValue, limit: int = 0) -> bytes:
+    """`data` of an instant or range query, at most `limit` series (0: all)."""
+    return b'{"resultType":"%s","result":%s}' % (_NAMES[type(value)].encode(), _result(value, limit))
+
+
+def series_count(value: QueryValue) -> int:
+    """How many series a result has."""
+    return len(value.labels) if isinstance(value, VectorResult | MatrixResult) else 1
+
+
+def _result(value: QueryValue, limit: int) -> bytes:
+    match value:
+        case ScalarResult():
+            return b'[%s,"%s"]' % (_time(value.time), numbers.json(value.value).encode())
+        case StringResult():
+            return b"[%s,%s]" % (_time(value.time), orjson.dumps(value.value))
+        case VectorResult():
+            return _vector(value, limit)
+        case MatrixResult():
+            return _matrix(value, limit)
+
+
+def _vector(value: VectorResult, limit: int) -> bytes:
+    time, chosen = _time(value.time), slice(limit or None)
+    metrics = value.labels.take(chosen).dicts()
+    parts = (
+        b'{"metric":%s,"value":[%s,"%s"]}' % (orjson.dumps(metric), time, text)
+        for metric, text in zip(metrics, _texts(value.values[chosen]), strict=True)
+    )
+    return b"[%s]" % b",".join(parts)
+
+
+def _matrix(value: MatrixResult, limit: int) -> bytes:
+    metrics = value.labels.take(slice(limit or None)).dicts()
+    texts, times = _texts(value.values), _times(value.times)
+    points = [b'[%s,"%s"]' % pair for pair in zip(times, texts, strict=True)]
+    bounds = value.offsets.tolist()
+    parts = (
+        b'{"metric":%s,"values":[%s]}' % (orjson.dumps(metric), b",".join(points[bounds[row] : bounds[row + 1]]))
+        for row, metric in enumerate(metrics)
+    )
+    return b"[%s]" % b",".join(parts)
+
+
+def _time(milliseconds: int) -> bytes:
+    seconds, rest = divmod(abs(milliseconds), 1000)
+    text = f"{'-' if milliseconds < 0 else ''}{seconds}"
+    return (f"{text}.{rest:03d}" if rest else text).encode()
+
+
+def _times(times: Times) -> list[bytes]:
+    distinct, which = np.unique(times, return_inverse=True)
+    texts = [_time(time) for time in distinct.tolist()]
+    return [texts[place] for place in which.reshape(-1).tolist()]
+
+
+def _texts(values: Floats) -> list[bytes]:
+    """Each value as Prometheus prints it."""
+    if not len(values):
+        return []
+    printed = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    texts = [text[:-2] if text.endswith(b".0") else text for text in printed]
+    odd = ~np.isfinite(values) | ((values != 0) & ((np.abs(values) < 1e-3) | (np.abs(values) >= 1e15)))
+    for place in np.flatnonzero(odd).tolist():
+        texts[place] = numbers.json(float(values[place])).encode()
+    return texts

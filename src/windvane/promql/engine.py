@@ -1,0 +1,225 @@
+"""PromQL over a store: parse, plan, read, evaluate, and shape the result.
+
+`QueryEngine` is what other rooms use. Times are integers in milliseconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from windvane.promql.catalog import Catalog
+from windvane.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
+from windvane.promql.evaluate import Evaluator, flat_samples
+from windvane.promql.functions.base import constant
+from windvane.promql.labels import Pool
+from windvane.promql.parse import parse
+from windvane.promql.plan import Context, Plan, Read, plan
+from windvane.promql.read import Reader
+from windvane.promql.syntax import Expr, Range, Subquery, unwrap
+from windvane.promql.value import (
+    MatrixResult,
+    QueryValue,
+    Samples,
+    Scalar,
+    ScalarResult,
+    Steps,
+    StringResult,
+    Text,
+    Value,
+    VectorResult,
+)
+from windvane.store.api import Engine, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """Bounds and defaults of queries.
+
+    `lookback_ms`: how far back an instant selector looks for a sample. `subquery_step_ms`: the step of
+    `[range:]`. `max_samples`: samples one query may read. `max_points`: steps a range query may have.
+    `timeout`: seconds one query may take. `pool_strings`: distinct label values kept between queries.
+    """
+
+    lookback_ms: int = 300_000
+    subquery_step_ms: int = 60_000
+    max_samples: int = 50_000_000
+    max_points: int = 11_000
+    timeout: float = 120.0
+    memory_bytes: int = 2 << 30
+    pool_strings: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStats:
+    """What a query cost: samples and series read, seconds by phase."""
+
+    samples: int
+    series: int
+    read_seconds: float
+    evaluate_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """A query's value, what it warns of, and what it cost."""
+
+    value: QueryValue
+    warnings: tuple[str, ...]
+    infos: tuple[str, ...]
+    stats: QueryStats
+
+
+class QueryEngine:
+    """Answers PromQL from one store's `series` and `samples`; safe from any thread."""
+
+    def __init__(self, engine: Engine, settings: QuerySettings | None = None) -> None:
+        self.settings = settings or QuerySettings()
+        self.catalog = Catalog(engine)
+        self._reader = Reader(engine)
+        self._pool = Pool()
+        self._lock = threading.Lock()
+
+    def instant(
+        self, query: str, time_ms: int, *, timeout: float | None = None, lookback_ms: int | None = None
+    ) -> QueryResult:
+        """The value of `query` at one time: a scalar, a string, a vector, or for `x[5m]` a matrix.
+
+        `QueryError` (bad input), `QueryLimitError`, `QueryTimeoutError`.
+        """
+        return self._run(parse(query), Steps(time_ms, time_ms, 1), timeout, lookback_ms, instant=True)
+
+    def range(
+        self,
+        query: str,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        *,
+        timeout: float | None = None,
+        lookback_ms: int | None = None,
+    ) -> QueryResult:
+        """The value of `query` at start, start + step, … up to end, as a `MatrixResult`."""
+        if step_ms <= 0:
+            raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer")
+        if end_ms < start_ms:
+            raise QueryError("end timestamp must not be before start time")
+        steps = Steps(start_ms, end_ms, step_ms)
+        if len(steps) > self.settings.max_points:
+            raise QueryError(
+                f"exceeded maximum resolution of {self.settings.max_points:,} points per timeseries. "
+                "Try decreasing the query resolution (?step=XX)"
+            )
+        return self._run(parse(query), steps, timeout, lookback_ms, instant=False)
+
+    def _run(
+        self, expr: Expr, steps: Steps, timeout: float | None, lookback_ms: int | None, *, instant: bool
+    ) -> QueryResult:
+        run = _Run(self, steps, timeout, lookback_ms)
+        value = run.result(expr, instant)
+        notes = run.evaluator.notes
+        return QueryResult(value, tuple(notes.warnings), tuple(notes.infos), run.stats())
+
+    def pool(self) -> Pool:
+        """The strings a new query works with; a fresh pool once the old one has grown too large."""
+        with self._lock:
+            if len(self._pool) > self.settings.pool_strings:
+                self._pool = Pool()
+            return self._pool
+
+    def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
+        """The samples of one read."""
+        return self._reader.read(read, pool, limits)
+
+
+class _Run:
+    """One query from its plan to its result."""
+
+    def __init__(self, engine: QueryEngine, steps: Steps, timeout: float | None, lookback_ms: int | None) -> None:
+        settings = engine.settings
+        self._engine = engine
+        self._steps = steps
+        self._deadline = time.monotonic() + min(timeout or settings.timeout, settings.timeout)
+        self._plan = Plan()
+        self._samples: list[Samples] = []
+        self._read_seconds = self._evaluate_seconds = 0.0
+        lookback = lookback_ms or settings.lookback_ms
+        context = Context(steps.start, steps.end, lookback, settings.subquery_step_ms)
+        self.evaluator = Evaluator(context, engine.pool(), self._find, self._check)
+
+    def result(self, expr: Expr, instant: bool) -> QueryValue:
+        """Plan, read, evaluate."""
+        inner = unwrap(expr)
+        if not instant and isinstance(inner, Range | Subquery):
+            raise QueryError('invalid expression type "range vector" for range query, must be Scalar or instant Vector')
+        self._plan = plan(expr, self._steps, self.evaluator.context)
+        self._read()
+        started = time.monotonic()
+        if isinstance(inner, Range | Subquery):
+            value: QueryValue = self._matrix(inner)
+        else:
+            value = self._shape(self.evaluator.value(expr, self._steps), instant)
+        self._evaluate_seconds = time.monotonic() - started
+        return value
+
+    def stats(self) -> QueryStats:
+        """What it cost so far."""
+        return QueryStats(
+            sum(len(samples.times) for samples in self._samples),
+            sum(len(samples.labels) for samples in self._samples),
+            self._read_seconds,
+            self._evaluate_seconds,
+        )
+
+    def _read(self) -> None:
+        started = time.monotonic()
+        room = self._engine.settings.max_samples
+        for read in self._plan.reads:
+            seconds = max(0.001, self._deadline - time.monotonic())
+            self._check()
+            limits = Limits(seconds, self._engine.settings.memory_bytes, room + 1)
+            samples = self._engine.read(read, self.evaluator.pool, limits)
+            room -= len(samples.times)
+            if room < 0:
+                raise QueryLimitError("query processing would load too many samples into memory in query execution")
+            self._samples.append(samples)
+        self._read_seconds = time.monotonic() - started
+
+    def _find(self, read: Read) -> Samples:
+        return self._samples[self._plan.find(read)]
+
+    def _check(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise QueryTimeoutError("query timed out in expression evaluation")
+
+    def _matrix(self, expr: Range | Subquery) -> MatrixResult:
+        """A range vector by itself: the samples in its only window."""
+        window = self.evaluator.window(expr, self._steps)
+        samples, end = window.samples, int(window.ends[0])
+        inside = (samples.times > end - window.span) & (samples.times <= end)
+        counts = np.add.reduceat(np.append(inside, False), samples.offsets[:-1]) if len(samples.labels) else inside[:0]
+        counts = np.where(np.diff(samples.offsets) > 0, counts, 0)
+        some = np.flatnonzero(counts)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[some])])
+        return MatrixResult(samples.labels.take(some), offsets, samples.times[inside], samples.values[inside])
+
+    def _shape(self, value: Value, instant: bool) -> QueryValue:
+        time_ms = self._steps.start
+        if isinstance(value, Text):
+            if not instant:
+                raise QueryError('invalid expression type "string" for range query, must be Scalar or instant Vector')
+            return StringResult(time_ms, value.value)
+        if isinstance(value, Scalar):
+            if instant:
+                return ScalarResult(time_ms, float(value.values[0]))
+            value = constant(self.evaluator.pool, value.values)
+        if instant:
+            some = np.flatnonzero(value.present[:, 0])
+            return VectorResult(time_ms, value.labels.take(some), value.values[some, 0])
+        value = value.without_empty()
+        ordered = value.take(value.labels.order())
+        flat = flat_samples(ordered, self._steps.times())
+        return MatrixResult(flat.labels, flat.offsets, flat.times, flat.values)

@@ -1,0 +1,167 @@
+"""The walk over a query's tree: every node becomes a matrix over all steps at once.
+
+Pure but for the samples it is given; between nodes it looks at the clock, so that a query over its
+time stops. A subquery's result becomes flat samples like a selector's, and the same window kernels
+serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from windvane.promql import binary, kernels
+from windvane.promql.aggregate import aggregate
+from windvane.promql.errors import UnsupportedError
+from windvane.promql.functions import REGISTRY
+from windvane.promql.functions.base import Window
+from windvane.promql.labels import Pool
+from windvane.promql.plan import Context, Read, selector_read, subquery_steps, window_ends
+from windvane.promql.signatures import SET_OPERATORS
+from windvane.promql.syntax import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    Number,
+    Paren,
+    Range,
+    Selector,
+    String,
+    Subquery,
+    Unary,
+    unwrap,
+)
+from windvane.promql.value import Floats, Notes, Samples, Scalar, Steps, Text, Times, Value, Vector
+
+
+@dataclass(slots=True)
+class Evaluator:
+    """One query: its samples by read, its clock, what it has to note."""
+
+    context: Context
+    pool: Pool
+    samples: Callable[[Read], Samples]
+    check: Callable[[], None]
+    notes: Notes = field(default_factory=Notes)
+
+    def value(self, expr: Expr, steps: Steps) -> Value:
+        """What `expr` is at every step; `ExecutionError` where the data forbid it."""
+        self.check()
+        with np.errstate(all="ignore"):
+            return self._value(expr, steps)
+
+    def _value(self, expr: Expr, steps: Steps) -> Value:  # noqa: PLR0911 - a case a node
+        match expr:
+            case Number(value=value):
+                return Scalar(np.full(len(steps), value))
+            case String(value=text):
+                return Text(text)
+            case Paren(expr=inner):
+                return self.value(inner, steps)
+            case Unary():
+                return self._unary(expr, steps)
+            case Selector():
+                return self._selector(expr, steps)[0]
+            case Aggregate():
+                param = None if expr.param is None else self.value(expr.param, steps)
+                assert not isinstance(param, Vector)
+                return aggregate(expr, self.vector(expr.expr, steps), param, self.notes)
+            case Call():
+                return self._call(expr, steps)
+            case Binary():
+                return self._binary(expr, steps)
+            case _:
+                raise AssertionError(f"a range vector has no value of its own: {expr}")
+
+    # Operands, as functions ask for them
+
+    def vector(self, expr: Expr, steps: Steps) -> Vector:
+        """An operand that is an instant vector."""
+        value = self.value(expr, steps)
+        assert isinstance(value, Vector)
+        return value
+
+    def numbers(self, expr: Expr, steps: Steps) -> Floats:
+        """An operand that is a scalar, one number a step."""
+        value = self.value(expr, steps)
+        assert isinstance(value, Scalar)
+        return value.values
+
+    def text(self, expr: Expr) -> str:
+        """An operand that is a string."""
+        inner = unwrap(expr)
+        assert isinstance(inner, String)
+        return inner.value
+
+    def window(self, expr: Expr, steps: Steps) -> Window:
+        """An operand that is a range vector: a selector's samples or a subquery's results."""
+        expr = unwrap(expr)
+        if isinstance(expr, Range):
+            selector = expr.selector
+            samples = self.samples(selector_read(selector, expr.duration, steps, self.context))
+            if samples.stale:
+                flat = kernels.without_stale(samples.offsets, samples.times, samples.values)
+                samples = Samples(samples.labels, *flat)
+            return Window(samples, window_ends(selector.offset, selector.at, steps, self.context), expr.duration)
+        assert isinstance(expr, Subquery)
+        inner = subquery_steps(expr, steps, self.context)
+        samples = flat_samples(self.vector(expr.expr, inner), inner.times())
+        return Window(samples, window_ends(expr.offset, expr.at, steps, self.context), expr.duration)
+
+    def sample_times(self, selector: Selector, steps: Steps) -> Vector:
+        """The times (seconds) of the samples that an instant selector finds."""
+        vector, times = self._selector(selector, steps)
+        return Vector(vector.labels, times / 1000, vector.present)
+
+    # Nodes
+
+    def _selector(self, selector: Selector, steps: Steps) -> tuple[Vector, Times]:
+        lookback = self.context.lookback
+        samples = self.samples(selector_read(selector, lookback, steps, self.context))
+        ends = window_ends(selector.offset, selector.at, steps, self.context)
+        values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
+        some = np.asarray(present.any(axis=1))
+        vector = Vector(samples.labels, values, present)
+        return (vector, times) if some.all() else (vector.take(some), times[some])
+
+    def _unary(self, node: Unary, steps: Steps) -> Value:
+        value = self.value(node.expr, steps)
+        if node.op == "+" or isinstance(value, Text):
+            return value
+        if isinstance(value, Scalar):
+            return Scalar(-value.values)
+        return binary.merge_same(Vector(value.labels.drop_name(), -value.values, value.present))
+
+    def _call(self, call: Call, steps: Steps) -> Value:
+        function = REGISTRY.get(call.function)
+        if function is None:
+            raise UnsupportedError(f"function {call.function}() is not supported by this version")
+        return function(self, call, steps)
+
+    def _binary(self, node: Binary, steps: Steps) -> Value:
+        left, right = self.value(node.left, steps), self.value(node.right, steps)
+        match left, right:
+            case Scalar(), Scalar():
+                return binary.scalars(node.op, left, right)
+            case Vector(), Scalar():
+                return binary.vector_scalar(node.op, left, right, swapped=False, return_bool=node.return_bool)
+            case Scalar(), Vector():
+                return binary.vector_scalar(node.op, right, left, swapped=True, return_bool=node.return_bool)
+            case Vector(), Vector():
+                assert node.matching is not None
+                if node.op in SET_OPERATORS:
+                    return binary.set_operation(node.op, left, right, node.matching)
+                return binary.vectors(node.op, left, right, node.matching, return_bool=node.return_bool)
+            case _:
+                raise AssertionError(f"operands of {node.op} were not checked")
+
+
+def flat_samples(vector: Vector, times: Times) -> Samples:
+    """A matrix as flat samples in series order, values that are absent left out."""
+    counts = vector.present.sum(axis=1)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    rows, columns = np.nonzero(vector.present)
+    return Samples(vector.labels, offsets, times[columns], vector.values[rows, columns])

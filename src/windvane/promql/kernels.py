@@ -1,0 +1,497 @@
+"""Window kernels: from flat samples of many series to (series x steps) matrices.
+
+Every kernel takes `offsets` (series i has samples offsets[i]:offsets[i + 1]), `times` ascending in
+each series (ms), `values`, and `ends`, the end of the window of every step (ms, non-decreasing).
+A window of length `span` is open on the left and closed on the right: (end - span, end]. Results are
+(values, present); the arithmetic and its order are Prometheus 3's (promql/functions.go), so that
+results agree to the last bit. Staleness markers are removed before (`without_stale`), but for `latest`.
+"""
+
+# Kernels take flat arrays by position, and branch where a table of functions would not compile.
+# ruff: noqa: C901, PLR0911, PLR0917
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from windvane.promql.jit import inlined, kernel
+from windvane.promql.value import STALE_BITS, Floats, Mask, Times
+
+_STALE = np.int64(STALE_BITS)
+
+# Operations of `over_time`; a closed set, chosen once outside the loops.
+SUM, AVG, COUNT, MIN, MAX, LAST, FIRST, PRESENT, STDDEV, STDVAR = range(10)
+TS_FIRST, TS_LAST, TS_MIN, TS_MAX, CHANGES, RESETS, IRATE, IDELTA = range(10, 18)
+
+
+@inlined
+def kahan(add: float, total: float, compensation: float) -> tuple[float, float]:
+    """One step of Neumaier's compensated summation: the new total and compensation."""
+    grown = total + add
+    if math.isinf(grown):
+        compensation = 0.0
+    elif abs(total) >= abs(add):
+        compensation += (total - grown) + add
+    else:
+        compensation += (add - grown) + total
+    return grown, compensation
+
+
+@inlined
+def advance(times: Times, low: int, high: int, stop: int, start_time: int, end_time: int) -> tuple[int, int]:
+    """Move a window's bounds forward to the samples in (start_time, end_time]."""
+    while high < stop and times[high] <= end_time:
+        high += 1
+    while low < high and times[low] <= start_time:
+        low += 1
+    return low, high
+
+
+@kernel
+def latest(offsets: Times, times: Times, values: Floats, ends: Times, span: int) -> tuple[Floats, Mask, Times]:
+    """The last sample in each window and its time; absent when it is a staleness marker."""
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    at = np.empty((series, steps), np.int64)
+    present = np.zeros((series, steps), np.bool_)
+    bits = values.view(np.int64)
+    for i in range(series):
+        low, stop = offsets[i], offsets[i + 1]
+        high = low
+        for s in range(steps):
+            while high < stop and times[high] <= ends[s]:
+                high += 1
+            out[i, s] = np.nan
+            at[i, s] = 0
+            if high > low and times[high - 1] > ends[s] - span and bits[high - 1] != _STALE:
+                out[i, s] = values[high - 1]
+                at[i, s] = times[high - 1]
+                present[i, s] = True
+    return out, present, at
+
+
+@kernel
+def without_stale(offsets: Times, times: Times, values: Floats) -> tuple[Times, Times, Floats]:
+    """The samples that are not staleness markers."""
+    bits = values.view(np.int64)
+    kept_times = np.empty_like(times)
+    kept_values = np.empty_like(values)
+    kept_offsets = np.empty_like(offsets)
+    kept = 0
+    for i in range(len(offsets) - 1):
+        kept_offsets[i] = kept
+        for j in range(offsets[i], offsets[i + 1]):
+            if bits[j] != _STALE:
+                kept_times[kept] = times[j]
+                kept_values[kept] = values[j]
+                kept += 1
+    kept_offsets[len(offsets) - 1] = kept
+    return kept_offsets, kept_times[:kept].copy(), kept_values[:kept].copy()
+
+
+@kernel
+def extrapolated(
+    offsets: Times, times: Times, values: Floats, ends: Times, span: int, counter: bool, rate: bool
+) -> tuple[Floats, Mask]:
+    """rate, increase (`counter`) and delta: the change between first and last sample of a window,
+    extrapolated towards its bounds by at most half an average interval, and for counters not below zero.
+    """
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        resets = np.empty(0, np.int64)
+        if counter:
+            resets = _resets(values, offsets[i], stop)
+        reset = 0
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            out[i, s] = np.nan
+            if high - low < 2:
+                continue
+            change = values[high - 1] - values[low]
+            while reset < len(resets) and resets[reset] <= low:
+                reset += 1
+            for r in range(reset, len(resets)):
+                if resets[r] >= high:
+                    break
+                change += values[resets[r] - 1]
+            factor = _factor(times, values[low], low, high, ends[s], span, change, counter)
+            if rate:
+                factor /= span / 1000
+            out[i, s] = change * factor
+            present[i, s] = True
+    return out, present
+
+
+@inlined
+def _resets(values: Floats, start: int, stop: int) -> Times:
+    """Positions of samples lower than the one before."""
+    count = 0
+    for j in range(start + 1, stop):
+        if values[j] < values[j - 1]:
+            count += 1
+    found = np.empty(count, np.int64)
+    count = 0
+    for j in range(start + 1, stop):
+        if values[j] < values[j - 1]:
+            found[count] = j
+            count += 1
+    return found
+
+
+@inlined
+def _factor(
+    times: Times, first: float, low: int, high: int, end: int, span: int, change: float, counter: bool
+) -> float:
+    """By how much the change seen between samples grows when carried towards the window's bounds."""
+    to_start = (times[low] - (end - span)) / 1000
+    to_end = (end - times[high - 1]) / 1000
+    sampled = (times[high - 1] - times[low]) / 1000
+    average = sampled / (high - low - 1)
+    threshold = average * 1.1
+    if to_start >= threshold:
+        to_start = average / 2
+    if counter and change > 0 and first >= 0:
+        to_zero = sampled * (first / change)
+        to_start = min(to_start, to_zero)
+    if to_end >= threshold:
+        to_end = average / 2
+    return (sampled + to_start + to_end) / sampled
+
+
+@kernel
+def over_time(
+    offsets: Times, times: Times, values: Floats, ends: Times, span: int, operation: int
+) -> tuple[Floats, Mask]:
+    """The function `operation` (one of the constants above) of the samples in each window."""
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    least = 2 if operation in (IRATE, IDELTA) else 1
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            out[i, s] = np.nan
+            if high - low >= least:
+                present[i, s] = True
+                out[i, s] = _window(times, values, low, high, operation)
+    return out, present
+
+
+@inlined
+def _window(times: Times, values: Floats, low: int, high: int, operation: int) -> float:
+    if operation == SUM:
+        return _sum(values, low, high)
+    if operation == AVG:
+        return _mean(values, low, high)
+    if operation == COUNT:
+        return float(high - low)
+    if operation == LAST:
+        return values[high - 1]
+    if operation == FIRST:
+        return values[low]
+    if operation == PRESENT:
+        return 1.0
+    if operation in (STDDEV, STDVAR):
+        variance = _variance(values, low, high)
+        return math.sqrt(variance) if operation == STDDEV else variance
+    if operation in (IRATE, IDELTA):
+        return _last_two(times, values, high, operation == IRATE)
+    if operation == CHANGES:
+        return _changes(values, low, high)
+    if operation == RESETS:
+        return _count_resets(values, low, high)
+    if operation == TS_FIRST:
+        return times[low] / 1000
+    if operation == TS_LAST:
+        return times[high - 1] / 1000
+    return _extreme(times, values, low, high, operation)
+
+
+@inlined
+def _sum(values: Floats, low: int, high: int) -> float:
+    total = compensation = 0.0
+    for j in range(low, high):
+        total, compensation = kahan(values[j], total, compensation)
+    return total if math.isinf(total) else total + compensation
+
+
+@inlined
+def _mean(values: Floats, low: int, high: int) -> float:
+    """The mean by compensated summation; incremental from where the sum would overflow."""
+    total, compensation, mean = values[low], 0.0, 0.0
+    incremental = False
+    count = 1.0
+    for j in range(low + 1, high):
+        count = float(j - low + 1)
+        if not incremental:
+            grown, grown_compensation = kahan(values[j], total, compensation)
+            if not math.isinf(grown):
+                total, compensation = grown, grown_compensation
+                continue
+            incremental = True
+            mean = total / (count - 1)
+            compensation /= count - 1
+        weight = (count - 1) / count
+        mean, compensation = kahan(values[j] / count, weight * mean, weight * compensation)
+    if incremental:
+        return mean + compensation
+    return total / count + compensation / count
+
+
+@inlined
+def _variance(values: Floats, low: int, high: int) -> float:
+    """Welford's population variance with compensated sums."""
+    count = mean = mean_compensation = spread = spread_compensation = 0.0
+    for j in range(low, high):
+        count += 1
+        delta = values[j] - (mean + mean_compensation)
+        mean, mean_compensation = kahan(delta / count, mean, mean_compensation)
+        step = delta * (values[j] - (mean + mean_compensation))
+        spread, spread_compensation = kahan(step, spread, spread_compensation)
+    return (spread + spread_compensation) / count
+
+
+@inlined
+def _last_two(times: Times, values: Floats, high: int, rate: bool) -> float:
+    """irate and idelta: from the last two samples; a counter that fell counts from zero."""
+    change = values[high - 1]
+    if not rate or not values[high - 1] < values[high - 2]:
+        change = values[high - 1] - values[high - 2]
+    return change / ((times[high - 1] - times[high - 2]) / 1000) if rate else change
+
+
+@inlined
+def _changes(values: Floats, low: int, high: int) -> float:
+    count = 0
+    for j in range(low + 1, high):
+        if values[j] != values[j - 1] and not (math.isnan(values[j]) and math.isnan(values[j - 1])):
+            count += 1
+    return float(count)
+
+
+@inlined
+def _count_resets(values: Floats, low: int, high: int) -> float:
+    count = 0
+    for j in range(low + 1, high):
+        if values[j] < values[j - 1]:
+            count += 1
+    return float(count)
+
+
+@inlined
+def _extreme(times: Times, values: Floats, low: int, high: int, operation: int) -> float:
+    """Minimum or maximum, NaN only if all are; or the time of its last occurrence."""
+    sign = -1.0 if operation in (MIN, TS_MIN) else 1.0
+    last = operation in (TS_MIN, TS_MAX)
+    best = low
+    for j in range(low, high):
+        better = sign * values[j] > sign * values[best] or math.isnan(values[best])
+        if better or (last and values[j] == values[best]):
+            best = j
+    return times[best] / 1000 if last else values[best]
+
+
+@kernel
+def quantile_over_time(
+    offsets: Times, times: Times, values: Floats, ends: Times, span: int, q: Floats
+) -> tuple[Floats, Mask]:
+    """The q-quantile (a q for each step) of the samples in each window."""
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            out[i, s] = np.nan
+            if high > low:
+                present[i, s] = True
+                out[i, s] = quantile(q[s], values[low:high].copy())
+    return out, present
+
+
+@kernel
+def deviation_over_time(offsets: Times, times: Times, values: Floats, ends: Times, span: int) -> tuple[Floats, Mask]:
+    """The median absolute deviation from the median of the samples in each window."""
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            out[i, s] = np.nan
+            if high > low:
+                median = quantile(0.5, values[low:high].copy())
+                present[i, s] = True
+                out[i, s] = quantile(0.5, np.abs(values[low:high] - median))
+    return out, present
+
+
+@inlined
+def quantile(q: float, sample: Floats) -> float:
+    """The q-quantile by linear interpolation between ranks; NaN sorts lowest. Reorders `sample`."""
+    if len(sample) == 0 or math.isnan(q):
+        return math.nan
+    if q < 0:
+        return -math.inf
+    if q > 1:
+        return math.inf
+    ordered = np.sort(sample)  # NaN last: rotate them to the front
+    count = len(ordered)
+    missing = 0
+    while missing < count and math.isnan(ordered[count - 1 - missing]):
+        missing += 1
+    rank = q * (count - 1)
+    lower = max(0.0, math.floor(rank))
+    upper = min(count - 1.0, lower + 1)
+    weight = rank - math.floor(rank)
+    low, high = int(lower) - missing, int(upper) - missing
+    below = math.nan if low < 0 else ordered[low]
+    above = math.nan if high < 0 else ordered[high]
+    return below * (1 - weight) + above * weight
+
+
+@kernel
+def regression(
+    offsets: Times,
+    times: Times,
+    values: Floats,
+    ends: Times,
+    span: int,
+    intercepts: Times,
+    ahead: Floats,
+    predict: bool,
+) -> tuple[Floats, Mask]:
+    """deriv (the slope) or, if `predict`, predict_linear: the fit `ahead` seconds after the times `intercepts`."""
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            out[i, s] = np.nan
+            if high - low >= 2:
+                origin = intercepts[s] if predict else times[low]
+                slope, intercept = _fit(times, values, low, high, origin)
+                present[i, s] = True
+                out[i, s] = slope * ahead[s] + intercept if predict else slope
+    return out, present
+
+
+@inlined
+def _fit(times: Times, values: Floats, low: int, high: int, origin: int) -> tuple[float, float]:
+    """Least-squares slope per second and value at `origin` (ms); exact for constant values."""
+    count = sum_x = sum_y = sum_xy = sum_xx = c_x = c_y = c_xy = c_xx = 0.0
+    constant = True
+    for j in range(low, high):
+        if j > low and values[j] != values[low]:
+            constant = False
+        count += 1
+        x = (times[j] - origin) / 1e3
+        sum_x, c_x = kahan(x, sum_x, c_x)
+        sum_y, c_y = kahan(values[j], sum_y, c_y)
+        sum_xy, c_xy = kahan(x * values[j], sum_xy, c_xy)
+        sum_xx, c_xx = kahan(x * x, sum_xx, c_xx)
+    if constant:
+        if math.isinf(values[low]):
+            return math.nan, math.nan
+        return 0.0, values[low]
+    sum_x += c_x
+    sum_y += c_y
+    covariance = (sum_xy + c_xy) - sum_x * sum_y / count
+    variance = (sum_xx + c_xx) - sum_x * sum_x / count
+    slope = covariance / variance
+    return slope, sum_y / count - slope * sum_x / count
+
+
+@kernel
+def smoothed(
+    offsets: Times, times: Times, values: Floats, ends: Times, span: int, smoothing: Floats, trend: Floats
+) -> tuple[Floats, Mask]:
+    """Double exponential smoothing (Holt's linear method) of each window; factors for each step."""
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            out[i, s] = np.nan
+            if high - low < 2:
+                continue
+            level_before, level, slope = 0.0, values[low], values[low + 1] - values[low]
+            for j in range(low + 1, high):
+                x = smoothing[s] * values[j]
+                if j > low + 1:
+                    slope = trend[s] * (level - level_before) + (1 - trend[s]) * slope
+                y = (1 - smoothing[s]) * (level + slope)
+                level_before, level = level, x + y
+            present[i, s] = True
+            out[i, s] = level
+    return out, present
+
+
+@kernel
+def arrange(row: Times, times: Times, values: Floats, series: int) -> tuple[Times, Times, Floats, bool]:
+    """Samples in any order to flat series order: (offsets, times, values, whether any is a staleness marker).
+
+    `row` is each sample's series, -1 to leave it out. Times come out ascending; of samples at the same
+    time the first given stays.
+    """
+    offsets = np.zeros(series + 1, np.int64)
+    for r in row:
+        if r >= 0:
+            offsets[r + 1] += 1
+    for i in range(series):
+        offsets[i + 1] += offsets[i]
+    fill = offsets[:-1].copy()
+    out_times = np.empty(offsets[series], np.int64)
+    out_values = np.empty(offsets[series])
+    ordered = True
+    for j in range(len(row)):
+        if row[j] >= 0:
+            place = fill[row[j]]
+            out_times[place] = times[j]
+            out_values[place] = values[j]
+            if place > offsets[row[j]] and out_times[place - 1] >= times[j]:
+                ordered = False
+            fill[row[j]] += 1
+    if not ordered:
+        offsets, out_times, out_values = _ordered(offsets, out_times, out_values)
+    stale = False
+    for bits in out_values.view(np.int64):
+        stale |= bits == _STALE
+    return offsets, out_times, out_values, stale
+
+
+@inlined
+def _ordered(offsets: Times, times: Times, values: Floats) -> tuple[Times, Times, Floats]:
+    """Each series by time, the first of equal times only."""
+    kept = 0
+    result = np.zeros_like(offsets)
+    for i in range(len(offsets) - 1):
+        part = times[offsets[i] : offsets[i + 1]].copy()
+        own = values[offsets[i] : offsets[i + 1]].copy()
+        start = kept
+        for j in np.argsort(part, kind="mergesort"):
+            if kept == start or times[kept - 1] != part[j]:
+                times[kept] = part[j]
+                values[kept] = own[j]
+                kept += 1
+        result[i + 1] = kept
+    return result, times[:kept].copy(), values[:kept].copy()

@@ -1,0 +1,75 @@
+"""Floating-point numbers as text, the way Go's strconv and Prometheus's JSON write them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_DECIMAL = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)\Z", re.IGNORECASE | re.ASCII)
+_HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?\d+\Z", re.IGNORECASE | re.ASCII)
+
+
+def fixed(value: float) -> str:
+    """Shortest decimal that reads back the same, without an exponent: FormatFloat(v, 'f', -1, 64)."""
+    if not math.isfinite(value):
+        return _special(value)
+    text = repr(float(value))
+    if "e" not in text:
+        return text.removesuffix(".0")
+    mantissa, _, exponent = text.partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    point = len(whole) + int(exponent)
+    digits = whole + fraction
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    if point >= len(digits):
+        return f"{sign}{digits}{'0' * (point - len(digits))}"
+    return f"{sign}{digits[:point]}.{digits[point:]}"
+
+
+def json(value: float) -> str:
+    """As Prometheus's API writes sample values: no exponent from 1e-6 up to 1e21."""
+    size = abs(value)
+    if size != 0 and (size < 1e-6 or size >= 1e21) and math.isfinite(value):
+        return _exponent(value)
+    return fixed(value)
+
+
+def general(value: float) -> str:
+    """As messages show numbers (Go's %g): an exponent below 1e-4 and from 1e21."""
+    size = abs(value)
+    if math.isfinite(value) and size != 0 and (size < 1e-4 or size >= 1e21):
+        return _exponent(value)
+    return fixed(value)
+
+
+def parse(text: str) -> float | None:
+    """A number as Go's ParseFloat reads it; None when it does not."""
+    if _DECIMAL.match(text):
+        return float(text)
+    if _HEX.match(text):
+        try:
+            return float.fromhex(text)
+        except OverflowError:
+            return None
+    return None
+
+
+def _special(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "+Inf" if value > 0 else "-Inf"
+
+
+def _exponent(value: float) -> str:
+    """Shortest digits with an exponent of at least two digits."""
+    text = repr(float(value))
+    if "e" not in text:
+        digits = fixed(abs(value))
+        stripped = digits.lstrip("0.") if digits.startswith("0") else digits.rstrip("0")
+        power = -(len(digits) - len(stripped) - 1) if digits.startswith("0") else len(digits) - 1
+        text = f"{'-' if value < 0 else ''}{stripped[0]}{'.' + stripped[1:] if stripped[1:] else ''}e{power}"
+    mantissa, _, power_text = text.partition("e")
+    power = int(power_text)
+    return f"{mantissa.removesuffix('.0')}e{'-' if power < 0 else '+'}{abs(power):02d}"

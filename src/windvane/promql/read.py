@@ -1,0 +1,133 @@
+"""Selectors as engine queries: matchers become SQL conditions, samples come back as flat columns.
+
+The engine evaluates regular expressions (RE2, as Prometheus's). A label that a series lacks reads
+as '' from the map, which is what PromQL says of absent labels. Samples arrive in any order and are
+put in series order by a kernel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from windvane.kit.errors import LimitError
+from windvane.promql import kernels
+from windvane.promql.errors import QueryLimitError, QueryTimeoutError
+from windvane.promql.jit import kernel
+from windvane.promql.labels import Labels, Pool
+from windvane.promql.plan import Read
+from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
+from windvane.promql.value import Samples, Times
+from windvane.store.api import Engine, Limits
+
+_EARLIEST, _LATEST = -2_208_988_800_000, 10_413_791_999_999
+"""What a DateTime64 can hold: 1900 to 2299, in milliseconds."""
+_TIMEOUT = re.compile(r"TIMEOUT_EXCEEDED|Timeout exceeded|timed? ?out", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A WHERE clause over table `series` and its parameters."""
+
+    sql: str
+    params: dict[str, object]
+
+
+def condition(matchers: Sequence[Matcher], prefix: str = "m") -> Condition:
+    """The series that satisfy all matchers."""
+    clauses: list[str] = []
+    params: dict[str, object] = {}
+    for number, matcher in enumerate(matchers):
+        label, value = f"{prefix}{number}l", f"{prefix}{number}v"
+        column = "Name"
+        if matcher.name != METRIC_NAME:
+            column = f"Labels[{{{label}:String}}]"
+            params[label] = matcher.name
+        regular = matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX)
+        params[value] = f"^(?s:{matcher.value})$" if regular else matcher.value
+        clauses.append(_CLAUSES[matcher.op].format(column=column, value=f"{{{value}:String}}"))
+    return Condition(" AND ".join(clauses) or "1", params)
+
+
+_CLAUSES = {
+    MatchOp.EQUAL: "{column} = {value}",
+    MatchOp.NOT_EQUAL: "{column} != {value}",
+    MatchOp.REGEX: "match({column}, {value})",
+    MatchOp.NOT_REGEX: "NOT match({column}, {value})",
+}
+
+
+class Reader:
+    """Reads selections from one store; safe from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
+        """All samples of a read; series without any are left out. `QueryLimitError` when there are too many."""
+        matched = condition(read.matchers)
+        after, until = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
+        where = Condition(
+            f"{matched.sql} AND FirstSeen <= {until} AND LastSeen > {after}",
+            {**matched.params, "after": clamp(read.after), "until": clamp(read.until)},
+        )
+        frame = self._query(
+            f"SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples WHERE Id IN "
+            f"(SELECT Id FROM series WHERE {where.sql}) AND Time > {after} AND Time <= {until}",
+            where.params,
+            limits,
+        )
+        ids, labels = self.series(where, pool, limits)
+        times, values = frame["T"].to_numpy(), frame["Value"].to_numpy()
+        rows = row_of(ids, frame["Id"].to_numpy())
+        offsets, times, values, stale = kernels.arrange(rows, times, values, len(ids))
+        some = np.flatnonzero(np.diff(offsets))
+        if len(some) < len(ids):
+            labels = labels.take(some)
+            offsets = np.append(offsets[some], offsets[-1])
+        return Samples(labels, offsets, times, values, stale)
+
+    def series(self, where: Condition, pool: Pool, limits: Limits) -> tuple[np.ndarray, Labels]:
+        """Ascending ids of the series that match, and their labels."""
+        frame = self._query(
+            f"SELECT Id, any(Name) AS N, any(toJSONString(Labels)) AS L FROM series WHERE {where.sql} "
+            "GROUP BY Id ORDER BY Id",
+            where.params,
+            Limits(limits.seconds, limits.memory_bytes),
+        )
+        sets = [orjson.loads(text) for text in frame["L"].tolist()]
+        labels = Labels.of(pool, sets).with_column(METRIC_NAME, pool.codes(frame["N"].tolist()))
+        return frame["Id"].to_numpy(), labels
+
+    def _query(self, sql: str, params: dict[str, object], limits: Limits) -> pd.DataFrame:
+        try:
+            return self._engine.query(sql, params, limits=limits)
+        except LimitError as error:
+            if _TIMEOUT.search(error.message):
+                raise QueryTimeoutError("query timed out in query execution") from error
+            raise QueryLimitError(
+                f"query processing would load too many samples into memory in query execution ({error.message})"
+            ) from error
+
+
+def clamp(time: int) -> int:
+    """A time that the store's columns can hold."""
+    return max(_EARLIEST, min(_LATEST, time))
+
+
+@kernel
+def row_of(ids: np.ndarray, column: np.ndarray) -> Times:
+    """The position in ascending `ids` of every id of a column, -1 where it is not there; runs are cheap."""
+    out = np.empty(len(column), np.int64)
+    previous = np.int64(-1)
+    for j in range(len(column)):
+        if j == 0 or column[j] != column[j - 1]:
+            place = np.searchsorted(ids, column[j])
+            previous = np.int64(place) if place < len(ids) and ids[place] == column[j] else np.int64(-1)
+        out[j] = previous
+    return out

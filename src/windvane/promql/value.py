@@ -1,0 +1,156 @@
+"""Values: what nodes of the tree evaluate to, and what a query returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from windvane.promql.labels import Labels
+
+Floats = NDArray[np.float64]
+Times = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+STALE_BITS = np.int64(0x7FF0000000000002)
+"""The NaN that marks the end of a series; any other NaN is an ordinary value."""
+STALE = float(np.array([STALE_BITS]).view(np.float64)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The evaluation times of a (sub)query: start, start + step, …, at most end; milliseconds."""
+
+    start: int
+    end: int
+    step: int
+
+    def __len__(self) -> int:
+        return (self.end - self.start) // self.step + 1 if self.end >= self.start else 0
+
+    def times(self) -> Times:
+        """All of them."""
+        return self.start + self.step * np.arange(len(self), dtype=np.int64)
+
+
+@dataclass(slots=True)
+class Scalar:
+    """One number a step."""
+
+    values: Floats
+
+
+@dataclass(slots=True)
+class Text:
+    """A string; the same at every step."""
+
+    value: str
+
+
+@dataclass(slots=True)
+class Vector:
+    """An instant vector at every step: (series x steps) values, and which of them are there.
+
+    Where `present` is False the value means nothing. No two rows have equal labels.
+    """
+
+    labels: Labels
+    values: Floats
+    present: Mask
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.integer] | Mask) -> Vector:
+        """The chosen series."""
+        return Vector(self.labels.take(rows), self.values[rows], self.present[rows])
+
+    def without_empty(self) -> Vector:
+        """Only the series that have a value at some step."""
+        some: Mask = np.asarray(self.present.any(axis=1))
+        return self if some.all() else self.take(some)
+
+
+@dataclass(slots=True)
+class Samples:
+    """Flat samples in series order: series i has times[offsets[i]:offsets[i + 1]], ascending.
+
+    `stale` says whether staleness markers are among the values.
+    """
+
+    labels: Labels
+    offsets: Times
+    times: Times
+    values: Floats
+    stale: bool = False
+
+
+Value = Scalar | Text | Vector
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarResult:
+    """A number at one time."""
+
+    time: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class StringResult:
+    """A string at one time."""
+
+    time: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class VectorResult:
+    """Series with one value each at one time, in the order the query gives."""
+
+    time: int
+    labels: Labels
+    values: Floats
+
+    @property
+    def metrics(self) -> list[dict[str, str]]:
+        """The label set of each series."""
+        return self.labels.dicts()
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixResult:
+    """Series with several values; series i has times[offsets[i]:offsets[i + 1]]."""
+
+    labels: Labels
+    offsets: Times
+    times: Times
+    values: Floats
+
+    @property
+    def metrics(self) -> list[dict[str, str]]:
+        """The label set of each series."""
+        return self.labels.dicts()
+
+    def points(self, series: int) -> tuple[Times, Floats]:
+        """Times (milliseconds) and values of one series."""
+        part = slice(int(self.offsets[series]), int(self.offsets[series + 1]))
+        return self.times[part], self.values[part]
+
+
+QueryValue = ScalarResult | StringResult | VectorResult | MatrixResult
+
+
+@dataclass(slots=True)
+class Notes:
+    """What a query has to say besides its value, without repetition and in order."""
+
+    warnings: dict[str, None] = field(default_factory=dict)
+    infos: dict[str, None] = field(default_factory=dict)
+
+    def warn(self, text: str) -> None:
+        self.warnings[f"PromQL warning: {text}"] = None
+
+    def inform(self, text: str) -> None:
+        self.infos[f"PromQL info: {text}"] = None
