@@ -1,0 +1,63 @@
+/** The shell: header and the page that the path names. */
+
+import type { ComponentType } from "preact";
+import { lazy } from "./lazy";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { EmptyState } from "../components/States";
+import { GraphPage } from "../graph/GraphPage";
+import { t } from "../i18n";
+import { Header } from "./Header";
+import { followLinks, path } from "./router";
+
+const ServicesPage = lazy(() => import("../services/ServicesPage").then((m) => m.ServicesPage));
+const ServicePage = lazy(() => import("../services/ServicePage").then((m) => m.ServicePage));
+const TracesPage = lazy(() => import("../traces/TracesPage").then((m) => m.TracesPage));
+const TracePage = lazy(() => import("../traces/TracePage").then((m) => m.TracePage));
+const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
+
+interface Match {
+  page: ComponentType<Record<string, string>>;
+  props: Record<string, string>;
+}
+
+/** Which page a path names; null for none. */
+function match(pathname: string): Match | null {
+  const parts = pathname.split("/").filter(Boolean).map(decodeURIComponent);
+  const [first, second, third] = parts;
+  const page = (component: unknown, props: Record<string, string> = {}): Match => ({
+    page: component as Match["page"],
+    props,
+  });
+  if (!first || (first === "graph" && !second)) return page(GraphPage);
+  if (first === "services" && parts.length === 1) return page(ServicesPage);
+  if (first === "services" && second && third) return page(ServicePage, { namespace: second, name: third });
+  if (first === "traces" && parts.length === 1) return page(TracesPage);
+  if (first === "traces" && second) return page(TracePage, { id: second });
+  if (first === "status") return page(StatusPage);
+  return null;
+}
+
+export function App() {
+  const found = match(path.value);
+  return (
+    // biome-ignore lint/a11y: links inside are the interactive elements; this only listens for them
+    <div class="app" onClick={followLinks}>
+      <Header />
+      <main id="content" tabIndex={-1}>
+        <ErrorBoundary key={path.value}>
+          {found ? <found.page {...found.props} /> : <NotFound />}
+        </ErrorBoundary>
+      </main>
+    </div>
+  );
+}
+
+function NotFound() {
+  return (
+    <EmptyState title={t("error.notFound")} text={path.value} icon="search">
+      <a class="button button-plain" href="/">
+        {t("error.home")}
+      </a>
+    </EmptyState>
+  );
+}

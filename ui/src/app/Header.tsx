@@ -1,0 +1,71 @@
+/** The bar at the top: where one is, when one looks, and in which theme and language. */
+
+import { IconButton } from "../components/Controls";
+import { Icon, type IconName } from "../components/Icon";
+import { Logo } from "../components/Logo";
+import { t } from "../i18n";
+import { chooseLanguage, chooseTheme, language, theme, type ThemeChoice } from "./prefs";
+import { linkTo, path } from "./router";
+import { TimeControl } from "./TimeControl";
+
+const THEMES: ThemeChoice[] = ["system", "light", "dark"];
+const THEME_ICONS: Record<ThemeChoice, IconName> = { system: "system", light: "sun", dark: "moon" };
+
+export function Header() {
+  const here = path.value;
+  const link = (to: string, icon: IconName, text: string, active: boolean) => (
+    <li>
+      <a class="nav-link" href={linkTo(to)} aria-current={active ? "page" : undefined}>
+        <Icon name={icon} />
+        <span>{text}</span>
+      </a>
+    </li>
+  );
+  return (
+    <header class="header">
+      <a class="skip-link" href="#content">
+        {t("app.skip")}
+      </a>
+      <a class="brand" href={linkTo("/")} aria-label={t("app.title")}>
+        <Logo />
+        <span>Windvane</span>
+      </a>
+      <nav aria-label={t("nav.main")}>
+        <ul>
+          {link("/", "graph", t("nav.graph"), here === "/")}
+          {link("/services", "services", t("nav.services"), here.startsWith("/services"))}
+          {link("/traces", "traces", t("nav.traces"), here.startsWith("/traces"))}
+          {link("/status", "status", t("nav.status"), here === "/status")}
+        </ul>
+      </nav>
+      <div class="header-end">
+        <TimeControl />
+        <span class="button-group">
+          <button
+            type="button"
+            class="button button-ghost language"
+            aria-label={t("language.label")}
+            title={t("language.label")}
+            data-testid="language"
+            onClick={() => chooseLanguage(language.value === "zh" ? "en" : "zh")}
+          >
+            {t("language.switch")}
+          </button>
+          <ThemeButton />
+        </span>
+      </div>
+    </header>
+  );
+}
+
+function ThemeButton() {
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
+  return (
+    <IconButton
+      label={`${t("theme.label")}: ${t(`theme.${theme.value}`)}`}
+      icon={THEME_ICONS[theme.value]}
+      data-testid="theme"
+      onClick={() => chooseTheme(next)}
+    />
+  );
+}

@@ -1,0 +1,40 @@
+/** When pages ask again: a tick that every visible query follows, and whether it runs. */
+
+import { effect, signal } from "@preact/signals";
+import { params, setParams } from "./router";
+
+export const REFRESH_CHOICES = [5, 10, 30, 60, 0] as const;
+
+/** Rises by one when data should be asked again. */
+export const tick = signal(0);
+export const paused = signal(false);
+/** Seconds between ticks; 0 is off. Pages set their default; the URL wins. */
+const defaultRefresh = signal(10);
+
+export function refreshSeconds(): number {
+  const text = params.value.get("refresh");
+  if (text === "off") return 0;
+  const seconds = Number(text?.replace(/s$/, ""));
+  return seconds > 0 ? seconds : defaultRefresh.value;
+}
+
+export function setRefresh(seconds: number): void {
+  setParams({ refresh: seconds === 0 ? "off" : `${seconds}s` });
+}
+
+export function refreshNow(): void {
+  tick.value += 1;
+}
+
+effect(() => {
+  const seconds = refreshSeconds();
+  if (paused.value || seconds === 0) return;
+  const timer = window.setInterval(() => {
+    if (!document.hidden) tick.value = tick.peek() + 1;
+  }, seconds * 1000);
+  return () => window.clearInterval(timer);
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && !paused.peek() && refreshSeconds() > 0) refreshNow();
+});

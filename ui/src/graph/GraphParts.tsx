@@ -1,0 +1,155 @@
+/** The parts of the drawing: boxes, edges with their label plates, nodes. */
+
+import { memo } from "../lib/memo";
+import { iconPath } from "../components/Icon";
+import { formatRate, formatRatio } from "../lib/format";
+import { t } from "../i18n";
+import type { PlacedBox } from "./boxes";
+import { NODE_HEIGHT, NODE_WIDTH } from "./geometry";
+import { labelWidth, type SceneEdge, type SceneNode } from "./scene";
+
+export const BoxView = memo(function BoxView({ box }: { box: PlacedBox }) {
+  const { x, y, width, height } = box.rect;
+  const left = box.kind === "namespace" ? 14 : 10;
+  const top = box.kind === "namespace" ? 19 : 16;
+  return (
+    <g class={`box box-${box.kind}`} transform={`translate(${x} ${y})`}>
+      <rect width={width} height={height} rx={box.kind === "namespace" ? 12 : 9} />
+      <text x={left} y={top}>
+        {box.title}
+      </text>
+    </g>
+  );
+});
+
+interface EdgeProps {
+  item: SceneEdge;
+  dim: boolean;
+  selected: boolean;
+}
+
+export const EdgeLine = memo(function EdgeLine({ item, dim, selected }: EdgeProps) {
+  const { edge, path, width } = item;
+  return (
+    <g class={`edge edge-${edge.health} ${dim ? "dim" : ""} ${selected ? "chosen" : ""}`} data-edge={edge.id}>
+      <path class="edge-hit" d={path} />
+      {selected && <path class="edge-halo" d={path} stroke-width={width + 6} />}
+      <path class="edge-line" d={path} stroke-width={width} marker-end={`url(#arrow-${edge.health})`} />
+      <path class="edge-flow" d={path} stroke-width={width} />
+    </g>
+  );
+});
+
+export const EdgePlate = memo(function EdgePlate({ item, dim, selected }: EdgeProps) {
+  const { edge, label, parts, lock } = item;
+  if (parts.length === 0 && !lock) return null;
+  const width = labelWidth(parts, lock !== null);
+  const textAt = lock ? 20 : 6;
+  return (
+    <g
+      class={`plate ${dim ? "dim" : ""} ${selected ? "chosen" : ""}`}
+      data-edge={edge.id}
+      transform={`translate(${label.x - width / 2} ${label.y - 9})`}
+    >
+      <rect width={width} height={18} rx={9} />
+      {lock && (
+        <path
+          class={`lock lock-${lock}`}
+          d={iconPath(lock === "locked" ? "lock" : "unlock")}
+          transform="translate(5.5 2.2) scale(0.84)"
+        />
+      )}
+      {parts.length > 0 && (
+        <text x={textAt} y={12.6}>
+          {parts.map((part, index) => (
+            <tspan key={index} class={part.bad ? "bad" : ""} dx={index ? 7 : 0}>
+              {part.text}
+            </tspan>
+          ))}
+        </text>
+      )}
+    </g>
+  );
+});
+
+interface NodeProps {
+  item: SceneNode;
+  dim: boolean;
+  found: boolean;
+  selected: boolean;
+  onOpen: () => void;
+}
+
+export const NodeView = memo(function NodeView({ item, dim, found, selected, onOpen }: NodeProps) {
+  const { node, at, title, detail } = item;
+  const share = node.share === null ? "" : formatRatio(node.share);
+  const room = share ? 15 : 19;
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: SVG has no button
+    <g
+      class={`node node-${node.health} node-kind-${node.kind} ${dim ? "dim" : ""} ${found ? "found" : ""} ${selected ? "chosen" : ""}`}
+      transform={`translate(${at.x - NODE_WIDTH / 2} ${at.y - NODE_HEIGHT / 2})`}
+      data-node={node.id}
+      data-testid="graph-node"
+      role="button"
+      tabIndex={0}
+      aria-label={describe(item)}
+      aria-pressed={selected}
+      onKeyDown={(event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        event.stopPropagation();
+        onOpen();
+      }}
+    >
+      <title>{describe(item)}</title>
+      <rect class="node-card" width={NODE_WIDTH} height={NODE_HEIGHT} rx={8} />
+      <rect class="node-health" x={0.75} y={0.75} width={34} height={NODE_HEIGHT - 1.5} rx={7.25} />
+      <path class="node-icon" d={iconPath(node.kind)} transform={`translate(9.5 ${NODE_HEIGHT / 2 - 8})`} />
+      <text class="node-title" x={44} y={detail ? 19 : 26.5}>
+        {shorten(title, room)}
+      </text>
+      {detail && (
+        <text class="node-detail" x={44} y={34}>
+          {shorten(detail, room + 3)}
+        </text>
+      )}
+      {share && (
+        <text class="node-share" x={NODE_WIDTH - 10} y={26.5}>
+          {share}
+        </text>
+      )}
+      <Badges item={item} />
+    </g>
+  );
+});
+
+/** Small marks over the card's upper edge for what the configuration does to this node. */
+function Badges({ item }: { item: SceneNode }) {
+  const { routing, breaker, fault } = item.node;
+  const marks = [
+    routing ? ({ icon: "route", key: "graph.badge.vs" } as const) : null,
+    breaker ? ({ icon: "breaker", key: "graph.badge.cb" } as const) : null,
+    fault ? ({ icon: "fault", key: "graph.badge.fi" } as const) : null,
+  ].filter((mark) => mark !== null);
+  return (
+    <>
+      {marks.map((mark, index) => (
+        <g key={mark.key} class="node-badge" transform={`translate(${NODE_WIDTH - 14 - index * 18} 0)`}>
+          <title>{t(mark.key)}</title>
+          <circle r={8} />
+          <path d={iconPath(mark.icon)} transform="translate(-5.6 -5.6) scale(0.7)" />
+        </g>
+      ))}
+    </>
+  );
+}
+
+function describe({ node, title, detail }: SceneNode): string {
+  const name = node.title === title ? title : `${node.title} ${title}`;
+  const share = node.share === null ? "" : `, ${formatRatio(node.share)}`;
+  const errors = node.errorRatio > 0 ? `, ${formatRatio(node.errorRatio)} ${t("metric.errors")}` : "";
+  return `${name} (${t(`graph.kind.${node.kind}`)}, ${node.namespace}) ${node.rate > 0 ? formatRate(node.rate) : detail}${share}${errors}`;
+}
+
+const shorten = (text: string, room: number): string => (text.length > room ? `${text.slice(0, room - 1)}…` : text);

@@ -1,0 +1,13 @@
+import "@fontsource-variable/inter/standard.css";
+import "@fontsource-variable/jetbrains-mono/wght.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/controls.css";
+import "./styles/data.css";
+import "./styles/graph.css";
+import "./styles/traces.css";
+import { render } from "preact";
+import { App } from "./app/App";
+
+render(<App />, document.getElementById("app")!);

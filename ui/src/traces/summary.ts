@@ -1,0 +1,64 @@
+/** A trace in one line: for lists and the scatter plot. */
+
+import type { KeyValue, RawSpan, RawTrace } from "../api/jaeger";
+
+export interface TraceSummary {
+  id: string;
+  service: string;
+  operation: string;
+  /** Microseconds since 1970, and microseconds. */
+  start: number;
+  duration: number;
+  spans: number;
+  errors: number;
+  /** Services with how many spans each has, greatest first. */
+  services: { name: string; spans: number; errors: number }[];
+}
+
+export function summarize(trace: RawTrace): TraceSummary {
+  const present = new Set(trace.spans.map((span) => span.spanID));
+  const roots = trace.spans.filter((span) => !parentOf(span) || !present.has(parentOf(span)!));
+  const first = (roots.length ? roots : trace.spans).reduce<RawSpan | null>(
+    (best, span) => (!best || span.startTime < best.startTime ? span : best),
+    null,
+  );
+  const start = Math.min(...trace.spans.map((span) => span.startTime));
+  const end = Math.max(...trace.spans.map((span) => span.startTime + span.duration));
+  const services = new Map<string, { name: string; spans: number; errors: number }>();
+  let errors = 0;
+  for (const span of trace.spans) {
+    const name = trace.processes[span.processID]?.serviceName ?? "";
+    const one = services.get(name) ?? { name, spans: 0, errors: 0 };
+    one.spans += 1;
+    if (isErrorSpan(span)) {
+      one.errors += 1;
+      errors += 1;
+    }
+    services.set(name, one);
+  }
+  return {
+    id: trace.traceID,
+    service: first ? (trace.processes[first.processID]?.serviceName ?? "") : "",
+    operation: first?.operationName ?? "",
+    start,
+    duration: end - start,
+    spans: trace.spans.length,
+    errors,
+    services: [...services.values()].sort((a, b) => b.spans - a.spans || a.name.localeCompare(b.name)),
+  };
+}
+
+/** The id of the span this one is a child of; null for a root. */
+export function parentOf(span: RawSpan): string | null {
+  const references = (span.references ?? []).filter((reference) => reference.traceID === span.traceID);
+  const parent = references.find((reference) => reference.refType === "CHILD_OF") ?? references[0];
+  return parent && parent.spanID !== span.spanID ? parent.spanID : null;
+}
+
+export const tagOf = (tags: KeyValue[] | undefined, key: string): KeyValue["value"] | undefined =>
+  tags?.find((tag) => tag.key === key)?.value;
+
+export function isErrorSpan(span: RawSpan): boolean {
+  const error = tagOf(span.tags, "error");
+  return error === true || error === "true" || tagOf(span.tags, "otel.status_code") === "ERROR";
+}
