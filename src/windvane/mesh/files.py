@@ -74,6 +74,12 @@ class FileSource:
                 return True
         return False
 
+    def line(self, file: str, number: int) -> str:
+        """A line of a file as it was last read; empty where there is none (numbers begin at 1)."""
+        known = self._cache.get(file)
+        lines = known.text.splitlines() if known is not None else []
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
     def _texts(self) -> tuple[dict[str, str], list[Finding]]:
         texts: dict[str, str] = {}
         findings: list[Finding] = []

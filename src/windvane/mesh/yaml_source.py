@@ -88,7 +88,8 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Finding]]
             document = _Reader(file, first_line).read(part)
         except yaml.YAMLError as error:
             message, line = _syntax_error(error)
-            findings.append(finding("WV0101", message, file=file, line=first_line + line))
+            last = part.rstrip().count("\n")  # a construct left open is noticed only after the document
+            findings.append(finding("WV0101", message, file=file, line=first_line + min(line, last)))
         except _Refused as refused:
             findings.append(finding(refused.code, refused.message, file=file, line=refused.line))
         else:
