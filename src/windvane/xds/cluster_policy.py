@@ -95,7 +95,7 @@ def keepalive(pool: ConnectionPoolSettings | None) -> cluster.UpstreamConnection
     return cluster.UpstreamConnectionOptions(tcp_keepalive=keep)
 
 
-def protocol_options(protocol: str, policy: Policy, external: bool) -> dict[str, protobuf.Any]:
+def protocol_options(protocol: str, policy: Policy, *, external: bool, forward: bool) -> dict[str, protobuf.Any]:
     """HTTP towards the endpoints; nothing for TCP. What a proxy says of itself never leaves the mesh."""
     if protocol not in ("http", "http2", "grpc", "grpc-web"):
         return {}
@@ -121,6 +121,10 @@ def protocol_options(protocol: str, policy: Policy, external: bool) -> dict[str,
     else:
         options.explicit_http_config = upstream.HttpProtocolOptionsExplicitHttpConfig(
             http_protocol_options=core.Http1ProtocolOptions()
+        )
+    if forward:
+        options.upstream_http_protocol_options = core.UpstreamHttpProtocolOptions(
+            auto_sni=True, auto_san_validation=True
         )
     if external:
         options.http_filters = [header_mutation(remove=PEER_METADATA_HEADER), upstream_codec()]

@@ -14,12 +14,13 @@ from typing import Literal
 
 from envoy_data_plane.envoy.config.cluster import v3 as cluster
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import ClusterConfig
 from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import Subset
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import cluster_policy, tls
+from windvane.xds import cluster_policy, filters, tls
 from windvane.xds.ca import identity_of
 from windvane.xds.endpoints import (
     AssignmentSpec,
@@ -35,7 +36,8 @@ from windvane.xds.secrets import ads_source
 from windvane.xds.snapshot import Snapshot
 
 PASSTHROUGH, BLACK_HOLE = "PassthroughCluster", "BlackHoleCluster"
-Discovery = Literal["eds", "static", "dns", "original_dst"]
+Discovery = Literal["eds", "static", "dns", "forward"]
+"""Where endpoints come from; `forward` resolves each request's own host (`PassthroughCluster`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     if proxy.role == "sidecar":
         specs.extend(_inbound(proxy, snapshot))
     specs.append(ClusterSpec(BLACK_HOLE, "static"))
-    specs.append(ClusterSpec(PASSTHROUGH, "original_dst", "http", connect_timeout=snapshot.settings.connect_timeout))
+    specs.append(ClusterSpec(PASSTHROUGH, "forward", "http", external=True))
     return [build(spec) for spec in specs]
 
 
@@ -116,8 +118,6 @@ def _by_workload(snapshot: Snapshot) -> dict[str, list[MeshService]]:
 
 def _outbound(namespace: str, labels: Mapping[str, str], snapshot: Snapshot) -> Iterator[tuple[str, OutboundCluster]]:
     for hostname, service in sorted(snapshot.view.services.items()):
-        if hostname.startswith("*"):
-            continue
         rule = destination_rule_for(snapshot.view, hostname, namespace, labels)
         for port in service.ports:
             for subset in (None, *(rule.spec.subsets if rule else ())):
@@ -129,7 +129,7 @@ def _one(
 ) -> tuple[str, OutboundCluster]:
     endpoints = endpoint_specs(service, port, subset, snapshot)
     name = cluster_name(port.number, subset.name if subset else "", service.hostname)
-    discovery: Discovery = "eds" if service.resolution == "static" else "dns"
+    discovery = _discovery(service, port)
     if discovery == "dns" and not endpoints:
         endpoints = (EndpointSpec(service.hostname, port.target_port or port.number, mutual_tls=False),)
     spec = ClusterSpec(
@@ -146,6 +146,13 @@ def _one(
         connect_timeout=snapshot.settings.connect_timeout,
     )
     return name, OutboundCluster(spec, endpoints if discovery == "eds" else ())
+
+
+def _discovery(service: MeshService, port: ServicePort) -> Discovery:
+    if service.resolution == "static":
+        return "eds"
+    # Without an original destination to go to, a service that resolves nothing is found by its name.
+    return "forward" if service.hostname.startswith("*") and port.is_http else "dns"
 
 
 def _identities(service: MeshService, snapshot: Snapshot) -> tuple[str, ...]:
@@ -180,7 +187,9 @@ def build(spec: ClusterSpec) -> Resource:
         outlier_detection=cluster_policy.outlier_detection(spec.policy.outlier_detection),
         common_lb_config=cluster_policy.common_lb(spec.policy.outlier_detection),
         metadata=_metadata(spec),
-        typed_extension_protocol_options=cluster_policy.protocol_options(spec.protocol, spec.policy, spec.external),
+        typed_extension_protocol_options=cluster_policy.protocol_options(
+            spec.protocol, spec.policy, external=spec.external, forward=spec.discovery == "forward"
+        ),
         upstream_connection_options=cluster_policy.keepalive(spec.policy.connection_pool),
     )
     _set_discovery(message, spec)
@@ -195,8 +204,12 @@ def _connect_timeout(spec: ClusterSpec) -> float:
 
 def _set_discovery(message: cluster.Cluster, spec: ClusterSpec) -> None:
     kinds = cluster.ClusterDiscoveryType
-    if spec.discovery == "original_dst":
-        message.type, message.lb_policy = kinds.ORIGINAL_DST, cluster.ClusterLbPolicy.CLUSTER_PROVIDED
+    if spec.discovery == "forward":
+        message.lb_policy = cluster.ClusterLbPolicy.CLUSTER_PROVIDED
+        message.cluster_type = cluster.ClusterCustomClusterType(
+            name="envoy.clusters.dynamic_forward_proxy",
+            typed_config=protobuf.Any.pack(ClusterConfig(dns_cache_config=filters.dns_cache())),
+        )
         return
     cluster_policy.set_load_balancer(message, spec.policy.load_balancer)
     if spec.discovery == "eds":
@@ -210,7 +223,7 @@ def _set_discovery(message: cluster.Cluster, spec: ClusterSpec) -> None:
 
 
 def _set_transport(message: cluster.Cluster, spec: ClusterSpec) -> None:
-    if spec.discovery in ("static", "original_dst"):
+    if spec.discovery in ("static", "forward"):
         return
     settings, alpn = spec.policy.tls, cluster_policy.alpn(spec.protocol, spec.policy)
     mesh = tls.mesh_client(settings.sni if settings and settings.sni else _sni(spec), _believed(spec), alpn)

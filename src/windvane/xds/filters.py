@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import betterproto2
+from envoy_data_plane.envoy.config.cluster.v3 import ClusterDnsLookupFamily as DnsLookupFamily
 from envoy_data_plane.envoy.config.common.mutation_rules import v3 as mutation_rules
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.filters.common.set_filter_state import v3 as filter_state
 from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors
+from envoy_data_plane.envoy.extensions.filters.http.dynamic_forward_proxy import v3 as forward
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
 from envoy_data_plane.envoy.extensions.filters.http.grpc_stats.v3 import FilterConfig
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation, Mutations
@@ -79,6 +82,16 @@ def fault() -> HttpFilter:
 def cors() -> HttpFilter:
     """CORS of a VirtualService; inert until a route configures it."""
     return _filter("envoy.filters.http.cors", Cors())
+
+
+def forward_proxy() -> HttpFilter:
+    """Resolve the request's host when its cluster is one that has no endpoints of its own."""
+    return _filter("envoy.filters.http.dynamic_forward_proxy", forward.FilterConfig(dns_cache_config=dns_cache()))
+
+
+def dns_cache() -> DnsCacheConfig:
+    """The one cache of names outside the mesh, shared by the filter and its clusters."""
+    return DnsCacheConfig(name="outside", dns_lookup_family=DnsLookupFamily.V4_PREFERRED)
 
 
 def router() -> HttpFilter:

