@@ -61,7 +61,8 @@ def test_every_type_of_attribute_survives_the_store(engine: Engine) -> None:
     span = replace(
         BASE, attributes=attributes, resource={"pid": 7, "name": "x"}, scope={"beta": True}, scope_name="lib",
         scope_version="1", trace_state="a=b", status="Error", status_message="broken",
-        events=(Event(T0 + 1, "e", {"n": "1"}), Event(T0 + 2, "f")), links=(Link("c" * 32, "d" * 16, "s=1", {"w": "x"}),),
+        events=(Event(T0 + 1, "e", {"n": "1"}), Event(T0 + 2, "f")),
+        links=(Link("c" * 32, "d" * 16, "s=1", {"w": "x"}),),
     )  # fmt: skip
     store_spans(engine, [span])
     [trace] = read_traces(engine, [span.trace_id, "b" * 32])
@@ -156,8 +157,8 @@ def test_a_chain_of_50_000_spans_is_no_recursion() -> None:
 
 @pytest.mark.parametrize(
     ("text", "nanoseconds"),
-    [("1.2s", 1_200_000_000), ("100ms", 10**8), ("500us", 500_000), ("5µs", 5_000), ("7ns", 7), ("1h2m3.5s", 3_723_500_000_000),
-     ("0", 0), ("-1.5h", -5400 * 10**9), ("+.5s", 5 * 10**8)],
+    [("1.2s", 1_200_000_000), ("100ms", 10**8), ("500us", 500_000), ("5µs", 5_000), ("7ns", 7),
+     ("1h2m3.5s", 3_723_500_000_000), ("0", 0), ("-1.5h", -5400 * 10**9), ("+.5s", 5 * 10**8)],
 )  # fmt: skip
 def test_go_durations_are_read(text: str, nanoseconds: int) -> None:
     assert parse_go_duration(text) == nanoseconds

@@ -10,6 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from windvane.store.api import Engine
 from windvane.tracing.search import Conditions
 
@@ -39,7 +42,7 @@ class EntryQuery:
 def find_entries(engine: Engine, query: EntryQuery) -> list[dict[str, Any]]:
     """Entries newest first (those of one request in the order of their start), keys in snake_case.
 
-    `timestamp` is ISO 8601 with nanoseconds, in UTC; all else keeps the column's type.
+    Times are ISO 8601 with nanoseconds, in UTC; all else keeps the column's type.
     """
     where = Conditions()
     one_request = bool(query.trace_id or query.request_id)
@@ -49,15 +52,21 @@ def find_entries(engine: Engine, query: EntryQuery) -> list[dict[str, Any]]:
     if query.service or query.namespace:
         where.add(_of_service(where, query.service, query.namespace))
     frame = engine.query(
-        "SELECT * REPLACE (formatDateTime(Timestamp, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC') AS Timestamp) EXCEPT Commit"
-        f" FROM (SELECT * FROM envoy_access_logs WHERE {where}"
-        f" ORDER BY Timestamp {'ASC' if one_request else 'DESC'} LIMIT {min(query.limit, MAX_ENTRIES)})"
-        f" ORDER BY Timestamp {'ASC' if one_request else 'DESC'}",
+        f"SELECT * EXCEPT Commit FROM envoy_access_logs WHERE {where}"
+        f" ORDER BY Timestamp {'ASC' if one_request else 'DESC'} LIMIT {min(query.limit, MAX_ENTRIES)}",
         where.params,
     )
     names = [_WORD.sub("_", str(column)).lower() for column in frame.columns]
-    columns = [frame[column].tolist() for column in frame.columns]
+    columns = [_plain(frame[column]) for column in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """A column's values; times as ISO 8601 with all their digits, in UTC."""
+    if column.dtype.kind != "M":
+        return column.tolist()
+    moments = column.to_numpy().astype("datetime64[ns]")
+    return [f"{moment}Z" for moment in np.datetime_as_string(moments).tolist()]
 
 
 def _same_request(where: Conditions, query: EntryQuery) -> str:

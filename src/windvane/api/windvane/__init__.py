@@ -1,0 +1,1 @@
+"""Windvane's own routes under `/api/windvane/v1`: what the console needs beyond the standard APIs."""
