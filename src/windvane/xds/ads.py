@@ -72,21 +72,14 @@ class AdsStream:
     def receive(self, request: DiscoveryRequest) -> bool:
         """Take a request; True when it rejects what was sent. An answer to an older response is ignored."""
         state = self.types.get(request.type_url)
-        if state is None or (request.response_nonce and request.response_nonce != state.nonce):
+        if state is None or (state.subscribed and request.response_nonce != state.nonce):
             return False
         first, state.subscribed = not state.subscribed, True
-        names = tuple(dict.fromkeys(request.resource_names))
-        state.names = state.names if names == state.names else names
+        rejected = self._answered(state, request)
+        self._subscribe(request.type_url, request.resource_names)
         if first:
             self._resume(request.type_url, request.version_info)
-        if state.offered is None:
-            return False
-        offered, state.offered = state.offered, None
-        if request.error_detail is not None:
-            state.rejected, state.reason = state.sent, request.error_detail.message
-            return True
-        state.held, state.acked, state.rejected, state.reason = offered, state.sent, "", ""
-        return False
+        return rejected
 
     def responses(self) -> Iterator[tuple[str, bytes]]:
         """What to send now: (type URL, DiscoveryResponse bytes). Taking one marks it as sent."""
@@ -100,6 +93,24 @@ class AdsStream:
         """Whether the proxy has acknowledged everything it should have."""
         return all(self._settled(type_url) for type_url in self._desired)
 
+    def _answered(self, state: TypeState, request: DiscoveryRequest) -> bool:
+        if state.offered is None:
+            return False
+        offered, state.offered = state.offered, None
+        if request.error_detail is not None:
+            state.rejected, state.reason = state.sent, request.error_detail.message
+            return True
+        state.held, state.acked, state.rejected, state.reason = offered, state.sent, "", ""
+        return False
+
+    def _subscribe(self, type_url: str, names: Iterable[str]) -> None:
+        state, wanted = self.types[type_url], tuple(dict.fromkeys(names))
+        if wanted != state.names:
+            state.names = wanted
+            if type_url not in _WHOLE:
+                # A proxy drops what it no longer asks for; should it ask again, it needs it again.
+                state.held = state.held.only(wanted)
+
     def _resume(self, type_url: str, version: str) -> None:
         """A proxy that connects again says what it has: equal content is not sent again."""
         state, wanted = self.types[type_url], self._wanted(type_url)
@@ -112,21 +123,30 @@ class AdsStream:
         if not state.subscribed or state.waiting or type_url not in self._desired:
             return None
         wanted = self._wanted(type_url)
-        changed = state.sent != wanted.version
-        if not changed and not state.refresh:
+        news = self._news(type_url, wanted)
+        if type_url in _WHOLE:
+            told = state.sent == wanted.version
+        else:
+            told = not news or (state.rejected == wanted.version and not state.refresh)
+        if told:
             return None
         if not all(self._settled(other) for other in _WAITS_FOR.get(type_url, ())):
             return None
-        return self._send(type_url, state, wanted)
+        return self._send(type_url, wanted, news)
 
-    def _send(self, type_url: str, state: TypeState, wanted: Bundle) -> bytes:
-        news = [each for each in wanted if _differs(each, state.held.get(each.name)) or each.name in state.refresh]
+    def _send(self, type_url: str, wanted: Bundle, news: list[Resource]) -> bytes:
+        state = self.types[type_url]
         if type_url == CDS:
             # Envoy builds a changed cluster anew and waits for endpoints, also for those it had.
             self.types[EDS].refresh.update(each.name for each in news if each.name in self.types[EDS].held)
         state.nonce, state.sent, state.offered = str(next(self._nonces)), wanted.version, wanted
         state.refresh.clear()
         return _response(type_url, wanted if type_url in _WHOLE else news, wanted.version, state.nonce)
+
+    def _news(self, type_url: str, wanted: Bundle) -> list[Resource]:
+        """What of `wanted` the proxy does not have, or needs again."""
+        state = self.types[type_url]
+        return [each for each in wanted if _differs(each, state.held.get(each.name)) or each.name in state.refresh]
 
     def _wanted(self, type_url: str) -> Bundle:
         state, desired = self.types[type_url], self._desired.get(type_url, _NOTHING)
@@ -141,7 +161,11 @@ class AdsStream:
     def _settled(self, type_url: str) -> bool:
         """Whether the proxy runs what it should of a type (or does not ask for it)."""
         state = self.types[type_url]
-        return not state.subscribed or (not state.waiting and state.acked == self._wanted(type_url).version)
+        if not state.subscribed:
+            return True
+        wanted = self._wanted(type_url)
+        same = state.acked == wanted.version if type_url in _WHOLE else not self._news(type_url, wanted)
+        return same and not state.waiting
 
 
 def _differs(resource: Resource, held: Resource | None) -> bool:
