@@ -46,6 +46,8 @@ class MeshControl:
         self.placement = Placement()
         self.loaded = asyncio.Event()
         """Set after the first load, whatever it found."""
+        self.loaded_at: float | None = None
+        """When the view in force was loaded, seconds since the epoch."""
         self._directory = Directory()
 
     @property
@@ -67,6 +69,8 @@ class MeshControl:
 
     async def _follow_files(self) -> None:
         async for result in watch(self._source, self._clock):
+            if result.accepted:
+                self.loaded_at = self._clock.now_ns() / 1e9
             self.result = result
             for finding in result.findings:
                 log.log(logging.WARNING if finding.refuses else logging.INFO, "mesh: %s", finding)

@@ -87,4 +87,6 @@ def _services(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
 
 
 def _subsets(view: MeshView, hostname: str) -> list[str]:
-    return [subset.name for rule in view.destination_rules if rule.spec.host == hostname for subset in rule.spec.subsets]
+    return [
+        subset.name for rule in view.destination_rules if rule.spec.host == hostname for subset in rule.spec.subsets
+    ]

@@ -29,7 +29,12 @@ class WebListener:
         self._socket = _bind(wanted)
         self.address = Address(wanted.host, int(self._socket.getsockname()[1]))
         config = uvicorn.Config(
-            application, lifespan="off", log_config=None, access_log=False, http="httptools", timeout_graceful_shutdown=5
+            application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            http="httptools",
+            timeout_graceful_shutdown=5,
         )
         self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
