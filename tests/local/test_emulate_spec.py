@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 
@@ -97,13 +98,20 @@ def test_several_mistakes_are_told_at_once() -> None:
         parse_emulate("latency: fast\nnope: 1", "w")
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(max_size=200))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def refusal(text: str) -> str:
+    """What is told of an annotation; "" when it is accepted. Any other error fails the test."""
     try:
         parse_emulate(text, "w")
     except BadInputError as error:
-        assert error.message.startswith("w: ")
+        return error.message
+    return ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    told = refusal(text)
+    assert not told or told.startswith("w: ")
 
 
 _VALUES = st.recursive(
@@ -125,12 +133,8 @@ _VALUES = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(_VALUES)
 def test_any_structure_is_read_or_refused(value: object) -> None:
-    import json
-
-    try:
-        parse_emulate(json.dumps(value), "w")
-    except BadInputError as error:
-        assert error.message.startswith("w: ")
+    told = refusal(json.dumps(value))
+    assert not told or told.startswith("w: ")
 
 
 def samples(text: str, count: int = 20_000) -> list[float]:

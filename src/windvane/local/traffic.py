@@ -82,22 +82,24 @@ class TrafficStats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class TrafficRequest:
+    """An encoded request, and whose it is."""
+
     user: str
     data: bytes
 
 
-def requests(profile: TrafficProfile, target: Address, rng: random.Random) -> Iterator[_Request]:
+def requests(profile: TrafficProfile, target: Address, rng: random.Random) -> Iterator[TrafficRequest]:
     """An endless mix of encoded requests, by the shares of users and their journeys."""
     host = str(target)
-    kinds: list[_Request] = []
+    kinds: list[TrafficRequest] = []
     weights: list[float] = []
     for user in profile.users:
         shares = sum(journey.share for journey in user.journeys)
         for journey in user.journeys:
             headers = [("end-user", user.name), ("user-agent", "windvane-traffic"), *user.headers.items()]
             data = encode_request(journey.method, journey.path, host, headers, b"x" * journey.bytes)
-            kinds.append(_Request(user.name, data))
+            kinds.append(TrafficRequest(user.name, data))
             weights.append(user.share * journey.share / shares)
     while True:
         yield from rng.choices(kinds, weights, k=256)
@@ -112,7 +114,7 @@ class TrafficGenerator:
         self._client = HttpClient(target.host, target.port, idle=limit)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, schedule: Iterator[tuple[float, _Request]], stop: asyncio.Event) -> None:
+    async def run(self, schedule: Iterator[tuple[float, TrafficRequest]], stop: asyncio.Event) -> None:
         """Follow a schedule of (seconds from now, request) to its end or until `stop`, then await what is in flight."""
         start = self._clock.monotonic()
         for due, request in schedule:
@@ -138,7 +140,7 @@ class TrafficGenerator:
             if left <= 0.1:
                 return
 
-    def _launch(self, request: _Request) -> None:
+    def _launch(self, request: TrafficRequest) -> None:
         self.stats.scheduled += 1
         if len(self._tasks) >= self._limit:
             self.stats.dropped += 1
@@ -152,7 +154,7 @@ class TrafficGenerator:
         self._tasks.discard(task)
         self.stats.in_flight = len(self._tasks)
 
-    async def _send(self, request: _Request) -> None:
+    async def _send(self, request: TrafficRequest) -> None:
         started = self._clock.monotonic()
         try:
             connection = await self._client.connect()

@@ -54,8 +54,9 @@ class TcpFace:
             if error.partial:
                 raise
             return False
-        word, *numbers = line.split()
-        if word != b"GET" or len(numbers) != 2 or not all(n.isdigit() and int(n) <= _LIMIT for n in numbers):
+        parts = line.split()
+        numbers = parts[1:]
+        if parts[:1] != [b"GET"] or len(numbers) != 2 or not all(n.isdigit() and int(n) <= _LIMIT for n in numbers):
             writer.write(b"ERR 0\n")
             return False
         await reader.readexactly(int(numbers[1]))

@@ -1,0 +1,172 @@
+"""A whole local mesh with real Envoys and the real control plane; a stand-in for the rest of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from local_helpers import service, until
+
+from windvane.kit.clock import SystemClock
+from windvane.kit.errors import BadInputError
+from windvane.kit.values import Address
+from windvane.local import probes
+from windvane.local.up import Faces, LocalMesh, MeshOptions, Traffic
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parent.parent / "examples" / "python-app"
+STAND_IN = (sys.executable, str(HERE / "stand_in_server.py"))
+
+Events = list[tuple[str, Mapping[str, object]]]
+
+
+class Running:
+    """A mesh in a task, and what it has told."""
+
+    def __init__(self, mesh: LocalMesh, events: Events) -> None:
+        self.mesh, self.events, self.stop = mesh, events, asyncio.Event()
+        self.task = asyncio.create_task(mesh.run(self.stop))
+
+    def told(self, event: str) -> list[Mapping[str, object]]:
+        return [fields for name, fields in self.events if name == event]
+
+    def up(self) -> bool:
+        if self.task.done():
+            self.task.result()
+        return any("console" in fields for fields in self.told("ready"))
+
+    @property
+    def gateway(self) -> tuple[str, int]:
+        url = next(str(fields["gateway"]) for fields in self.told("ready") if "gateway" in fields)
+        address = Address.parse(url.removeprefix("http://").rstrip("/"))
+        return address.host, address.port
+
+
+def options(tmp_path: Path, mesh: Path, **more: object) -> MeshOptions:
+    faces = Faces(*(Address("127.0.0.1", 21_000 + 10 * index) for index in range(4)))
+    return MeshOptions(
+        (mesh,), tmp_path / "run", faces, Address("127.0.0.1", 21_900),
+        server=STAND_IN, state_dir=tmp_path / "state", **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def running(given: MeshOptions) -> AsyncIterator[Running]:
+    events: Events = []
+    run = Running(LocalMesh(given, SystemClock(), lambda event, fields: events.append((event, fields))), events)
+    try:
+        await until(run.up, within=60)
+        yield run
+    finally:
+        run.stop.set()
+        await run.task
+
+
+@pytest.mark.e2e
+def test_the_example_joins_the_mesh_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(options(tmp_path, EXAMPLE / "mesh.yaml")) as run:
+            answer = await probes.get(*run.gateway, "/")
+            assert answer is not None
+            assert (answer.status, json.loads(answer.body)["quote_bytes"]) == (200, 120)
+            assert json.loads(answer.body)["trace"].endswith("-01")
+            family = psutil.Process().children(recursive=True)
+            assert sum("envoy" in process.name() for process in family) == 3
+        await until(lambda: not any(process.is_running() for process in family))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.e2e
+def test_a_killed_sidecar_and_a_killed_application_come_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(options(tmp_path, EXAMPLE / "mesh.yaml")) as run:
+            for name in ("envoy-greeter-v1.hello", "app-greeter-v1.hello", "emulator", "server"):
+                child = run.mesh.supervisor.children[name]
+                assert child.pid is not None
+                os.kill(child.pid, signal.SIGKILL)
+                await until(lambda child=child: child.restarts == 1)  # type: ignore[misc]
+                await child.wait_ready(30)
+
+            async def answered() -> bool:
+                answer = await probes.get(*run.gateway, "/")
+                return answer is not None and answer.status == 200
+
+            await until(answered)
+
+    asyncio.run(scenario())
+
+
+def emulated(name: str, text: str = "latency: 1ms") -> str:
+    return service(name, annotations=f"{{windvane.dev/emulate: '{text}'}}")
+
+
+@pytest.mark.e2e
+def test_edits_start_and_stop_sidecars_and_a_bad_edit_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(emulated("a"))
+
+    async def scenario() -> None:
+        async with running(options(tmp_path, file)) as run:
+            children = run.mesh.supervisor.children
+            first = children["envoy-a-v1.d"].pid
+            file.write_text(emulated("a") + emulated("b"))
+            await until(lambda: "envoy-b-v1.d" in children)
+            await children["envoy-b-v1.d"].wait_ready(30)
+            file.write_text("kind: [")
+            await until(lambda: bool(run.told("refused")))
+            assert "envoy-b-v1.d" in children
+            assert any("WV0101" in str(fields["code"]) for fields in run.told("finding"))
+            file.write_text(emulated("a", "latncy: 1ms"))
+            await until(lambda: "envoy-b-v1.d" not in children)
+            assert any("latncy: unknown field" in str(fields["message"]) for fields in run.told("problem"))
+            assert children["envoy-a-v1.d"].pid == first
+            plan = json.loads((tmp_path / "run" / "emulator.json").read_text())
+            assert plan["a-v1.d"]["emulate"] == "latency: 1ms", "the last good annotation stays"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.e2e
+def test_two_meshes_at_once_and_traffic_that_ends_by_itself(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        both: list[Running] = []
+        for name in ("one", "two"):
+            traffic = Traffic(rate=40, duration="1s", day="none")
+            given = options(tmp_path, EXAMPLE / "mesh.yaml", traffic=traffic)
+            folder = tmp_path / name
+            given = MeshOptions(
+                given.mesh, folder, given.faces, given.gateway, given.retention, traffic, given.server, given.state_dir
+            )
+            events: Events = []
+            report = lambda event, fields, events=events: events.append((event, fields))  # noqa: E731
+            both.append(Running(LocalMesh(given, SystemClock(), report), events))
+        await asyncio.wait_for(asyncio.gather(*(run.task for run in both)), 90)
+        for run in both:
+            counts = run.told("traffic")[0]
+            assert counts["outcomes"] == {"200": counts["sent"]}
+        assert both[0].gateway != both[1].gateway
+        assert {fields["option"] for fields in both[1].told("moved")} == {"http", "grpc", "otlp-http", "ads"}
+
+    asyncio.run(scenario())
+
+
+def test_an_invalid_mesh_is_refused_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(service("a").replace("selector", "selectr"))
+    with pytest.raises(BadInputError, match=r"mesh\.yaml:\d+: .*selectr"):
+        LocalMesh(options(tmp_path, file), SystemClock(), lambda *_: None)
+
+
+def test_a_gateway_for_the_world_is_refused(tmp_path: Path) -> None:
+    given = MeshOptions((EXAMPLE / "mesh.yaml",), tmp_path, gateway=Address("0.0.0.0", 8080))
+    with pytest.raises(BadInputError, match=r"--gateway 0\.0\.0\.0:8080"):
+        LocalMesh(given, SystemClock(), lambda *_: None)
