@@ -1,0 +1,37 @@
+"""OTLP over HTTP: POST /v1/traces and /v1/logs."""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from windvane.ingest.otlp import OtlpReceiver
+
+_SIGNALS = ("traces", "logs")
+
+
+def routes(receiver: OtlpReceiver, *, body_bytes: int = 64 << 20) -> list[BaseRoute]:
+    """The routes of both signals; a body longer than `body_bytes` is refused unread (413)."""
+    return [Route(f"/v1/{signal}", _endpoint(receiver, signal, body_bytes), methods=["POST"]) for signal in _SIGNALS]
+
+
+def _endpoint(receiver: OtlpReceiver, signal: str, limit: int):  # type: ignore[no-untyped-def]
+    async def export(request: Request) -> Response:
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    return Response(status_code=413)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        answer = await receiver.export_http(
+            signal,
+            bytes(body),
+            request.headers.get("content-type", ""),
+            request.headers.get("content-encoding", ""),
+        )
+        return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+
+    return export

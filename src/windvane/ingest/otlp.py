@@ -1,0 +1,167 @@
+"""OTLP export, whatever the transport: body → checked, counted, committed → response.
+
+Signals differ only in their tables; both HTTP and gRPC call `OtlpReceiver.export`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from windvane.ingest.accounting import LOGS, TRACES, Accounting
+from windvane.kit.errors import BadInputError, LimitError, OverloadedError, WindvaneError
+from windvane.signals.otlp import responses, scan
+from windvane.signals.otlp.decode import LOGS_STATEMENT, TRACES_STATEMENT, Statement
+from windvane.signals.otlp.nested import rewrite
+from windvane.signals.otlp.transcode import transcode
+from windvane.signals.otlp.wire import framed
+from windvane.store.api import PayloadInsert
+from windvane.store.commit import GroupCommit, Kind
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_INLINE_BYTES = 64 << 10  # smaller bodies are checked on the event loop: a thread would cost more
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpSettings:
+    """`message_bytes` bounds a request after decompression."""
+
+    message_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpResponse:
+    """What goes back over HTTP; gRPC takes `body` alone and raises errors as its own."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    name: str
+    table: NDArray[Any]
+    statement: Statement
+
+
+_SIGNALS = {
+    TRACES: _Signal(TRACES, scan.TRACES, TRACES_STATEMENT),
+    LOGS: _Signal(LOGS, scan.LOGS, LOGS_STATEMENT),
+}
+_HTTP_STATUS = {"bad_input": 400, "limit": 413, "overloaded": 503, "unavailable": 503}
+
+
+def kinds() -> list[Kind]:
+    """What group commit has to know to store spans and logs."""
+    return [_kind(signal, parallel=2 if signal.name == TRACES else 1) for signal in _SIGNALS.values()]
+
+
+def _kind(signal: _Signal, parallel: int) -> Kind:
+    made = signal.statement
+    insert = PayloadInsert(made.table, made.columns, made.select, made.format, made.structure, made.settings)
+    return Kind(f"otlp_{signal.name}", lambda _: insert, parallel)
+
+
+class OtlpReceiver:
+    """Takes export requests of traces and logs."""
+
+    def __init__(self, commit: GroupCommit, accounting: Accounting, settings: OtlpSettings | None = None) -> None:
+        self._commit = commit
+        self._accounting = accounting
+        self._settings = settings or OtlpSettings()
+
+    async def export(self, signal: str, body: bytes, *, transport: str) -> None:
+        """Store a protobuf request of `signal`; raises as `GroupCommit.submit` does."""
+        try:
+            payload, records = await self._off_loop(_checked, body, _SIGNALS[signal])
+        except WindvaneError as error:
+            self._unreadable(signal, transport, error)
+            raise
+        if not records:
+            return
+        with self._accounting.handling(signal, transport, records):
+            await self._commit.submit(f"otlp_{signal}", payload, records)
+
+    async def export_http(self, signal: str, body: bytes, content_type: str, encoding: str) -> OtlpResponse:
+        """Answer an OTLP/HTTP request; errors become google.rpc.Status bodies in the sender's format."""
+        kind = content_type.partition(";")[0].strip().lower()
+        json = kind == JSON
+        try:
+            body = await self._readable(signal, body, kind, encoding)
+            await self.export(signal, body, transport="json" if json else "http")
+        except WindvaneError as error:
+            return _failed(error, json=json, unsupported=kind not in (PROTOBUF, JSON))
+        return OtlpResponse(200, responses.exported(json=json), JSON if json else PROTOBUF, {})
+
+    async def _readable(self, signal: str, body: bytes, kind: str, encoding: str) -> bytes:
+        """The request as plain protobuf."""
+        try:
+            if kind not in (PROTOBUF, JSON):
+                raise BadInputError(f"content type {kind or '(none)'!r} is not {PROTOBUF} or {JSON}")
+            body = await self._off_loop(decompress, body, encoding, self._settings.message_bytes)
+            return await self._off_loop(transcode, body, signal) if kind == JSON else body
+        except WindvaneError as error:
+            self._unreadable(signal, "json" if kind == JSON else "http", error)
+            raise
+
+    def _unreadable(self, signal: str, transport: str, error: WindvaneError) -> None:
+        self._accounting.received(signal, transport, 1)
+        self._accounting.refused(signal, error.kind, 1)
+
+    async def _off_loop(self, work: Any, body: bytes, *arguments: Any) -> Any:
+        if len(body) <= _INLINE_BYTES:
+            return work(body, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(None, work, body, *arguments)
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its Content-Encoding (gzip, deflate or identity), never more than `limit` bytes."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        plain = body
+    elif encoding in ("gzip", "deflate"):
+        plain = _inflate(body, 31 if encoding == "gzip" else 15, limit)
+    else:
+        raise BadInputError(f"content encoding {encoding!r} is not gzip, deflate or identity")
+    if len(plain) > limit:
+        raise LimitError(f"the request is larger than {limit} bytes")
+    return plain
+
+
+def _inflate(body: bytes, window: int, limit: int) -> bytes:
+    """All members of a compressed body, stopping as soon as the limit is passed."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while body and size <= limit:
+            stream = zlib.decompressobj(window)
+            pieces.append(stream.decompress(body, limit + 1 - size))
+            size += len(pieces[-1])
+            if not stream.eof and size <= limit:
+                raise BadInputError("the compressed body ends early")
+            body = stream.unused_data
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise BadInputError(f"the body does not decompress: {error}") from None
+    return b"".join(pieces)
+
+
+def _checked(body: bytes, signal: _Signal) -> tuple[bytes, int]:
+    """The request as the engine reads it, and how many records it holds."""
+    found = scan.scan(body, signal.table)
+    return framed(rewrite(found)), found.records
+
+
+def _failed(error: WindvaneError, *, json: bool, unsupported: bool) -> OtlpResponse:
+    retry = error.retry_after if isinstance(error, OverloadedError) else None
+    headers = {"Retry-After": str(max(1, round(retry)))} if retry is not None else {}
+    code = 415 if unsupported else _HTTP_STATUS.get(error.kind, 500)
+    body = responses.status(error.kind, error.message, retry, json=json)
+    return OtlpResponse(code, body, JSON if json else PROTOBUF, headers)
