@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -36,6 +37,7 @@ _EXPECTED = {
     "float_type": "a number",
     "string_type": "a string",
     "bool_type": "true or false",
+    "int_or_string_type": "an integer or a string",
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -189,19 +191,24 @@ def _written_path(value: Any, location: Sequence[str | int]) -> Path:
 
 def _field_names(model: type[BaseModel], path: Path) -> list[str]:
     """The fields of the message at a path, in their camelCase names."""
-    message: type[BaseModel] | None = model
+    annotation: Any = model
     for part in path:
-        if isinstance(part, int) or message is None:
-            continue
-        fields = {field.alias or name: field.annotation for name, field in message.model_fields.items()}
-        message = _message_in(fields.get(json_name(part)))
-    return [field.alias or name for name, field in message.model_fields.items()] if message else []
+        message = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        if message is not None:
+            fields = {field.alias or name: field.annotation for name, field in message.model_fields.items()}
+            annotation = fields.get(json_name(str(part)))
+        elif get_args(annotation):  # an element of a list or mapping
+            annotation = get_args(annotation)[-1 if get_origin(annotation) is dict else 0]
+        annotation = _without_none(annotation)
+    found = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return [field.alias or name for name, field in found.model_fields.items()] if found else []
 
 
-def _message_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _message_in(part))), None)
+def _without_none(annotation: Any) -> Any:
+    """`X` of `X | None`."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next((part for part in get_args(annotation) if part is not type(None)), annotation)
+    return annotation
 
 
 def _did_you_mean(name: str, names: Sequence[str]) -> str:

@@ -31,14 +31,14 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
 
 def validate(loaded: Sequence[Loaded], identity: MeshIdentity) -> list[Finding]:
     """All findings about resources that were decoded."""
-    findings = [
-        item.finding(problem.code, problem.message, problem.path) for item in loaded for problem in _own_problems(item)
-    ]
-    findings.extend(_repeated_names(loaded))
+    findings = list(_repeated_names(loaded))
     registry = Registry.of((item.resource for item in loaded), identity)
     for item in loaded:
-        found = references(item.resource, registry)
-        findings.extend(item.finding(problem.code, problem.message, problem.path) for problem in found)
+        own = list(_own_problems(item))
+        # What is malformed need not be told to be missing as well.
+        malformed = {problem.path for problem in own}
+        referred = [problem for problem in references(item.resource, registry) if problem.path not in malformed]
+        findings.extend(item.finding(problem.code, problem.message, problem.path) for problem in (*own, *referred))
     findings.extend(conflicts(loaded, registry))
     return findings
 

@@ -112,15 +112,24 @@ def path_text(path: Sequence[str | int]) -> str:
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
     """The text of each document with the number of its first line; directives stay with what follows them."""
-    starts = [0]
+    line, start = 1, 0
+    for begin, end in _boundaries(text):
+        line += text.count("\n", start, begin)
+        start = begin
+        if not _ONLY_PREAMBLE.fullmatch(text, begin, end):
+            yield line, text[begin:end]
+
+
+def _boundaries(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
     for marker in _MARKER.finditer(text):
-        if not _ONLY_PREAMBLE.fullmatch(text, starts[-1], marker.start()):
-            starts.append(marker.start())
-    line, position = 1, 0
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        line += text.count("\n", position, start)
-        position = start
-        yield line, text[start:end]
+        if marker[0] == "...":
+            yield start, marker.start()
+            start = marker.end()
+        elif not _ONLY_PREAMBLE.fullmatch(text, start, marker.start()):
+            yield start, marker.start()
+            start = marker.start()
+    yield start, len(text)
 
 
 def _syntax_error(error: yaml.YAMLError) -> tuple[str, int]:

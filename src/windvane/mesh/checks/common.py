@@ -43,6 +43,11 @@ def doubtful(path: Path, message: str) -> Problem:
     return Problem("IST0133", path, message)
 
 
+def not_yet(path: Path, what: str) -> Problem:
+    """Istio knows this value, Windvane does not act on it."""
+    return Problem("WV0202", path, f"not supported yet: Istio knows {what}, Windvane does not act on it")
+
+
 def is_dns_label(text: str) -> bool:
     """Whether text is a DNS label as Kubernetes wants it (at most 63 of a-z, 0-9 and inner hyphens)."""
     return _LABEL.fullmatch(text) is not None

@@ -66,7 +66,7 @@ def _same_service_hosts(loaded: Sequence[Loaded], registry: Registry) -> Iterato
                 owners[host].append(item)
     for host, items in owners.items():
         ranked = sorted(items, key=lambda item: (not isinstance(item.resource, Service), item.resource.age_key))
-        for item in ranked[1:]:
+        for item in (item for item in ranked if item.resource.reference != ranked[0].resource.reference):
             words = f"host {host} is already defined by {ranked[0].resource.reference}, which is used"
             yield item.finding("WV0301", words, ("spec", "hosts"))
 

@@ -15,6 +15,7 @@ from windvane.mesh.checks.common import (
     doubtful,
     invalid,
     is_dns_label,
+    not_yet,
     repeated,
 )
 from windvane.mesh.models import (
@@ -78,6 +79,8 @@ def _check_parts(path: Path, policy: TrafficPolicy | PortTrafficPolicy) -> Itera
 def _check_load_balancer(path: Path, settings: LoadBalancerSettings | None) -> Iterator[Problem]:
     if settings is None:
         return
+    if settings.simple == "PASSTHROUGH":
+        yield not_yet((*path, "simple"), "PASSTHROUGH")
     if settings.simple == "LEAST_CONN":
         yield doubtful((*path, "simple"), "LEAST_CONN is deprecated, use LEAST_REQUEST instead")
     if settings.consistent_hash is not None:

@@ -18,7 +18,8 @@ from windvane.mesh.models import (
     Telemetry,
     VirtualService,
 )
-from windvane.mesh.view import MeshView
+from windvane.mesh.resolve import endpoint_port, mtls_mode
+from windvane.mesh.view import MeshService, MeshView
 from windvane.mesh.yaml_source import Path
 
 
@@ -142,7 +143,7 @@ def _of_destination_rule(item: DestinationRule, registry: Registry) -> Iterator[
     host = registry.full(item.spec.host, item.namespace)
     known = registry.service_host(host)
     if known is None:
-        yield _not_found(("spec", "host"), "host", item.spec.host)
+        yield Problem("WV0303", ("spec", "host"), f"no service has the host {host}: the rule is for nothing")
         return
     service = registry.view.services[known]
     workloads = [registry.view.workloads[key] for key in service.workloads]
@@ -152,6 +153,7 @@ def _of_destination_rule(item: DestinationRule, registry: Registry) -> Iterator[
             path: Path = ("spec", "subsets", index, "labels")
             yield _no_workloads(path, subset.labels)
     yield from _of_unverified_tls(item)
+    yield from _of_peer_policy(item, service, registry)
 
 
 def _of_unverified_tls(item: DestinationRule) -> Iterator[Problem]:
@@ -167,6 +169,29 @@ def _of_unverified_tls(item: DestinationRule) -> Iterator[Problem]:
         if tls is not None and tls.mode in ("SIMPLE", "MUTUAL") and not tls.ca_certificates:
             path: Path = ("spec", "trafficPolicy", "portLevelSettings", index, "tls")
             yield Problem("IST0129", path, f"{where} {tls.mode} {missing} at port {number}")
+
+
+def _of_peer_policy(item: DestinationRule, service: MeshService, registry: Registry) -> Iterator[Problem]:
+    """IST0113: clients are told to use another transport than a workload accepts."""
+    policy = item.spec.traffic_policy
+    if policy is None:
+        return
+    by_port = {
+        setting.port.number: setting.tls for setting in policy.port_level_settings if setting.port and setting.tls
+    }
+    for port in service.ports:
+        tls = by_port.get(port.number, policy.tls)
+        refused = {"DISABLE": "STRICT", "SIMPLE": "STRICT", "ISTIO_MUTUAL": "DISABLE"}.get(tls.mode if tls else "")
+        for workload in (registry.view.workloads[key] for key in service.workloads):
+            if refused and mtls_mode(registry.view, workload, endpoint_port(workload, port)) == refused:
+                words = (
+                    f"A DestinationRule and Policy are in conflict with regards to mTLS for host {service.hostname}. "
+                )
+                words += f'The DestinationRule "{item.namespace}/{item.name}" specifies that mTLS must be '
+                words += f"{'true' if refused == 'DISABLE' else 'false'} but the policy in force for workload "
+                words += f'"{workload.namespace}/{workload.name}" specifies {refused}.'
+                yield Problem("IST0113", ("spec", "trafficPolicy"), words)
+                return
 
 
 def _of_selector(

@@ -15,6 +15,7 @@ from windvane.mesh.checks.common import (
     invalid,
     is_dns_label,
     is_ip,
+    not_yet,
     repeated,
 )
 from windvane.mesh.models import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
@@ -56,7 +57,7 @@ def check_workload_entry(item: WorkloadEntry) -> Iterator[Problem]:
 def _check_endpoint(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:
     address = spec.address
     if address.startswith("unix://"):
-        yield invalid((*path, "address"), "not supported yet: unix domain sockets")
+        yield not_yet((*path, "address"), "unix domain sockets")
     elif address and not is_ip(address):
         yield from check_host((*path, "address"), address, wildcard=False)
     for name, port in spec.ports.items():
@@ -125,7 +126,7 @@ def _check_resolution(spec: ServiceEntrySpec) -> Iterator[Problem]:
     if spec.workload_selector is not None and spec.endpoints:
         yield invalid(("spec", "endpoints"), "only one of WorkloadSelector or Endpoints is allowed in Service Entry")
     if spec.resolution == "DYNAMIC_DNS":
-        yield invalid(("spec", "resolution"), "not supported yet: Istio knows DYNAMIC_DNS, Windvane does not act on it")
+        yield not_yet(("spec", "resolution"), "DYNAMIC_DNS")
     if spec.resolution == "NONE" and spec.endpoints:
         yield invalid(("spec", "endpoints"), "no endpoints should be provided for resolution type none")
     if spec.resolution == "STATIC":

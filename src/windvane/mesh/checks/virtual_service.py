@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 
 from windvane.mesh.checks.common import (
@@ -89,6 +90,7 @@ RETRY_CONDITIONS = frozenset(
 """Envoy's conditions for `retryOn`, HTTP's and gRPC's; status codes may stand among them."""
 
 _MAX_BODY = 1024 * 1024
+_COMMAND = re.compile(r"%%|%[A-Z0-9_]+(?:\([^)]*\))?(?::\d+)?%")
 _REDIRECT_CODES = (0, 301, 302, 303, 307, 308)
 
 
@@ -230,10 +232,15 @@ def _check_headers(path: Path, headers: Headers | None) -> Iterator[Problem]:
 
 
 def _check_operations(path: Path, operations: HeaderOperations, *, authority_allowed: bool) -> Iterator[Problem]:
-    for field, names in (("set", operations.set), ("add", operations.add)):
-        for name in names:
+    for field, values in (("set", operations.set), ("add", operations.add)):
+        for name, value in values.items():
             if not (authority_allowed and is_authority(name)):
                 yield from _check_changed_header((*path, field, name), name)
+            if "%" in _COMMAND.sub("", value):
+                words = (
+                    f"header value {value!r} has a % that is neither doubled nor part of a command like %START_TIME%"
+                )
+                yield invalid((*path, field, name), words)
     for index, name in enumerate(operations.remove):
         yield from _check_changed_header((*path, "remove", index), name)
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from windvane.mesh.models.base import Items, Labels, Model, UInt32
 from windvane.mesh.models.metadata import Resource
+
+
+def _int_or_string(value: object) -> object:
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise PydanticCustomError("int_or_string_type", "expected an integer or a string")
+
+
+IntOrString = Annotated[int | str, PlainValidator(_int_or_string)]
 
 
 class KubernetesServicePort(Model):
@@ -16,7 +26,7 @@ class KubernetesServicePort(Model):
     name: str = ""
     port: UInt32
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
-    target_port: int | str | None = None
+    target_port: IntOrString | None = None
     app_protocol: str = ""
     node_port: int = 0
 
