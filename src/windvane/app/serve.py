@@ -33,7 +33,7 @@ from windvane.app.web import WebListener
 from windvane.ingest import als
 from windvane.ingest import otlp as otlp_ingest
 from windvane.ingest.accounting import Accounting
-from windvane.ingest.grpc_server import GrpcServer
+from windvane.ingest.grpc_server import GrpcServer, otlp_services
 from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
 from windvane.ingest.otlp import OtlpReceiver
 from windvane.kit.clock import Clock, SystemClock
@@ -149,7 +149,7 @@ async def _start_grpc(
 ) -> None:
     if settings.grpc is None:
         return
-    server = GrpcServer(settings.grpc, [*otlp_ingest.services(receiver), logs])
+    server = GrpcServer(settings.grpc, [*otlp_services(receiver), logs])
     await server.start()
     stack.push_async_callback(logs.close)
     stack.push_async_callback(server.stop)
