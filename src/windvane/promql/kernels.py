@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from windvane.promql.jit import inlined, kernel
-from windvane.promql.value import STALE_BITS, Floats, Mask, Times
+from windvane.promql.value import STALE_BITS, Floats, Ids, Mask, Times
 
 _STALE = np.int64(STALE_BITS)
 
@@ -447,36 +447,70 @@ def smoothed(
 
 
 @kernel
-def arrange(row: Times, times: Times, values: Floats, series: int) -> tuple[Times, Times, Floats, bool]:
-    """Samples in any order to flat series order: (offsets, times, values, whether any is a staleness marker).
+def runs_of(ids: Ids, column: Ids, times: Times) -> tuple[Times, Times, Times]:
+    """Stretches of samples of one series, as the store's parts hold them: (series, start, first time).
 
-    `row` is each sample's series, -1 to leave it out. Times come out ascending; of samples at the same
-    time the first given stays.
+    `ids` are the wanted series, ascending; the series is the position there, -1 for an unwanted one.
+    A last entry marks the end.
+    """
+    count = 0
+    for j in range(len(column)):
+        if j == 0 or column[j] != column[j - 1] or times[j] <= times[j - 1]:
+            count += 1
+    row = np.empty(count + 1, np.int64)
+    start = np.empty(count + 1, np.int64)
+    first = np.empty(count + 1, np.int64)
+    count = 0
+    for j in range(len(column)):
+        if j == 0 or column[j] != column[j - 1] or times[j] <= times[j - 1]:
+            place = np.searchsorted(ids, column[j])
+            row[count] = place if place < len(ids) and ids[place] == column[j] else -1
+            start[count] = j
+            first[count] = times[j]
+            count += 1
+    row[count], start[count], first[count] = -1, len(column), 0
+    return row, start, first
+
+
+@kernel
+def joined(
+    row: Times, start: Times, order: Times, times: Times, values: Floats, series: int
+) -> tuple[Times, Times, Floats, bool]:
+    """Stretches put together: flat samples in series order, and whether any is a staleness marker.
+
+    `order` lists the stretches by series and first time. Times come out ascending; of samples at the
+    same time one stays.
     """
     offsets = np.zeros(series + 1, np.int64)
-    for r in row:
-        if r >= 0:
-            offsets[r + 1] += 1
-    for i in range(series):
-        offsets[i + 1] += offsets[i]
-    fill = offsets[:-1].copy()
-    out_times = np.empty(offsets[series], np.int64)
-    out_values = np.empty(offsets[series])
-    ordered = True
-    for j in range(len(row)):
-        if row[j] >= 0:
-            place = fill[row[j]]
+    out_times = np.empty(len(times), np.int64)
+    out_values = np.empty(len(times))
+    overlap = False
+    stale = False
+    bits = values.view(np.int64)
+    place = 0
+    for run in order:
+        if row[run] < 0:
+            continue
+        if offsets[row[run] + 1] > 0 and out_times[place - 1] >= times[start[run]]:
+            overlap = True
+        for j in range(start[run], start[run + 1]):
             out_times[place] = times[j]
             out_values[place] = values[j]
-            if place > offsets[row[j]] and out_times[place - 1] >= times[j]:
-                ordered = False
-            fill[row[j]] += 1
-    if not ordered:
+            stale |= bits[j] == _STALE
+            place += 1
+        offsets[row[run] + 1] += start[run + 1] - start[run]
+    for i in range(series):
+        offsets[i + 1] += offsets[i]
+    if overlap:
         offsets, out_times, out_values = _ordered(offsets, out_times, out_values)
-    stale = False
-    for bits in out_values.view(np.int64):
-        stale |= bits == _STALE
-    return offsets, out_times, out_values, stale
+    return offsets, out_times[: offsets[series]].copy(), out_values[: offsets[series]].copy(), stale
+
+
+def arrange(ids: Ids, column: Ids, times: Times, values: Floats) -> tuple[Times, Times, Floats, bool]:
+    """Samples as the store gives them, in any order, to flat series order (see `joined`)."""
+    row, start, first = runs_of(ids, column, times)
+    order = np.lexsort((first[:-1], row[:-1]))
+    return joined(row, start, order, times, values, len(ids))
 
 
 @inlined

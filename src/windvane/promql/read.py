@@ -18,11 +18,10 @@ import pandas as pd
 from windvane.kit.errors import LimitError
 from windvane.promql import kernels
 from windvane.promql.errors import QueryLimitError, QueryTimeoutError
-from windvane.promql.jit import kernel
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.plan import Read
 from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
-from windvane.promql.value import Samples, Times
+from windvane.promql.value import Ids, Samples
 from windvane.store.api import Engine, Limits
 
 _EARLIEST, _LATEST = -2_208_988_800_000, 10_413_791_999_999
@@ -62,6 +61,9 @@ _CLAUSES = {
 }
 
 
+_AFTER, _UNTIL = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
+
+
 class Reader:
     """Reads selections from one store; safe from any thread."""
 
@@ -70,34 +72,31 @@ class Reader:
 
     def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
         """All samples of a read; series without any are left out. `QueryLimitError` when there are too many."""
-        matched = condition(read.matchers)
-        after, until = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
-        where = Condition(
-            f"{matched.sql} AND FirstSeen <= {until} AND LastSeen > {after}",
-            {**matched.params, "after": clamp(read.after), "until": clamp(read.until)},
-        )
+        where = condition(read.matchers)
+        params = {**where.params, "after": clamp(read.after), "until": clamp(read.until)}
+        ids, labels = self._series(where.sql, params, pool, limits)
+        if not len(ids):
+            return Samples(labels, np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
         frame = self._query(
-            f"SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples WHERE Id IN "
-            f"(SELECT Id FROM series WHERE {where.sql}) AND Time > {after} AND Time <= {until}",
-            where.params,
+            "SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples "
+            f"WHERE Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}",
+            params,
             limits,
         )
-        ids, labels = self.series(where, pool, limits)
-        times, values = frame["T"].to_numpy(), frame["Value"].to_numpy()
-        rows = row_of(ids, frame["Id"].to_numpy())
-        offsets, times, values, stale = kernels.arrange(rows, times, values, len(ids))
+        columns = (frame["Id"].to_numpy(), frame["T"].to_numpy(), frame["Value"].to_numpy())
+        offsets, times, values, stale = kernels.arrange(ids, *columns)
         some = np.flatnonzero(np.diff(offsets))
         if len(some) < len(ids):
             labels = labels.take(some)
             offsets = np.append(offsets[some], offsets[-1])
         return Samples(labels, offsets, times, values, stale)
 
-    def series(self, where: Condition, pool: Pool, limits: Limits) -> tuple[np.ndarray, Labels]:
-        """Ascending ids of the series that match, and their labels."""
+    def _series(self, where: str, params: dict[str, object], pool: Pool, limits: Limits) -> tuple[Ids, Labels]:
+        """Ascending ids of the series that match and may have samples in the time asked for, and their labels."""
         frame = self._query(
-            f"SELECT Id, any(Name) AS N, any(toJSONString(Labels)) AS L FROM series WHERE {where.sql} "
-            "GROUP BY Id ORDER BY Id",
-            where.params,
+            f"SELECT Id, any(Name) AS N, any(toJSONString(Labels)) AS L FROM series WHERE {where} "
+            f"GROUP BY Id HAVING min(FirstSeen) <= {_UNTIL} AND max(LastSeen) > {_AFTER} ORDER BY Id",
+            params,
             Limits(limits.seconds, limits.memory_bytes),
         )
         sets = [orjson.loads(text) for text in frame["L"].tolist()]
@@ -118,16 +117,3 @@ class Reader:
 def clamp(time: int) -> int:
     """A time that the store's columns can hold."""
     return max(_EARLIEST, min(_LATEST, time))
-
-
-@kernel
-def row_of(ids: np.ndarray, column: np.ndarray) -> Times:
-    """The position in ascending `ids` of every id of a column, -1 where it is not there; runs are cheap."""
-    out = np.empty(len(column), np.int64)
-    previous = np.int64(-1)
-    for j in range(len(column)):
-        if j == 0 or column[j] != column[j - 1]:
-            place = np.searchsorted(ids, column[j])
-            previous = np.int64(place) if place < len(ids) and ids[place] == column[j] else np.int64(-1)
-        out[j] = previous
-    return out

@@ -12,6 +12,7 @@ from windvane.promql.labels import Labels
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Ids = NDArray[np.uint64]
 
 STALE_BITS = np.int64(0x7FF0000000000002)
 """The NaN that marks the end of a series; any other NaN is an ordinary value."""
