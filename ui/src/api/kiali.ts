@@ -12,7 +12,6 @@ export interface TrafficEntry {
 
 export interface RawNode {
   id: string;
-  parent?: string;
   nodeType: string;
   cluster?: string;
   namespace: string;
@@ -24,7 +23,7 @@ export interface RawNode {
   isRoot?: boolean;
   isIdle?: boolean;
   isServiceEntry?: unknown;
-  isEgressCluster?: boolean;
+  isGateway?: unknown;
   hasVS?: unknown;
   hasCB?: boolean;
   hasFaultInjection?: boolean;
@@ -39,6 +38,7 @@ export interface RawEdge {
   isMTLS?: string | number;
   responseTime?: string | number;
   throughput?: string | number;
+  healthStatus?: string;
   sourcePrincipal?: string;
   destPrincipal?: string;
 }
@@ -69,10 +69,9 @@ export function fetchGraph(query: GraphQuery, signal: AbortSignal): Promise<RawG
       queryTime: query.to === null ? null : Math.round(query.to),
       injectServiceNodes: query.serviceNodes,
       includeIdleEdges: query.idle,
-      boxBy: "namespace,app",
-      appenders: "responseTime,throughput,securityPolicy,idleNode,istio",
+      appenders: "responseTime,throughput,securityPolicy,idleNode,istio,serviceEntry,workloadEntry,health",
       responseTime: "95",
-      throughput: "response",
+      throughputType: "response",
     },
     signal,
   );

@@ -4,8 +4,8 @@ import { useState } from "preact/hooks";
 import { Button, IconButton } from "../components/Controls";
 import { Icon } from "../components/Icon";
 import { Popover } from "../components/Popover";
-import { t } from "../i18n";
-import { dateTime, durationText, fromInputTime, inputTime, resolve } from "../lib/time";
+import { durationWords, t } from "../i18n";
+import { dateTime, fromInputTime, inputTime, resolve } from "../lib/time";
 import { paused, REFRESH_CHOICES, refreshNow, refreshSeconds, setRefresh } from "./clock";
 import { currentRange, setRange } from "./range";
 
@@ -37,7 +37,7 @@ function RangePicker() {
   const range = currentRange();
   const text =
     range.kind === "relative"
-      ? t("time.last", { duration: durationText(range.seconds) })
+      ? t("time.last", { duration: durationWords(range.seconds) })
       : `${dateTime(range.from).slice(5)} – ${dateTime(range.to).slice(5)}`;
   return (
     <Popover label={t("time.label")} text={text} icon="clock" align="right" testId="time-range">
@@ -55,7 +55,7 @@ function RangePicker() {
                     close();
                   }}
                 >
-                  {t("time.last", { duration: durationText(seconds) })}
+                  {t("time.last", { duration: durationWords(seconds) })}
                 </button>
               </li>
             ))}
@@ -102,7 +102,7 @@ function AbsoluteForm({ close }: { close: () => void }) {
 
 function RefreshPicker() {
   const seconds = refreshSeconds();
-  const name = (value: number) => (value === 0 ? t("refresh.off") : durationText(value));
+  const name = (value: number) => (value === 0 ? t("refresh.off") : durationWords(value));
   return (
     <Popover
       label={t("refresh.label")}
@@ -126,7 +126,7 @@ function RefreshPicker() {
                   close();
                 }}
               >
-                {value === 0 ? t("refresh.off") : t("refresh.every", { duration: durationText(value) })}
+                {value === 0 ? t("refresh.off") : t("refresh.every", { duration: durationWords(value) })}
                 {value === seconds && <Icon name="check" size={12} />}
               </button>
             </li>

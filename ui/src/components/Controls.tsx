@@ -143,7 +143,10 @@ export function TextField(props: TextFieldProps) {
           aria-invalid={props.problem ? true : undefined}
           onInput={(event) => props.onInput(event.currentTarget.value)}
           onKeyDown={(event) => {
-            if (event.key === "Enter") props.onEnter?.();
+            if (event.key === "Enter" && props.onEnter) {
+              event.preventDefault();
+              props.onEnter();
+            }
             if (event.key === "Escape") event.currentTarget.blur();
           }}
         />

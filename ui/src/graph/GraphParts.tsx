@@ -4,9 +4,13 @@ import { memo } from "../lib/memo";
 import { iconPath } from "../components/Icon";
 import { formatRate, formatRatio } from "../lib/format";
 import { t } from "../i18n";
+import { ellipsize } from "../lib/measure";
 import type { PlacedBox } from "./boxes";
 import { NODE_HEIGHT, NODE_WIDTH } from "./geometry";
 import { labelWidth, type SceneEdge, type SceneNode } from "./scene";
+
+const TITLE_FONT = '600 12.5px "Inter Variable"';
+const DETAIL_FONT = '400 11px "Inter Variable"';
 
 export const BoxView = memo(function BoxView({ box }: { box: PlacedBox }) {
   const { x, y, width, height } = box.rect;
@@ -83,7 +87,7 @@ interface NodeProps {
 export const NodeView = memo(function NodeView({ item, dim, found, selected, onOpen }: NodeProps) {
   const { node, at, title, detail } = item;
   const share = node.share === null ? "" : formatRatio(node.share);
-  const room = share ? 15 : 19;
+  const room = NODE_WIDTH - 44 - (share ? 54 : 10);
   return (
     // biome-ignore lint/a11y/useSemanticElements: SVG has no button
     <g
@@ -107,11 +111,11 @@ export const NodeView = memo(function NodeView({ item, dim, found, selected, onO
       <rect class="node-health" x={0.75} y={0.75} width={34} height={NODE_HEIGHT - 1.5} rx={7.25} />
       <path class="node-icon" d={iconPath(node.kind)} transform={`translate(9.5 ${NODE_HEIGHT / 2 - 8})`} />
       <text class="node-title" x={44} y={detail ? 19 : 26.5}>
-        {shorten(title, room)}
+        {ellipsize(title, TITLE_FONT, room)}
       </text>
       {detail && (
         <text class="node-detail" x={44} y={34}>
-          {shorten(detail, room + 3)}
+          {ellipsize(detail, DETAIL_FONT, room)}
         </text>
       )}
       {share && (
@@ -151,5 +155,3 @@ function describe({ node, title, detail }: SceneNode): string {
   const errors = node.errorRatio > 0 ? `, ${formatRatio(node.errorRatio)} ${t("metric.errors")}` : "";
   return `${name} (${t(`graph.kind.${node.kind}`)}, ${node.namespace}) ${node.rate > 0 ? formatRate(node.rate) : detail}${share}${errors}`;
 }
-
-const shorten = (text: string, room: number): string => (text.length > room ? `${text.slice(0, room - 1)}…` : text);

@@ -40,45 +40,33 @@ export function overlaps(a: Rect, b: Rect, gap = 0): boolean {
   );
 }
 
-/** A smooth path through points: Catmull–Rom as cubic Béziers, tension 1/2, flat at the ends. */
-export function smoothPath(points: Point[]): string {
+/**
+ * A smooth path through points that go steadily right (or steadily left): cubic Hermite with monotone
+ * tangents (Fritsch–Carlson 1980), so that the curve never swings above or below its points.
+ */
+export function monotonePath(points: Point[]): string {
   if (points.length < 2) return "";
-  const at = (index: number) => points[Math.max(0, Math.min(points.length - 1, index))]!;
-  let path = `M${text(at(0))}`;
+  const slopes = tangents(points);
+  let path = `M${text(points[0]!)}`;
   for (let i = 0; i < points.length - 1; i += 1) {
-    const [before, from, to, after] = [at(i - 1), at(i), at(i + 1), at(i + 2)];
-    const c1 = { x: from.x + (to.x - before.x) / 6, y: from.y + (to.y - before.y) / 6 };
-    const c2 = { x: to.x - (after.x - from.x) / 6, y: to.y - (after.y - from.y) / 6 };
+    const [from, to] = [points[i]!, points[i + 1]!];
+    const third = (to.x - from.x) / 3;
+    const c1 = { x: from.x + third, y: from.y + third * slopes[i]! };
+    const c2 = { x: to.x - third, y: to.y - third * slopes[i + 1]! };
     path += `C${text(c1)} ${text(c2)} ${text(to)}`;
   }
   return path;
 }
 
-/** A plain curve between two nodes for which no route was computed, and where its label goes. */
-export function directPath(source: Point, target: Point): { path: string; middle: Point; } {
-  const half = NODE_WIDTH / 2;
-  if (source.x === target.x && source.y === target.y) {
-    const top = source.y - NODE_HEIGHT / 2;
-    const path = `M${text({ x: source.x - 20, y: top })}C${source.x - 40},${top - 44} ${source.x + 40},${top - 44} ${source.x + 20},${top}`;
-    return { path, middle: { x: source.x, y: top - 33 } };
-  }
-  const forward = target.x > source.x + NODE_WIDTH * 0.6;
-  const back = target.x < source.x - NODE_WIDTH * 0.6;
-  const side = forward ? 1 : back ? -1 : 0;
-  if (side === 0) {
-    const down = target.y > source.y ? 1 : -1;
-    const from = { x: source.x, y: source.y + (down * NODE_HEIGHT) / 2 };
-    const to = { x: target.x, y: target.y - (down * NODE_HEIGHT) / 2 };
-    const bend = (to.y - from.y) / 2;
-    const path = `M${text(from)}C${from.x},${from.y + bend} ${to.x},${to.y - bend} ${text(to)}`;
-    return { path, middle: { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 } };
-  }
-  const from = { x: source.x + side * half, y: source.y };
-  const to = { x: target.x - side * half, y: target.y };
-  const bend = Math.max(40, Math.abs(to.x - from.x) / 2) * side;
-  const path = `M${text(from)}C${from.x + bend},${from.y} ${to.x - bend},${to.y} ${text(to)}`;
-  return { path, middle: { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 } };
+/** Slopes dy/dx at each point; level at both ends, where the line meets a card. */
+function tangents(points: Point[]): number[] {
+  const secants = points.slice(1).map((to, i) => (to.y - points[i]!.y) / (to.x - points[i]!.x || 1e-6));
+  return points.map((_, i) => {
+    const [before, after] = [secants[i - 1], secants[i]];
+    if (before === undefined || after === undefined || before * after <= 0) return 0;
+    return (2 * before * after) / (before + after);
+  });
 }
 
-const text = (point: Point): string => `${round(point.x)},${round(point.y)}`;
+export const text = (point: Point): string => `${round(point.x)},${round(point.y)}`;
 const round = (value: number): number => Math.round(value * 10) / 10;

@@ -7,6 +7,8 @@ export type NodeType = "workload" | "app" | "service" | "unknown";
 export type Health = "healthy" | "degraded" | "failing" | "idle" | "tcp";
 export type Protocol = "http" | "grpc" | "tcp";
 
+const UNKNOWN = "unknown";
+
 export interface GraphBox {
   id: string;
   kind: "namespace" | "app";
@@ -78,22 +80,33 @@ export interface Graph {
 }
 
 export function parseGraph(raw: RawGraph): Graph {
-  const rawNodes = (raw.elements.nodes ?? []).map((element) => element.data);
+  const rawNodes = (raw.elements.nodes ?? []).map((element) => element.data).filter((node) => !node.isBox);
   const edges = (raw.elements.edges ?? []).map((element) => parseEdge(element.data));
-  const boxes = rawNodes.filter((node) => node.isBox === "namespace" || node.isBox === "app").map(parseBox);
-  const nodes = rawNodes.filter((node) => !node.isBox).map((node) => parseNode(node, edges));
+  const nodes = rawNodes.map((node) => parseNode(node, edges));
   addShares(nodes);
-  return { timestamp: raw.timestamp, duration: raw.duration, boxes, nodes, edges };
+  return { timestamp: raw.timestamp, duration: raw.duration, boxes: boxUp(nodes), nodes, edges };
 }
 
-function parseBox(node: RawNode): GraphBox {
-  const namespace = node.isBox === "namespace";
-  return {
-    id: node.id,
-    kind: namespace ? "namespace" : "app",
-    title: (namespace ? node.namespace : node.app) ?? "",
-    parent: node.parent ?? null,
-  };
+/**
+ * A box around each namespace, and in it one around each app that has several nodes. The server's
+ * boxes leave out single nodes; here every node is in its namespace's box, so that a node that
+ * appears later never moves its neighbours into a new one.
+ */
+function boxUp(nodes: GraphNode[]): GraphBox[] {
+  const boxes = new Map<string, GraphBox>();
+  const apps = new Map<string, number>();
+  const appKey = (node: GraphNode) => `app ${node.namespace} ${node.app}`;
+  for (const node of nodes) if (node.app) apps.set(appKey(node), (apps.get(appKey(node)) ?? 0) + 1);
+  for (const node of nodes) {
+    if (!node.namespace || node.namespace === UNKNOWN) continue;
+    const outer = `namespace ${node.namespace}`;
+    boxes.set(outer, { id: outer, kind: "namespace", title: node.namespace, parent: null });
+    node.parent = outer;
+    if (!node.app || (apps.get(appKey(node)) ?? 0) < 2) continue;
+    boxes.set(appKey(node), { id: appKey(node), kind: "app", title: node.app, parent: outer });
+    node.parent = appKey(node);
+  }
+  return [...boxes.values()];
 }
 
 function parseNode(node: RawNode, edges: GraphEdge[]): GraphNode {
@@ -106,7 +119,7 @@ function parseNode(node: RawNode, edges: GraphEdge[]): GraphNode {
     id: node.id,
     type: typeOf(node),
     kind: kindOf(node),
-    parent: node.parent ?? null,
+    parent: null,
     title: titleOf(node),
     namespace: node.namespace ?? "",
     app: node.app ?? "",
@@ -131,7 +144,7 @@ function typeOf(node: RawNode): NodeType {
 
 function kindOf(node: RawNode): NodeKind {
   if (node.isServiceEntry) return "serviceEntry";
-  if (node.nodeType !== "service" && /gateway/.test(node.workload ?? node.app ?? "")) return "gateway";
+  if (node.isGateway || (node.nodeType !== "service" && /gateway/.test(node.workload ?? node.app ?? ""))) return "gateway";
   return typeOf(node);
 }
 
@@ -160,17 +173,28 @@ function parseEdge(edge: RawEdge): GraphEdge {
     throughput: number(edge.throughput) ?? (protocol === "tcp" ? rate : null),
     share: percentShare === null ? null : percentShare / 100,
     mtls: mtls === null ? null : mtls / 100,
-    health: edgeHealth(protocol, rate, rates),
+    health: edgeHealth(protocol, rate, rates, edge.healthStatus),
     responses: parseResponses(traffic),
     sourcePrincipal: edge.sourcePrincipal ?? "",
     destPrincipal: edge.destPrincipal ?? "",
   };
 }
 
-/** Kiali's default tolerances: 5xx, gRPC errors and no response > 0 / ≥ 10 %, 4xx ≥ 10 / ≥ 20 %. */
-function edgeHealth(protocol: Protocol, rate: number, rates: Record<string, string | number>): Health {
+const SERVER_HEALTH: Record<string, Health> = { Healthy: "healthy", Degraded: "degraded", Failure: "failing" };
+
+/**
+ * The server's verdict; without one, Kiali's default tolerances: 5xx, gRPC errors and no response
+ * > 0 / ≥ 10 %, 4xx ≥ 10 / ≥ 20 %.
+ */
+function edgeHealth(
+  protocol: Protocol,
+  rate: number,
+  rates: Record<string, string | number>,
+  verdict: string | undefined,
+): Health {
   if (rate <= 0) return "idle";
   if (protocol === "tcp") return "tcp";
+  if (verdict && verdict in SERVER_HEALTH) return SERVER_HEALTH[verdict]!;
   const percent = (name: string) => ((number(rates[name]) ?? 0) / rate) * 100;
   const hard = Math.max(percent(`${protocol}5xx`), percent(`${protocol}NoResponse`), percent(`${protocol}Err`));
   const soft = percent(`${protocol}4xx`);

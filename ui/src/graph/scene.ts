@@ -2,7 +2,8 @@
 
 import { formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
 import { type PlacedBox, placeBoxes } from "./boxes";
-import { directPath, nodeRect, type Point, type Rect, smoothPath, union } from "./geometry";
+import { nodeRect, type Point, type Rect, union } from "./geometry";
+import { placePorts, routePath } from "./ports";
 import type { Layout } from "./layout";
 import type { Graph, GraphEdge, GraphNode } from "./model";
 import type { EdgeLabel, GraphSettings } from "./settings";
@@ -32,23 +33,23 @@ export interface Scene {
 
 export function buildScene(graph: Graph, layout: Layout, settings: GraphSettings): Scene {
   const { positions } = layout;
-  const boxes = settings.boxes ? placeBoxes(shownBoxes(graph), graph.nodes, positions) : [];
+  const boxes = settings.boxes ? placeBoxes(graph.boxes, graph.nodes, positions) : [];
   const boxed = new Set(boxes.filter((box) => box.kind === "app").map((box) => box.id));
   const nodes = graph.nodes.flatMap((node) => {
     const at = positions.get(node.id);
     return at ? [{ node, at, ...nodeTexts(node, boxed.has(node.parent ?? "")) }] : [];
   });
   const largest = { requests: greatest(graph.edges, false), bytes: greatest(graph.edges, true) };
+  const ports = placePorts(graph.edges, positions, layout.routes);
   const edges = graph.edges.flatMap((edge) => {
-    const [source, target] = [positions.get(edge.source), positions.get(edge.target)];
-    if (!source || !target) return [];
-    const route = layout.routes.get(edge.id);
-    const direct = route ? null : directPath(source, target);
+    const port = ports.get(edge.id);
+    if (!port) return [];
+    const route = routePath(port, layout.routes.get(edge.id));
     return [
       {
         edge,
-        path: route ? smoothPath(route.points) : direct!.path,
-        label: route ? route.label : direct!.middle,
+        path: route.path,
+        label: route.label,
         width: edgeWidth(edge, edge.protocol === "tcp" ? largest.bytes : largest.requests),
         parts: labelParts(edge, settings.labels),
         lock: settings.mtls ? lockOf(edge) : null,
@@ -57,13 +58,6 @@ export function buildScene(graph: Graph, layout: Layout, settings: GraphSettings
   });
   const rects = [...boxes.map((box) => box.rect), ...nodes.map((node) => nodeRect(node.at))];
   return { boxes, nodes, edges, area: union(rects) ?? { x: 0, y: 0, width: 1, height: 1 } };
-}
-
-/** App boxes with one node in them only repeat its name: those are not drawn. */
-function shownBoxes(graph: Graph) {
-  const sizes = new Map<string, number>();
-  for (const node of graph.nodes) if (node.parent) sizes.set(node.parent, (sizes.get(node.parent) ?? 0) + 1);
-  return graph.boxes.filter((box) => box.kind === "namespace" || (sizes.get(box.id) ?? 0) > 1);
 }
 
 function nodeTexts(node: GraphNode, boxed: boolean): { title: string; detail: string } {

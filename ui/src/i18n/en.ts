@@ -31,6 +31,11 @@ export const en = {
   "refresh.resume": "Resume",
   "refresh.paused": "Paused",
 
+  "unit.s": "{n} s",
+  "unit.m": "{n} min",
+  "unit.h": "{n} h",
+  "unit.d": "{n} d",
+
   "common.all": "All",
   "common.close": "Close",
   "common.retry": "Try again",

@@ -1,6 +1,7 @@
 /** Text in the reader's language. A wrong key or a missing variable does not compile. */
 
 import { language } from "../app/prefs";
+import { durationText } from "../lib/time";
 import { en, type Key } from "./en";
 import { zh } from "./zh";
 
@@ -31,4 +32,11 @@ export function count(key: Counted, n: number): string {
   const form = n === 1 ? "one" : "other";
   const text: string = (language.value === "zh" ? zh : en)[`${key}.${form}` as Key];
   return fill(text, { n: n.toLocaleString("en-US") });
+}
+
+/** 300 → "5 min": a duration in the reader's words. */
+export function durationWords(seconds: number): string {
+  const short = durationText(seconds);
+  const unit = short.slice(-1) as "s" | "m" | "h" | "d";
+  return t(`unit.${unit}`, { n: short.slice(0, -1) });
 }

@@ -33,6 +33,11 @@ export const zh: Record<Key, string> = {
   "refresh.resume": "继续",
   "refresh.paused": "已暂停",
 
+  "unit.s": "{n} 秒",
+  "unit.m": "{n} 分钟",
+  "unit.h": "{n} 小时",
+  "unit.d": "{n} 天",
+
   "common.all": "全部",
   "common.close": "关闭",
   "common.retry": "重试",

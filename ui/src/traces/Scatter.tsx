@@ -1,0 +1,89 @@
+/** Found traces by time and duration; errors in red; larger with more spans. A click opens one. */
+
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { navigate } from "../app/router";
+import { t } from "../i18n";
+import { formatMicros } from "../lib/format";
+import { clockTime, dateTime } from "../lib/time";
+import { durationTicks, logScale, timeTicks } from "./scale";
+import type { TraceSummary } from "./summary";
+
+const HEIGHT = 176;
+const LEFT = 60;
+const RIGHT = 16;
+const TOP = 10;
+const BOTTOM = 24;
+
+interface Props {
+  traces: TraceSummary[];
+  /** Seconds since 1970. */
+  from: number;
+  to: number;
+}
+
+export function Scatter({ traces, from, to }: Props) {
+  const root = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  const [hovered, setHovered] = useState<TraceSummary | null>(null);
+  useLayoutEffect(() => {
+    const element = root.current!;
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    observer.observe(element);
+    setWidth(element.clientWidth);
+    return () => observer.disconnect();
+  }, []);
+
+  const durations = traces.map((trace) => trace.duration);
+  const [low, high] = [Math.min(...durations), Math.max(...durations)];
+  const y = logScale(low, high, HEIGHT - BOTTOM, TOP);
+  const x = (seconds: number) => LEFT + ((seconds - from) / (to - from)) * (width - LEFT - RIGHT);
+  const dot = (trace: TraceSummary) => ({ cx: x(trace.start / 1e6), cy: y(trace.duration) });
+  return (
+    <div class="scatter" ref={root}>
+      {width > 0 && traces.length > 0 && (
+        <svg width={width} height={HEIGHT} role="img" aria-label={t("traces.scatter")}>
+          {durationTicks(low, high).map((tick) => (
+            <g key={tick} class="scatter-tick">
+              <line x1={LEFT} x2={width - RIGHT} y1={y(tick)} y2={y(tick)} />
+              <text x={LEFT - 8} y={y(tick) + 4} text-anchor="end">
+                {formatMicros(tick)}
+              </text>
+            </g>
+          ))}
+          {timeTicks(from, to, Math.max(2, Math.floor(width / 160))).map((tick) => (
+            <text key={tick} class="scatter-time" x={x(tick)} y={HEIGHT - 6} text-anchor="middle">
+              {to - from > 172_800 ? dateTime(tick).slice(5, 16) : clockTime(tick).slice(0, to - from < 600 ? 8 : 5)}
+            </text>
+          ))}
+          {[...traces]
+            .sort((a, b) => a.errors - b.errors)
+            .map((trace) => (
+              // biome-ignore lint/a11y: the list below is the accessible way to the same traces
+              <circle
+                key={trace.id}
+                class={trace.errors ? "scatter-dot bad" : "scatter-dot"}
+                {...dot(trace)}
+                r={3 + Math.min(5, Math.sqrt(trace.spans) / 2)}
+                onPointerEnter={() => setHovered(trace)}
+                onPointerLeave={() => setHovered(null)}
+                onClick={() => navigate(`/traces/${trace.id}`)}
+              />
+            ))}
+        </svg>
+      )}
+      {hovered && <Tip trace={hovered} left={dot(hovered).cx} top={dot(hovered).cy} flip={dot(hovered).cx > width - 260} />}
+    </div>
+  );
+}
+
+function Tip(props: { trace: TraceSummary; left: number; top: number; flip: boolean }) {
+  const { trace, left, top, flip } = props;
+  return (
+    <div class={`tip ${flip ? "tip-left" : ""}`} style={{ left, top }}>
+      <b class="truncate">{trace.operation}</b>
+      <span>
+        {formatMicros(trace.duration)} · {dateTime(trace.start / 1e6)}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+/** Everything about one span, and what the proxies logged about the same request. */
+
+import type { ComponentChildren } from "preact";
+import type { KeyValue } from "../api/jaeger";
+import { IconButton } from "../components/Controls";
+import { Icon } from "../components/Icon";
+import { Facts } from "../graph/SidePanel";
+import { count, t } from "../i18n";
+import { formatMicros } from "../lib/format";
+import { AccessLogs } from "./AccessLogs";
+import { tagOf } from "./summary";
+import { requestId, type SpanNode, type Trace } from "./tree";
+
+export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNode; onClose: () => void }) {
+  const { span } = node;
+  const warnings = [...(span.warnings ?? []), ...(node.orphan ? [t("span.orphan")] : [])];
+  const links = (span.references ?? []).filter((reference) => reference.refType !== "CHILD_OF");
+  return (
+    <aside class="side-panel span-panel" aria-label={span.operationName} data-testid="span-panel">
+      <header class="panel-header">
+        <div>
+          <p class="panel-kind">
+            {node.service} · {String(tagOf(span.tags, "span.kind") ?? "")}
+          </p>
+          <h1 class="span-operation">{span.operationName}</h1>
+        </div>
+        <IconButton label={t("common.close")} icon="close" onClick={onClose} />
+      </header>
+      <Facts
+        facts={[
+          { label: t("span.duration"), value: formatMicros(node.duration), tone: node.error ? "text-bad" : "" },
+          { label: t("span.self"), value: formatMicros(node.self) },
+          { label: t("span.start"), value: `+${formatMicros(node.start)}` },
+        ]}
+      />
+      {warnings.length > 0 && (
+        <Section title={t("span.warnings")}>
+          {warnings.map((warning) => (
+            <p key={warning} class="banner banner-warn">
+              <Icon name="warning" />
+              {warning}
+            </p>
+          ))}
+        </Section>
+      )}
+      <AccessLogs traceId={trace.id} requestId={requestId(trace)} node={node} traceStart={trace.start} />
+      <Section title={t("span.tags")}>
+        <Tags tags={span.tags ?? []} />
+      </Section>
+      {(span.logs?.length ?? 0) > 0 && (
+        <Section title={t("span.events")}>
+          {span.logs!.map((log, index) => (
+            <div key={index} class="span-event">
+              <p class="muted">+{formatMicros(log.timestamp - span.startTime)}</p>
+              <Tags tags={log.fields} />
+            </div>
+          ))}
+        </Section>
+      )}
+      {links.length > 0 && (
+        <Section title={t("span.references")}>
+          {links.map((link) => (
+            <a key={link.spanID} class="mono" href={`/traces/${link.traceID}?span=${link.spanID}`}>
+              {link.traceID.slice(0, 8)}… / {link.spanID}
+            </a>
+          ))}
+        </Section>
+      )}
+      <Section title={t("span.process")}>
+        <Tags tags={[{ key: "service.name", value: node.service }, ...node.processTags]} />
+      </Section>
+      <p class="muted span-foot">
+        {t("span.id")} <code>{span.spanID}</code> · {count("traces.spans", node.below + 1)}
+      </p>
+    </aside>
+  );
+}
+
+export function Section({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <section class="panel-section">
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Tags({ tags }: { tags: KeyValue[] }) {
+  return (
+    <dl class="pairs tags">
+      {tags.map((tag, index) => (
+        <div key={`${tag.key} ${index}`}>
+          <dt>{tag.key}</dt>
+          <dd class={tone(tag)}>{String(tag.value)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function tone({ key, value }: KeyValue): string {
+  const text = String(value);
+  if (key === "error" || (key === "otel.status_code" && text === "ERROR")) return "mono text-bad";
+  if (key === "http.status_code" && /^[45]/.test(text)) return text.startsWith("5") ? "mono text-bad" : "mono text-warn";
+  return key === "response_flags" && text !== "-" ? "mono text-bad" : "mono";
+}

@@ -1,0 +1,111 @@
+/** One row of the waterfall: a name in the tree and a bar on the time axis. */
+
+import { Icon } from "../components/Icon";
+import { t } from "../i18n";
+import { formatMicros } from "../lib/format";
+import { memo } from "../lib/memo";
+import { tagOf } from "./summary";
+import type { SpanNode } from "./tree";
+
+interface Props {
+  node: SpanNode;
+  index: number;
+  colour: number;
+  collapsed: boolean;
+  selected: boolean;
+  matched: boolean;
+  dim: boolean;
+  /** The shown part of the trace, in microseconds from its start. */
+  start: number;
+  end: number;
+  onSelect: () => void;
+  onToggle: () => void;
+}
+
+const INDENT = 14;
+const DEEPEST = 16;
+
+export const SpanRow = memo(function SpanRow(props: Props) {
+  const { node, colour, collapsed, selected, matched, dim, start, end } = props;
+  const parent = node.children.length > 0;
+  const failed = node.error || (collapsed && node.errorBelow);
+  const classes = ["span-row", selected && "chosen", matched && "matched", dim && "faded"].filter(Boolean).join(" ");
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the page's keys j, k and Enter move over rows
+    <div
+      class={classes}
+      role="treeitem"
+      tabIndex={-1}
+      aria-level={node.depth + 1}
+      aria-selected={selected}
+      aria-expanded={parent ? !collapsed : undefined}
+      data-testid="span-row"
+      onClick={props.onSelect}
+    >
+      <span class="span-name" style={{ paddingLeft: 12 + Math.min(node.depth, DEEPEST) * INDENT }}>
+        {parent ? (
+          <button
+            type="button"
+            class="span-toggle"
+            tabIndex={-1}
+            aria-label={t("trace.toggle")}
+            onClick={(event) => {
+              event.stopPropagation();
+              props.onToggle();
+            }}
+          >
+            <Icon name={collapsed ? "right" : "down"} size={12} />
+          </button>
+        ) : (
+          <span class="span-toggle" />
+        )}
+        <i class="span-swatch" style={{ background: `var(--c${colour})` }} />
+        <span class="truncate">
+          <b>{node.service}</b> <Kind node={node} />
+          <span class="muted">{node.span.operationName}</span>
+        </span>
+        {collapsed && <span class="tag">+{node.below}</span>}
+        {failed && (
+          <span class="span-error">
+            <Icon name="warning" size={14} />
+          </span>
+        )}
+      </span>
+      <Bar node={node} colour={colour} start={start} end={end} />
+    </div>
+  );
+});
+
+function Kind({ node }: { node: SpanNode }) {
+  const kind = tagOf(node.span.tags, "span.kind");
+  return kind ? <span class="span-kind">{String(kind)} </span> : null;
+}
+
+/** The bar, cut at the window's edges; its length stands beside it where there is room. */
+function Bar({ node, colour, start, end }: { node: SpanNode; colour: number; start: number; end: number }) {
+  const range = Math.max(1, end - start);
+  const left = ((node.start - start) / range) * 100;
+  const right = ((node.start + node.duration - start) / range) * 100;
+  const [from, to] = [Math.max(0, Math.min(100, left)), Math.max(0, Math.min(100, right))];
+  const outside = right < 0 || left > 100;
+  const side = from > 100 - to ? "before" : "after";
+  return (
+    <span class="span-track">
+      {!outside && (
+        <span
+          class={`span-bar ${node.error ? "span-bar-error" : ""}`}
+          style={{ left: `${from}%`, width: `max(2px, ${to - from}%)`, "--bar": `var(--c${colour})` }}
+        >
+          {(node.span.logs ?? []).map((log, index) => (
+            <i key={index} style={{ left: `${((log.timestamp - node.span.startTime) / Math.max(1, node.duration)) * 100}%` }} />
+          ))}
+        </span>
+      )}
+      {!outside && (
+        <span class={`span-length span-length-${side}`} style={side === "after" ? { left: `${to}%` } : { right: `${100 - from}%` }}>
+          {formatMicros(node.duration)}
+        </span>
+      )}
+    </span>
+  );
+}
