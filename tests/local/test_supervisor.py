@@ -96,7 +96,7 @@ def test_a_killed_child_comes_back_and_its_group_does_not_linger(tmp_path: Path)
             await until(lambda: child.pid not in (first, None))
             await until(lambda: gone(grandchild))
             assert child.restarts == 1
-            assert ("exited", {"process": "a", "code": -9, "restart_in": 0.1}) in events
+            assert ("exited", {"process": "a", "code": -9, "restart_in": 0.1, "last": str(grandchild)}) in events
 
     asyncio.run(scenario())
 

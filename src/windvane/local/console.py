@@ -79,7 +79,9 @@ def _traffic(fields: Fields) -> tuple[str, str]:
 
 
 def _exited(fields: Fields) -> tuple[str, str]:
-    return "yellow", f"{fields['process']} ended (code {fields['code']}); again in {fields['restart_in']} s"
+    reason = f": {fields['last']}" if fields["last"] else ""
+    again = f"; again in {fields['restart_in']} s"
+    return "yellow", f"{fields['process']} ended (code {fields['code']}{reason}){again}"
 
 
 _TEXTS: dict[str, Callable[[Fields], tuple[str, str]]] = {

@@ -97,7 +97,15 @@ class Child:
                 if self._clock.monotonic() - started > _STEADY:
                     backoff = _BACKOFF[0]
                 self.state = "waiting"
-                self._report("exited", {"process": self.spec.name, "code": self.code, "restart_in": backoff})
+                self._report(
+                    "exited",
+                    {
+                        "process": self.spec.name,
+                        "code": self.code,
+                        "restart_in": backoff,
+                        "last": logs.tail(self.log, 1),
+                    },
+                )
                 await self._pause(backoff)
                 backoff = min(backoff * 2, _BACKOFF[1])
                 self.restarts += 1
