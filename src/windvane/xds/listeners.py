@@ -31,6 +31,8 @@ from windvane.xds.telemetry import Reporting
 
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
+_EARLY_DATA = 65_536
+"""Bytes of a TCP client kept until the application's connection is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
 def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterChain:
     name = "mutual-tls" if mutual_tls else "plaintext"
     if not spec.is_http:
-        return listener.FilterChain(name=name, filters=[_tcp(spec)])
+        return listener.FilterChain(name=name, filters=[_tcp(spec, after_handshake=mutual_tls)])
     routes = http.inbound_routes(spec.target, spec.operation)
     only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, mutual_tls=mutual_tls)
     return listener.FilterChain(name=name, filters=[only])
@@ -238,7 +240,8 @@ def _gateway_chain(spec: ListenerSpec, server: ServerSpec) -> listener.FilterCha
     return chain
 
 
-def _tcp(spec: ListenerSpec) -> listener.Filter:
+def _tcp(spec: ListenerSpec, *, after_handshake: bool = False) -> listener.Filter:
+    """Bytes to a cluster; `after_handshake` waits until the client is known, so that its first entry names it."""
     config = tcp_proxy.TcpProxy(
         stat_prefix=f"{spec.target};",
         cluster=spec.target,
@@ -247,6 +250,9 @@ def _tcp(spec: ListenerSpec) -> listener.Filter:
             access_log_flush_interval=timedelta(seconds=spec.report_interval), flush_access_log_on_connected=True
         ),
     )
+    if after_handshake:
+        config.upstream_connect_mode = tcp_proxy.UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE
+        config.max_early_data_bytes = _EARLY_DATA
     return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=protobuf.Any.pack(config))
 
 

@@ -92,7 +92,13 @@ class _Connection:
         self.changed = asyncio.Event()
         self.known = False
         self.failure = ""
+        self.stale = False
         self.behind_since: float | None = None
+
+    @property
+    def synced(self) -> bool:
+        """Whether the proxy has acknowledged everything that the newest snapshot holds for it."""
+        return self.known and not self.stale and self.stream.converged
 
 
 class ControlPlane:
@@ -114,7 +120,8 @@ class ControlPlane:
         self.snapshot = Snapshot(view, placement, self._settings.mesh)
         now = self._clock.monotonic()
         for connection in self._connections.values():
-            connection.behind_since = connection.behind_since or now
+            connection.stale = True
+            connection.behind_since = now if connection.behind_since is None else connection.behind_since
         self._queue.add(connection.key for connection in self._connections.values())
 
     async def serve(self) -> None:
@@ -174,10 +181,13 @@ class ControlPlane:
             name, state = SHORT_NAMES[request.type_url], connection.stream.types[request.type_url]
             self._metrics.rejections.labels(name).inc()
             log.warning("%s rejected %s %s: %s", connection.node_id, name, state.rejected, state.reason)
-        if connection.behind_since is not None and connection.stream.converged:
+        self._note_convergence(connection)
+        connection.changed.set()
+
+    def _note_convergence(self, connection: _Connection) -> None:
+        if connection.behind_since is not None and connection.synced:
             self._metrics.convergence.observe(self._clock.monotonic() - connection.behind_since)
             connection.behind_since = None
-        connection.changed.set()
 
     async def _send_forever(self, connection: _Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         while True:
@@ -205,7 +215,7 @@ class ControlPlane:
     def _offer(self, connection: _Connection) -> None:
         """Set what a proxy should have from the newest snapshot; nothing while the mesh does not know it."""
         proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
-        connection.known = proxy is not None
+        connection.known, connection.stale = proxy is not None, False
         if proxy is None or self.snapshot is None:
             return
         try:
@@ -216,6 +226,7 @@ class ControlPlane:
             connection.failure = f"{type(error).__name__}: {error}"
             log.exception("no configuration for %s; it keeps what it has", connection.node_id)
         self._offer_secrets(connection)
+        self._note_convergence(connection)
 
     def _offer_secrets(self, connection: _Connection) -> None:
         proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
@@ -257,7 +268,7 @@ def _status(connection: _Connection) -> ProxyStatus:
         node_id=connection.node_id,
         key=connection.key,
         connected_since_ns=connection.since_ns,
-        synced=connection.known and stream.converged,
+        synced=connection.synced,
         known=connection.known,
         failure=connection.failure,
         types={SHORT_NAMES[type_url]: _type_status(state) for type_url, state in stream.types.items()},
