@@ -158,7 +158,8 @@ yamlish = st.lists(
     st.sampled_from(
         ["a:", "- ", "\n", "  ", "{", "}", "[", "]", "&x ", "*x", "<<: ", "---\n", "...\n", "!!int ", "|\n", ">", "#",
          "'", '"', "? ", ": ", ",", "%YAML 1.1\n", "\t", "kind: ", "VirtualService", "spec: ", "apiVersion: ",
-         "networking.istio.io/v1", "metadata: ", "name: ", "items: ", "List", "v1", "0x", "1e5", "é", "\ufeff", "\u2028"]
+         "networking.istio.io/v1", "metadata: ", "name: ", "items: ", "List", "v1", "0x", "1e5",
+         "é", "\ufeff", "\u2028"]
     )
     | st.text(max_size=5),
     max_size=40,
