@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
+import promql_peer as peer
 import pytest
+from promql_queries import SECONDS, START, Generator, data
+from promql_samples import store
 
-import peer
-from queries import SECONDS, START, Generator, data
-from samples import store
 from windvane.api.prometheus_json import query_data
 from windvane.kit.errors import WindvaneError
 from windvane.promql.engine import QueryEngine, QueryResult
@@ -33,13 +34,13 @@ from windvane.store.migrate import Retention, migrate
 
 pytestmark = pytest.mark.skipif(not peer.installed(), reason=peer.MISSING)
 SEED = 20
+BLOCKS = int(os.environ.get("WINDVANE_DIFFERENTIAL_BLOCKS", "6"))
+"""Of 25 queries each, every one as an instant and as a range query."""
 
 
 @pytest.fixture(scope="module")
 def pair(data_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QueryEngine, peer.Peer]]:
     """Both engines on the same samples."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -97,25 +98,28 @@ def difference(mine: Any, theirs: Any) -> str:
     return ""
 
 
-@pytest.mark.parametrize("block", range(int(os.environ.get("WINDVANE_DIFFERENTIAL_BLOCKS", "6"))))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_generated_queries_agree(pair: tuple[QueryEngine, peer.Peer], block: int) -> None:
-    engine, other = pair
-    generator = Generator(1000 + block)
-    rng = np.random.default_rng(block)
+    generator, rng = Generator(1000 + block), np.random.default_rng(block)
     wrong = []
     for _ in range(25):
         query = generator.query()
         at = START + int(rng.integers(600, SECONDS)) * 1000 + 313
         step = int(rng.choice([15_000, 60_000, 137_000, 600_000]))
-        end = at + step * int(rng.integers(1, 30))
-        compared = [
-            (ours(lambda: engine.instant(query, at)), other.instant(query, at)),
-            (ours(lambda: engine.range(query, at, end, step)), other.range(query, at, end, step)),
-        ]
-        for mine, theirs in compared:
-            found = difference(normal(mine), normal(theirs))
-            if found:
-                messages = f"{mine.get('error', '')} | {theirs.get('error', '')}"
-                wrong.append(f"{query} at {at} step {step}: {found} {messages}")
-                break
+        found = compared(pair, query, (at, at + step * int(rng.integers(1, 30)), step))
+        wrong += [f"{query} at {at} step {step}: {found}"] if found else []
     assert not wrong, "\n".join(wrong)
+
+
+def compared(pair: tuple[QueryEngine, peer.Peer], query: str, times: tuple[int, int, int]) -> str:
+    """How the answers differ, as an instant query at the first time or as a range query."""
+    engine, other = pair
+    answers = [
+        (ours(lambda: engine.instant(query, times[0])), other.instant(query, times[0])),
+        (ours(lambda: engine.range(query, *times)), other.range(query, *times)),
+    ]
+    for mine, theirs in answers:
+        found = difference(normal(mine), normal(theirs))
+        if found:
+            return f"{found} {mine.get('error', '')} | {theirs.get('error', '')}"
+    return ""

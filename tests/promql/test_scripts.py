@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import promql_script as script
 import pytest
 
-import script
 from windvane.store.embedded import EmbeddedEngine
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.test"))

@@ -12,8 +12,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-
-from samples import TestSeries
+from promql_samples import TestSeries
 
 MISSING = "the programs prometheus and promtool are not installed"
 

@@ -11,8 +11,7 @@ import random
 from collections.abc import Callable
 
 import numpy as np
-
-from samples import TestSeries
+from promql_samples import TestSeries
 
 START = 1_700_000_000_000
 SECONDS = 3 * 3600

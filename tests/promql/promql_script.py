@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from promql_samples import TestSeries, store
 
-from samples import TestSeries, store
 from windvane.kit.errors import WindvaneError
 from windvane.promql.engine import QueryEngine, QueryResult
 from windvane.promql.lexer import Kind, tokenize
