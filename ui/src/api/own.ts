@@ -51,14 +51,50 @@ export async function fetchAccessLogs(query: AccessLogQuery, signal: AbortSignal
   return body.entries;
 }
 
-/** The status document is shown as it comes: parts that a server does not report are left out. */
-export type Status = Record<string, unknown>;
+export interface Finding {
+  code: string;
+  level: "error" | "warning" | "info";
+  resource: string;
+  message: string;
+  file: string;
+  line: number;
+  path: string;
+}
+
+export interface Status {
+  version: string;
+  started_at: number;
+  uptime_seconds: number;
+  ingest: Record<string, { received: number; stored: number; refused: number; in_flight: number }>;
+  store: {
+    engine: string;
+    bytes: number;
+    tables: { name: string; rows: number; bytes: number }[];
+    /** Seconds by signal; null keeps for ever. */
+    retention: Record<string, number | null>;
+  };
+  config: {
+    version: string | null;
+    loaded_at: number | null;
+    applied: boolean;
+    services: number;
+    workloads: number;
+    findings: Finding[];
+  } | null;
+}
 
 export const fetchStatus = (signal: AbortSignal): Promise<Status> => getJson<Status>(`${BASE}/status`, {}, signal);
 
-export type ProxyRow = Record<string, unknown>;
+export interface ProxyRow {
+  node_id: string;
+  workload: string;
+  namespace: string;
+  connected: boolean;
+  connected_at: number | null;
+  synced: boolean;
+  types: { type: string; sent: string; acked: string; resources: number; nack_reason: string | null }[];
+}
 
 export async function fetchProxies(signal: AbortSignal): Promise<ProxyRow[]> {
-  const body = await getJson<{ proxies?: ProxyRow[] } | ProxyRow[]>(`${BASE}/mesh/proxies`, {}, signal);
-  return Array.isArray(body) ? body : (body.proxies ?? []);
+  return (await getJson<{ proxies: ProxyRow[] }>(`${BASE}/mesh/proxies`, {}, signal)).proxies;
 }

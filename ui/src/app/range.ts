@@ -1,14 +1,17 @@
 /** The page's time range: in the URL where the reader chose one, else the page's default. */
 
-import { signal } from "@preact/signals";
-import { type TimeRange, rangeParams, readRange } from "../lib/time";
-import { params, setParams } from "./router";
+import { type TimeRange, readRange, rangeParams } from "../lib/time";
+import { params, path, setParams } from "./router";
 
-/** What a page shows when the URL names no range, in seconds; pages set it. */
-export const defaultRange = signal(900);
+/** What a page shows when the URL names no range, in seconds. */
+function defaultSeconds(pathname: string): number {
+  if (pathname.startsWith("/traces")) return 3600;
+  if (pathname === "/services") return 300;
+  return pathname.startsWith("/services/") ? 900 : 60;
+}
 
 export function currentRange(): TimeRange {
-  return readRange(params.value, defaultRange.value);
+  return readRange(params.value, defaultSeconds(path.value));
 }
 
 export function setRange(range: TimeRange): void {

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { fetchGraph, fetchNamespaces } from "../api/kiali";
 import { paused } from "../app/clock";
 import { publish } from "../app/probe";
-import { currentRange, defaultRange, setRange } from "../app/range";
+import { currentRange, setRange } from "../app/range";
 import { Button } from "../components/Controls";
 import { EmptyState, ErrorBanner, ErrorState } from "../components/States";
 import { t } from "../i18n";
@@ -23,7 +23,6 @@ import { type GraphSettings, readSettings, writeSettings } from "./settings";
 
 export function GraphPage() {
   useEffect(() => {
-    defaultRange.value = 60;
     document.title = `${t("nav.graph")} · Windvane`;
   });
   const settings = readSettings();

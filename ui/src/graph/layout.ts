@@ -26,12 +26,12 @@ export interface Layout {
   routes: Map<string, Route>;
 }
 
-const LABEL = { width: 76, height: 20 };
+const LABEL = { width: 64, height: 20 };
 const GAP = 22;
 
 export function layOut(shape: Shape): Layout {
   const graph = new dagre.graphlib.Graph({ compound: true, multigraph: true });
-  graph.setGraph({ rankdir: "LR", nodesep: 28, edgesep: 16, ranksep: 76, marginx: 24, marginy: 24 });
+  graph.setGraph({ rankdir: "LR", nodesep: 26, edgesep: 16, ranksep: 56, marginx: 24, marginy: 24 });
   graph.setDefaultEdgeLabel(() => ({}));
   const filled = filledBoxes(shape);
   for (const box of shape.boxes) if (filled.has(box.id)) graph.setNode(box.id, { paddingTop: BOX_TITLE[box.kind] });

@@ -11,6 +11,9 @@ export interface View {
 export const SMALLEST = 0.12;
 export const LARGEST = 2.5;
 
+/** Room around a fitted drawing: more where the zoom buttons and the note stand. */
+const MARGIN = { left: 24, right: 64, top: 20, bottom: 52 };
+
 const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
 
 /** Zooms by a factor and keeps the drawing's point under `at` (view coordinates) where it is. */
@@ -21,16 +24,14 @@ export function zoomAt(view: View, factor: number, at: Point): View {
 }
 
 /** Shows all of `area` in the middle of a window of this size, never larger than life. */
-export function fit(area: Rect, size: { width: number; height: number }, padding = 32): View {
-  const scale = clamp(
-    Math.min((size.width - 2 * padding) / area.width, (size.height - 2 * padding) / area.height),
-    SMALLEST,
-    1.15,
-  );
+export function fit(area: Rect, size: { width: number; height: number }): View {
+  const width = size.width - MARGIN.left - MARGIN.right;
+  const height = size.height - MARGIN.top - MARGIN.bottom;
+  const scale = clamp(Math.min(width / area.width, height / area.height), SMALLEST, 1.15);
   return {
     scale,
-    x: (size.width - area.width * scale) / 2 - area.x * scale,
-    y: (size.height - area.height * scale) / 2 - area.y * scale,
+    x: MARGIN.left + (width - area.width * scale) / 2 - area.x * scale,
+    y: MARGIN.top + (height - area.height * scale) / 2 - area.y * scale,
   };
 }
 

@@ -43,7 +43,8 @@ export function formatRatio(ratio: number, digits = 1): string {
   const percent = ratio * 100;
   const smallest = 10 ** -digits;
   if (percent > 0 && percent < smallest) return `<${smallest}%`;
-  if (percent === 0 || percent >= 100) return `${Math.round(percent)}%`;
+  if (percent === 0 || percent === 100) return `${Math.round(percent)}%`;
+  if (percent < 100 && percent > 100 - smallest) return `>${100 - smallest}%`;
   return `${percent.toFixed(digits)}%`;
 }
 

@@ -1,9 +1,20 @@
 /** Text widths, by the browser's own font, remembered. */
 
+import { signal } from "@preact/signals";
+
+/** Rises when a font arrives: what was measured before was another font's. */
+const fonts = signal(0);
+
+document.fonts?.addEventListener("loadingdone", () => {
+  widths.clear();
+  fonts.value += 1;
+});
+
 let context: CanvasRenderingContext2D | null = null;
 const widths = new Map<string, number>();
 
 export function textWidth(text: string, font: string): number {
+  fonts.value; // a component that measures draws again when a font arrives
   const key = font + text;
   const known = widths.get(key);
   if (known !== undefined) return known;

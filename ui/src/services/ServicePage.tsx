@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { fetchServices } from "../api/own";
-import { currentRange, defaultRange } from "../app/range";
+import { currentRange } from "../app/range";
 import { linkTo, params, setParams } from "../app/router";
 import { Chart } from "../components/Chart";
 import { Segmented } from "../components/Controls";
@@ -26,7 +26,6 @@ import { VersionSplit } from "./VersionSplit";
 
 export function ServicePage({ namespace, name }: { namespace: string; name: string }) {
   useEffect(() => {
-    defaultRange.value = 900;
     document.title = `${name} · Windvane`;
   });
   const reporter: Reporter = params.value.get("by") === "server" ? "destination" : "source";

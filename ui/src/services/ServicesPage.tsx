@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { fetchServices, type Health, type ServiceRow } from "../api/own";
-import { currentRange, defaultRange } from "../app/range";
+import { currentRange } from "../app/range";
 import { linkTo, params, setParams } from "../app/router";
 import { TextField } from "../components/Controls";
 import { errorTone, HealthBadge } from "../components/Health";
@@ -21,7 +21,6 @@ const WORST: Health[] = ["NA", "Healthy", "Degraded", "Failure"];
 
 export function ServicesPage() {
   useEffect(() => {
-    defaultRange.value = 300;
     document.title = `${t("nav.services")} · Windvane`;
   });
   const range = currentRange();

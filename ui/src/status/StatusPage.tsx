@@ -1,3 +1,65 @@
+/** The server itself: what it took in and keeps, which configuration is in force, who follows it. */
+
+import { useEffect } from "preact/hooks";
+import { fetchStatus, type Status } from "../api/own";
+import { ErrorBanner, ErrorState, Skeleton } from "../components/States";
+import { Facts } from "../graph/SidePanel";
+import { t } from "../i18n";
+import { DASH, formatBytes, formatUptime } from "../lib/format";
+import { dateTime } from "../lib/time";
+import { useData } from "../lib/useData";
+import { ConfigCard } from "./ConfigCard";
+import { IngestCard, StoreCard } from "./DataCards";
+import { ProxiesCard } from "./ProxiesCard";
+
 export function StatusPage() {
-  return <p>StatusPage</p>;
+  useEffect(() => {
+    document.title = `${t("nav.status")} · Windvane`;
+  });
+  const loaded = useData("status", fetchStatus);
+  const status = loaded.data;
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{t("status.title")}</h1>
+      </div>
+      {loaded.error && status && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
+      {loaded.error && !status && <ErrorState error={loaded.error} retry={loaded.retry} />}
+      {loaded.loading && (
+        <section class="card">
+          <Skeleton rows={10} height={18} />
+        </section>
+      )}
+      {status && (
+        <>
+          <section class="card head-facts">
+            <ServerFacts status={status} />
+          </section>
+          <div class="grid-2">
+            <IngestCard ingest={status.ingest} />
+            <StoreCard store={status.store} />
+          </div>
+          <div class="stack">
+            <ConfigCard config={status.config} />
+            <ProxiesCard />
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+function ServerFacts({ status }: { status: Status }) {
+  return (
+    <Facts
+      facts={[
+        { label: t("status.version"), value: status.version },
+        { label: t("status.uptime"), value: formatUptime(status.uptime_seconds) },
+        { label: t("status.started"), value: dateTime(status.started_at) },
+        { label: t("status.store"), value: status.store.engine },
+        { label: t("status.size"), value: formatBytes(status.store.bytes) },
+        { label: t("status.config.version"), value: <span class="mono">{status.config?.version ?? DASH}</span> },
+      ]}
+    />
+  );
 }

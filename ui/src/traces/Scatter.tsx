@@ -21,7 +21,8 @@ interface Props {
   to: number;
 }
 
-export function Scatter({ traces, from, to }: Props) {
+export function Scatter({ traces, ...asked }: Props) {
+  const { from, to } = shownTimes(traces, asked);
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [hovered, setHovered] = useState<TraceSummary | null>(null);
@@ -74,6 +75,14 @@ export function Scatter({ traces, from, to }: Props) {
       {hovered && <Tip trace={hovered} left={dot(hovered).cx} top={dot(hovered).cy} flip={dot(hovered).cx > width - 260} />}
     </div>
   );
+}
+
+/** The asked interval; only the part with traces in it where they fill less than half. */
+function shownTimes(traces: TraceSummary[], asked: { from: number; to: number }): { from: number; to: number } {
+  const starts = traces.map((trace) => trace.start / 1e6);
+  const [first, last] = [Math.min(...starts), Math.max(...starts)];
+  const room = Math.max(2, (last - first) * 0.04);
+  return last - first < (asked.to - asked.from) / 2 ? { from: first - room, to: last + room } : asked;
 }
 
 function Tip(props: { trace: TraceSummary; left: number; top: number; flip: boolean }) {

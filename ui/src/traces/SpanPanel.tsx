@@ -8,7 +8,7 @@ import { Facts } from "../graph/SidePanel";
 import { count, t } from "../i18n";
 import { formatMicros } from "../lib/format";
 import { AccessLogs } from "./AccessLogs";
-import { tagOf } from "./summary";
+import { spanTitle, tagOf } from "./summary";
 import { requestId, type SpanNode, type Trace } from "./tree";
 
 export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNode; onClose: () => void }) {
@@ -22,7 +22,8 @@ export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNo
           <p class="panel-kind">
             {node.service} · {String(tagOf(span.tags, "span.kind") ?? "")}
           </p>
-          <h1 class="span-operation">{span.operationName}</h1>
+          <h1 class="span-operation">{spanTitle(span)}</h1>
+          <p class="muted span-operation">{span.operationName}</p>
         </div>
         <IconButton label={t("common.close")} icon="close" onClick={onClose} />
       </header>

@@ -4,7 +4,7 @@ import { Icon } from "../components/Icon";
 import { t } from "../i18n";
 import { formatMicros } from "../lib/format";
 import { memo } from "../lib/memo";
-import { tagOf } from "./summary";
+import { spanTitle, tagOf } from "./summary";
 import type { SpanNode } from "./tree";
 
 interface Props {
@@ -60,9 +60,9 @@ export const SpanRow = memo(function SpanRow(props: Props) {
           <span class="span-toggle" />
         )}
         <i class="span-swatch" style={{ background: `var(--c${colour})` }} />
-        <span class="truncate">
+        <span class="truncate" title={node.span.operationName}>
           <b>{node.service}</b> <Kind node={node} />
-          <span class="muted">{node.span.operationName}</span>
+          <span class="muted">{spanTitle(node.span)}</span>
         </span>
         {collapsed && <span class="tag">+{node.below}</span>}
         {failed && (
@@ -88,13 +88,12 @@ function Bar({ node, colour, start, end }: { node: SpanNode; colour: number; sta
   const right = ((node.start + node.duration - start) / range) * 100;
   const [from, to] = [Math.max(0, Math.min(100, left)), Math.max(0, Math.min(100, right))];
   const outside = right < 0 || left > 100;
-  const side = from > 100 - to ? "before" : "after";
   return (
     <span class="span-track">
       {!outside && (
         <span
           class={`span-bar ${node.error ? "span-bar-error" : ""}`}
-          style={{ left: `${from}%`, width: `max(2px, ${to - from}%)`, "--bar": `var(--c${colour})` }}
+          style={{ left: `${from}%`, width: `max(2px, ${to - from}%)`, "--colour": `var(--c${colour})` }}
         >
           {(node.span.logs ?? []).map((log, index) => (
             <i key={index} style={{ left: `${((log.timestamp - node.span.startTime) / Math.max(1, node.duration)) * 100}%` }} />
@@ -102,7 +101,7 @@ function Bar({ node, colour, start, end }: { node: SpanNode; colour: number; sta
         </span>
       )}
       {!outside && (
-        <span class={`span-length span-length-${side}`} style={side === "after" ? { left: `${to}%` } : { right: `${100 - from}%` }}>
+        <span class="span-length" style={{ left: `${to}%` }}>
           {formatMicros(node.duration)}
         </span>
       )}

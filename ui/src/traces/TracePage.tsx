@@ -4,7 +4,6 @@ import { useEffect, useMemo } from "preact/hooks";
 import { fetchTrace } from "../api/jaeger";
 import { ApiError } from "../api/client";
 import { publish } from "../app/probe";
-import { defaultRange } from "../app/range";
 import { linkTo } from "../app/router";
 import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { Icon } from "../components/Icon";
@@ -14,12 +13,12 @@ import { formatMicros } from "../lib/format";
 import { assignColours } from "../lib/palette";
 import { dateTime } from "../lib/time";
 import { useData } from "../lib/useData";
+import { spanTitle } from "./summary";
 import { buildTrace, type Trace } from "./tree";
 import { Waterfall } from "./Waterfall";
 
 export function TracePage({ id }: { id: string }) {
   useEffect(() => {
-    defaultRange.value = 3600;
     document.title = `${t("traces.id")} ${id.slice(0, 8)} · Windvane`;
   });
   const loaded = useData(`trace ${id}`, (signal) => fetchTrace(id, signal), { live: false, keep: false });
@@ -60,7 +59,7 @@ function TraceHead({ trace }: { trace: Trace }) {
           {t("trace.back")}
         </a>
         <h1>
-          {root?.service} <span>{root?.span.operationName}</span>
+          {root?.service} <span>{root && spanTitle(root.span)}</span>
         </h1>
         <code class="muted" data-testid="trace-id-shown">
           {trace.id}

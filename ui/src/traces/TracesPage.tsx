@@ -3,7 +3,7 @@
 import { useEffect, useMemo } from "preact/hooks";
 import { findTraces } from "../api/jaeger";
 import { publish } from "../app/probe";
-import { currentRange, defaultRange, setRange } from "../app/range";
+import { currentRange, setRange } from "../app/range";
 import { params, setParams } from "../app/router";
 import { Button, Select } from "../components/Controls";
 import { EmptyState, ErrorBanner, ErrorState, Skeleton } from "../components/States";
@@ -25,7 +25,6 @@ interface Found {
 
 export function TracesPage() {
   useEffect(() => {
-    defaultRange.value = 3600;
     document.title = `${t("nav.traces")} · Windvane`;
   });
   const form = readForm(params.value);

@@ -58,7 +58,7 @@ export function Waterfall({ trace }: { trace: Trace }) {
   const end = view.to * trace.duration;
   return (
     <div class="trace-body">
-      <div class="waterfall" data-testid="waterfall">
+      <div class="waterfall" data-testid="waterfall" style={{ "--bar": `${frame.bar}px` }}>
         <WaterfallBar
           text={text}
           matches={matches}
@@ -108,15 +108,19 @@ export function Waterfall({ trace }: { trace: Trace }) {
   );
 }
 
-/** Where the scroller stands and how tall it is; scrolling redraws at most once a frame. */
-function useFrame(scroller: { current: HTMLDivElement | null }): { top: number; height: number } {
-  const [frame, setFrame] = useState({ top: 0, height: 800 });
+/** Where the scroller stands, how tall it is and how wide its scroll bar; scrolling redraws at most once a frame. */
+function useFrame(scroller: { current: HTMLDivElement | null }): { top: number; height: number; bar: number } {
+  const [frame, setFrame] = useState({ top: 0, height: 800, bar: 0 });
   useEffect(() => {
     const element = scroller.current!;
     let asked = 0;
     const read = () => {
       asked = 0;
-      setFrame({ top: element.scrollTop, height: element.clientHeight });
+      setFrame({
+        top: element.scrollTop,
+        height: element.clientHeight,
+        bar: element.offsetWidth - element.clientWidth,
+      });
     };
     const ask = () => {
       asked ||= requestAnimationFrame(read);

@@ -39,7 +39,7 @@ export function summarize(trace: RawTrace): TraceSummary {
   return {
     id: trace.traceID,
     service: first ? (trace.processes[first.processID]?.serviceName ?? "") : "",
-    operation: first?.operationName ?? "",
+    operation: first ? spanTitle(first) : "",
     start,
     duration: end - start,
     spans: trace.spans.length,
@@ -53,6 +53,14 @@ export function parentOf(span: RawSpan): string | null {
   const references = (span.references ?? []).filter((reference) => reference.traceID === span.traceID);
   const parent = references.find((reference) => reference.refType === "CHILD_OF") ?? references[0];
   return parent && parent.spanID !== span.spanID ? parent.spanID : null;
+}
+
+/** What a span did: method and path of a proxy's span, else its operation, without the cluster's domain. */
+export function spanTitle(span: RawSpan): string {
+  const [method, url] = [tagOf(span.tags, "http.method"), tagOf(span.tags, "http.url")];
+  const path = typeof url === "string" ? /^\w+:\/\/[^/]+(\/[^?#]*)/.exec(url)?.[1] : undefined;
+  if (method && path) return `${method} ${path}`;
+  return span.operationName.replace(/\.svc\.cluster\.local(?=[:/]|$)/, "");
 }
 
 export const tagOf = (tags: KeyValue[] | undefined, key: string): KeyValue["value"] | undefined =>
