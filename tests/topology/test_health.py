@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from windvane.topology.health import Replicas, RequestHealth, Status, edge_status, judge, more_seen
+from windvane.topology.health import Replicas, RequestHealth, Status, Tolerance, edge_status, judge, more_seen
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,11 @@ def test_default_tolerances(rates, verdict) -> None:
 
 def test_the_worse_direction_counts() -> None:
     assert RequestHealth({"http": {"200": 1}}, {"http": {"200": 9, "503": 1}}).status() is Status.Failure
-    assert edge_status({"http": {"200": 1}}, {}) is Status.Healthy
+    only_sending = Tolerance(re.compile("404"), 0, 10, re.compile("http"), re.compile("outbound"))
+    assert judge({"http": {"404": 1}}, "inbound", [only_sending]) is Status.NA
+    assert judge({"http": {"404": 1}}, "outbound", [only_sending]) is Status.Failure
+    assert edge_status({"http": {"404": 1}}, [only_sending]) is Status.Failure
+    assert edge_status({"http": {"200": 1}}) is Status.Healthy
 
 
 def test_of_two_reporters_the_one_that_saw_more() -> None:

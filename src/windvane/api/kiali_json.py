@@ -135,7 +135,7 @@ def _edge_traffic(edge: Edge, sent: float) -> Data:
 
 def _edge_status(edge: Edge) -> Status:
     rates = {edge.protocol: {code: sum(detail.flags.values()) for code, detail in edge.responses.items()}}
-    return edge_status(rates, rates)
+    return edge_status(rates)
 
 
 def _configured(node: Node, mesh: MeshInfo) -> Data:

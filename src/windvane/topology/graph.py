@@ -9,18 +9,18 @@ TLS is summed over principals, quantiles come from merged buckets, rates are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
-from windvane.promql.labels import group_rows
 from windvane.promql.value import VectorResult
 from windvane.topology import latency, traffic
+from windvane.topology.edges import EdgeTable
 from windvane.topology.health import RequestHealth, more_seen
 from windvane.topology.identity import EGRESS_CLUSTERS, LABELS, UNKNOWN, GraphType
-from windvane.topology.model import AVERAGE, Edge, Graph, GraphQuery, Node, ResponseDetail
+from windvane.topology.model import AVERAGE, Edge, Graph, GraphQuery, Node
 from windvane.topology.reduce import to_services
-from windvane.topology.traffic import Ask, Floats, Ints, Mask, Registry, Traffic
+from windvane.topology.traffic import Ask, Floats, Ints, Mask, Registry, Traffic, grouped
 
 _TCP = {"sent": "istio_tcp_received_bytes_total", "received": "istio_tcp_sent_bytes_total"}
 _GRPC = {"sent": "istio_request_messages_total", "received": "istio_response_messages_total"}
@@ -34,7 +34,7 @@ def build_graph(ask: Ask, query: GraphQuery) -> Graph:
     shown = [_only(requested, registry)]
     shown += [traffic.grpc_messages(ask, registry, metric) for metric in _metrics(query.grpc, _GRPC)]
     shown += [traffic.tcp_bytes(ask, registry, metric) for metric in _metrics(query.tcp, _TCP)]
-    table = _EdgeTable(registry, _concatenate([traffic.of_graph(rows, registry) for rows in shown]))
+    table = EdgeTable(registry, _concatenate([traffic.of_graph(rows, registry) for rows in shown]))
     edges = table.edges()
     if query.security:
         table.add_security(edges)
@@ -68,116 +68,8 @@ def _concatenate(parts: list[Traffic]) -> Traffic:
     return Traffic(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Traffic)))
 
 
-@dataclass(slots=True)
-class _Hops:
-    """The edges' ends that rows pass: one hop a row, two where a service node is injected."""
-
-    row: Ints
-    source: Ints
-    target: Ints
-
-    @classmethod
-    def of(cls, registry: Registry, pair: Ints) -> _Hops:
-        source, target, inject = (column[pair] for column in registry.columns()[:3])
-        rows = np.arange(len(pair))
-        injected = inject >= 0
-        return cls(
-            np.concatenate([rows, rows[injected]]),
-            np.concatenate([source, inject[injected]]),
-            np.concatenate([np.where(injected, inject, target), target[injected]]),
-        )
-
-
-class _EdgeTable:
-    """Rows summed into edges; an edge is (source, target, protocol)."""
-
-    def __init__(self, registry: Registry, rows: Traffic) -> None:
-        self._texts = registry.texts
-        self._hosts = registry.columns()[3]
-        self._hops = _Hops.of(registry, rows.pair)
-        self._rows = rows
-        keys = np.stack([self._hops.source, self._hops.target, rows.protocol[self._hops.row]], axis=1)
-        self._edge, first = group_rows(np.ascontiguousarray(keys.astype(np.int32)))
-        self.keys: Ints = keys[first]
-        self._numbers = {tuple(key): number for number, key in enumerate(self.keys.tolist())}
-        self._weights = rows.values[self._hops.row]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def edges(self) -> list[Edge]:
-        """The edges with their rates and responses."""
-        text = self._texts
-        edges = [Edge(source, target, text[protocol]) for source, target, protocol in self.keys.tolist()]
-        code, flags, host = self._rows.code, self._rows.flags, self._hosts[self._rows.pair]
-        for number, (shown, flag), value in self._sums(code, flags):
-            _add_rate(edges[number], text[shown], value)
-            if text[shown]:
-                detail = edges[number].responses.setdefault(text[shown], ResponseDetail())
-                detail.flags[text[flag] or "-"] = value
-        for number, (shown, name), value in self._sums(code, host):
-            if text[shown]:
-                edges[number].responses[text[shown]].hosts[text[name]] = value
-        return edges
-
-    def _sums(self, *columns: Ints) -> list[tuple[int, list[int], float]]:
-        """Positive sums by edge and further columns of the rows: (edge, values of the columns, sum)."""
-        keys = np.stack([self._edge, *(column[self._hops.row] for column in columns)], axis=1)
-        group, first = group_rows(np.ascontiguousarray(keys.astype(np.int32)))
-        sums = np.bincount(group, weights=self._weights, minlength=len(first)).tolist()
-        return [(key[0], key[1:], value) for key, value in zip(keys[first].tolist(), sums, strict=True) if value > 0]
-
-    def add_security(self, edges: list[Edge]) -> None:
-        """The share of mutual TLS in what destinations saw, and the principals with most traffic."""
-        received = self._rows.received[self._hops.row]
-        weights = np.where(received, self._weights, 0.0)
-        total = np.bincount(self._edge, weights=weights, minlength=len(edges))
-        mutual = np.where(self._rows.mutual[self._hops.row], weights, 0.0)
-        secured = np.bincount(self._edge, weights=mutual, minlength=len(edges))
-        for number in np.flatnonzero(total > 0).tolist():
-            edges[number].mtls = float(100 * secured[number] / total[number])
-        most: dict[int, float] = {}
-        principals = self._rows.source_principal, self._rows.destination_principal
-        for number, (source, destination), value in self._sums(*principals):
-            if value > most.get(number, 0.0) and self._texts[source] not in ("", UNKNOWN):
-                most[number] = value
-                edges[number].source_principal = self._texts[source]
-                edges[number].destination_principal = self._texts[destination]
-
-    def edge_of(self, registry: Registry, pair: Ints, protocol: Ints) -> tuple[Ints, Ints]:
-        """Rows of another metric on these edges: (row, edge) for every hop that is an edge here."""
-        hops = _Hops.of(registry, pair)
-        keys = np.stack([hops.source, hops.target, protocol[hops.row]], axis=1)
-        group, first = group_rows(np.ascontiguousarray(keys.astype(np.int32)))
-        numbers = np.array([self._numbers.get(tuple(key), -1) for key in keys[first].tolist()], np.int64)
-        edge = numbers[group] if len(numbers) else group
-        return hops.row[edge >= 0], edge[edge >= 0]
-
-    def with_services(self) -> tuple[Ints, Ints]:
-        """(row's pair, node) for every node that traffic arrived at."""
-        keys = np.stack([self._rows.pair[self._hops.row], self._hops.target], axis=1)
-        _, first = group_rows(np.ascontiguousarray(keys.astype(np.int32)))
-        return keys[first, 0], keys[first, 1]
-
-
-def _add_rate(edge: Edge, code: str, value: float) -> None:
-    for name in (edge.protocol, _class_of(edge.protocol, code)):
-        if name:
-            edge.rates[name] = edge.rates.get(name, 0.0) + value
-
-
-def _class_of(protocol: str, code: str) -> str:
-    """The error rate that a code counts to, by Kiali's names; empty for a success."""
-    if protocol == "http" and code[:1] in ("3", "4", "5"):
-        return f"http{code[0]}xx"
-    if protocol == "grpc" and code:
-        failed = code[0] in ("4", "5") if len(code) == 3 else code != "0"
-        return "grpcErr" if failed else ""
-    return ""
-
-
 def _measured(
-    ask: Ask, registry: Registry, table: _EdgeTable, metric: str, extra: str = ""
+    ask: Ask, registry: Registry, table: EdgeTable, metric: str, extra: str = ""
 ) -> tuple[Floats, Ints, Ints, Mask, VectorResult]:
     """A request metric as rates on the table's edges: (values, row, edge, sent by the source, result)."""
     by = ", ".join(["reporter", *LABELS, "request_protocol", *([extra] if extra else [])])
@@ -193,7 +85,7 @@ def _measured(
     return np.nan_to_num(result.values)[row], row, edge, sent, result
 
 
-def _add_response_times(ask: Ask, registry: Registry, table: _EdgeTable, edges: list[Edge]) -> None:
+def _add_response_times(ask: Ask, registry: Registry, table: EdgeTable, edges: list[Edge]) -> None:
     asked = registry.query.response_time
     if asked == AVERAGE:
         sums, _, edge, _, _ = _measured(ask, registry, table, f"{_DURATION}_sum")
@@ -212,15 +104,15 @@ def _add_response_times(ask: Ask, registry: Registry, table: _EdgeTable, edges: 
         edges[number_of_edge].response_time = float(times[number_of_edge])
 
 
-def _add_throughput(ask: Ask, registry: Registry, table: _EdgeTable, edges: list[Edge]) -> None:
+def _add_throughput(ask: Ask, registry: Registry, table: EdgeTable, edges: list[Edge]) -> None:
     values, _, edge, _, _ = _measured(ask, registry, table, f"istio_{registry.query.throughput}_bytes_sum")
     rates = np.bincount(edge, weights=values, minlength=len(edges))
     for number in np.flatnonzero(rates > 0).tolist():
         edges[number].throughput = float(rates[number])
 
 
-def _add_services(registry: Registry, table: _EdgeTable, nodes: list[Node]) -> None:
-    for pair, node in zip(*(column.tolist() for column in table.with_services()), strict=True):
+def _add_services(registry: Registry, table: EdgeTable, nodes: list[Node]) -> None:
+    for pair, node in table.arrivals():
         service = registry.pairs[pair].service
         if service is not None:
             nodes[node].services.add(service)
@@ -245,12 +137,11 @@ def _add_health(registry: Registry, requested: Traffic, nodes: list[Node]) -> No
 
 
 def _by_code(registry: Registry, rows: Traffic, node: Ints, chosen: Mask) -> dict[int, dict[str, dict[str, float]]]:
-    keys = np.stack([node, rows.protocol, rows.code], axis=1)[chosen]
-    group, first = group_rows(np.ascontiguousarray(keys.astype(np.int32)))
-    sums = np.bincount(group, weights=rows.values[chosen], minlength=len(first))
+    group, keys = grouped(node[chosen], rows.protocol[chosen], rows.code[chosen])
+    sums = np.bincount(group, weights=rows.values[chosen])
     text = registry.texts
     found: dict[int, dict[str, dict[str, float]]] = {}
-    for (number, protocol, code), value in zip(keys[first].tolist(), sums.tolist(), strict=True):
+    for (number, protocol, code), value in zip(keys, sums.tolist(), strict=True):
         found.setdefault(number, {}).setdefault(text[protocol], {})[text[code]] = value
     return found
 

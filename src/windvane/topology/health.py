@@ -9,8 +9,9 @@ workload's own proxy saw.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -84,23 +85,35 @@ class Replicas:
         return Status.Degraded if 0 <= self.synced_proxies < self.desired else Status.Healthy
 
 
-def judge(rates: Rates, direction: str, tolerances: Iterable[Tolerance] = DEFAULT_TOLERANCES) -> Status:
+def judge(rates: Rates, direction: str, tolerances: Sequence[Tolerance] = DEFAULT_TOLERANCES) -> Status:
     """The worst verdict over the tolerances that apply to a direction (`inbound` or `outbound`)."""
+    return _worst(rates, (direction,), tuple(tolerances))
+
+
+def edge_status(rates: Rates, tolerances: Sequence[Tolerance] = DEFAULT_TOLERANCES) -> Status:
+    """An edge is what its source sends and what its destination receives: tolerances of both apply."""
+    return _worst(rates, ("inbound", "outbound"), tuple(tolerances))
+
+
+def _worst(rates: Rates, directions: tuple[str, ...], tolerances: tuple[Tolerance, ...]) -> Status:
     verdict = Status.NA
-    for tolerance in tolerances:
-        if not tolerance.direction.fullmatch(direction):
+    for protocol, codes in rates.items():
+        total = sum(codes.values())
+        if total <= 0:
             continue
-        for protocol, codes in rates.items():
-            total = sum(codes.values())
-            if total > 0 and tolerance.protocol.fullmatch(protocol):
-                failed = sum(rate for code, rate in codes.items() if tolerance.code.fullmatch(code))
-                verdict = max(verdict, _compare(failed / total * 100, tolerance))
+        for tolerance in _applying(protocol, directions, tolerances):
+            failed = sum([rate for code, rate in codes.items() if _matches(tolerance.code, code)])
+            verdict = max(verdict, _compare(failed / total * 100, tolerance))
     return verdict
 
 
-def edge_status(outbound: Rates, inbound: Rates, tolerances: Sequence[Tolerance] = DEFAULT_TOLERANCES) -> Status:
-    """An edge is judged by the source's tolerances for sending and the destination's for receiving."""
-    return max(judge(outbound, "outbound", tolerances), judge(inbound, "inbound", tolerances))
+@functools.lru_cache(maxsize=1_000)
+def _applying(protocol: str, directions: tuple[str, ...], tolerances: tuple[Tolerance, ...]) -> list[Tolerance]:
+    return [
+        tolerance
+        for tolerance in tolerances
+        if tolerance.protocol.fullmatch(protocol) and any(map(tolerance.direction.fullmatch, directions))
+    ]
 
 
 def more_seen(source: Rates, destination: Rates) -> dict[str, dict[str, float]]:
@@ -111,6 +124,11 @@ def more_seen(source: Rates, destination: Rates) -> dict[str, dict[str, float]]:
         for code, rate in codes.items():
             into[code] = max(into.get(code, 0.0), rate)
     return merged
+
+
+@functools.lru_cache(maxsize=10_000)
+def _matches(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.fullmatch(text) is not None
 
 
 def _compare(percent: float, tolerance: Tolerance) -> Status:

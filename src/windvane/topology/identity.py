@@ -8,8 +8,8 @@ namespace, a bare IP address as service) is left out.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -106,8 +106,12 @@ def known(name: str) -> bool:
     return name not in ("", UNKNOWN)
 
 
-def resolve(labels: Sequence[str], graph_type: GraphType, root_namespace: str = "istio-system") -> Ends | None:
-    """The nodes at both ends of a series whose `LABELS` have these values; None to leave it out."""
+@functools.lru_cache(maxsize=100_000)
+def resolve(labels: tuple[str, ...], graph_type: GraphType, root_namespace: str = "istio-system") -> Ends | None:
+    """The nodes at both ends of a series whose `LABELS` have these values; None to leave it out.
+
+    Remembered, because the next refresh of a graph names mostly the same.
+    """
     (cluster, space, workload, app, version, dest_cluster, service_space, host, service, dest_space, dest_workload,
      dest_app, dest_version) = labels  # fmt: skip
     if "" in (space, workload, app, version, service_space, host, service, dest_space, dest_workload, dest_app,

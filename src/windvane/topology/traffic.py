@@ -79,13 +79,12 @@ class Registry:
 
     def pairs_of(self, labels: Labels) -> Ints:
         """The pair that each series connects; -1 where it is left out."""
-        wide = labels.keep(LABELS)
-        position = [wide.names.index(name) for name in LABELS]
-        group, first = group_rows(np.ascontiguousarray(wide.codes))
-        text = wide.pool
-        rows = wide.codes[first][:, position].tolist()
-        numbers = np.fromiter((self._pair(tuple(text[code] for code in row)) for row in rows), np.int64, len(rows))
-        return numbers[group] if len(rows) else np.zeros(0, np.int64)
+        group, first = labels.keep(LABELS).groups()
+        if not len(first):
+            return np.zeros(0, np.int64)
+        distinct = labels.take(first)
+        names = zip(*(distinct.values(name) for name in LABELS), strict=True)
+        return np.fromiter(map(self._pair, names), np.int64, len(first))[group]
 
     def _pair(self, names: tuple[str, ...]) -> int:
         number = self._numbers.get(names)
@@ -137,6 +136,13 @@ class Registry:
         return texts.astype(np.int64)[inverse.reshape(-1)]
 
 
+def grouped(*columns: Ints) -> tuple[Ints, list[tuple[int, ...]]]:
+    """For each row the number of its combination of values, and the combinations in order of appearance."""
+    table = np.stack(columns, axis=1).astype(np.int32)
+    group, first = group_rows(np.ascontiguousarray(table))
+    return group, list(zip(*(column[first].tolist() for column in columns), strict=True))
+
+
 def _same(ends: Ends) -> tuple[str, ...]:
     """What makes two label sets one pair: a cluster that one reporter did not know does not divide them."""
     return ends.source.id, ends.destination.id, ends.host, ends.service.name if ends.service else ""
@@ -156,7 +162,7 @@ def requests(ask: Ask, registry: Registry) -> Traffic:
     result = ask(_sum_of_rates("istio_requests_total", registry.query.window_s, by), registry.query.time_ms)
     labels = result.labels
     three = labels.keep(by[:3])
-    group, first = group_rows(np.ascontiguousarray(three.codes))
+    group, first = three.groups()
     shown = registry.texts.codes(shown_code(row) for row in three.take(first).dicts()).astype(np.int64)
     return _traffic(registry, result, registry.codes(labels, "request_protocol"), shown[group])
 
@@ -230,8 +236,7 @@ def of_graph(traffic: Traffic, registry: Registry) -> Traffic:
     if not registry.query.include_idle:
         wanted &= traffic.values > 0
     traffic = traffic.take(wanted)
-    keys = np.stack([traffic.pair, traffic.protocol, traffic.code, traffic.flags], axis=1)
-    group, first = group_rows(np.ascontiguousarray(keys.astype(np.int32)))
-    reached = np.zeros(len(first), np.bool_)
+    group, keys = grouped(traffic.pair, traffic.protocol, traffic.code, traffic.flags)
+    reached = np.zeros(len(keys), np.bool_)
     reached[group[traffic.received & (traffic.values > 0)]] = True
     return traffic.take(traffic.received | ~reached[group])
