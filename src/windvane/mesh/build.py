@@ -124,27 +124,34 @@ def _from_spec(spec: WorkloadEntrySpec, owner: Resource, name: str, labels: Mapp
 def _services(resources: Sequence[Resource], workloads: Sequence[MeshWorkload], domain: str) -> dict[str, MeshService]:
     """By host name; a Kubernetes Service comes before a ServiceEntry, the older before the younger."""
     services: dict[str, MeshService] = {}
+    selectable = _Selectable(workloads)
     for service in _of(resources, Service):
-        made = _kubernetes_service(service, workloads, domain)
+        made = _kubernetes_service(service, selectable, domain)
         services.setdefault(made.hostname, made)
     for entry in _of(resources, ServiceEntry):
         for host in entry.spec.hosts:
-            services.setdefault(host, _entry_service(entry, host, workloads))
+            services.setdefault(host, _entry_service(entry, host, selectable))
     return dict(sorted(services.items()))
 
 
-def _selected(workloads: Sequence[MeshWorkload], namespace: str, labels: Mapping[str, str]) -> tuple[MeshWorkload, ...]:
-    """Workloads of a namespace that carry all the labels; no labels select nothing."""
-    return tuple(
-        workload
-        for workload in workloads
-        if labels and workload.namespace == namespace and labels.items() <= workload.labels.items()
-    )
+class _Selectable:
+    """Workloads by namespace and single labels, so that a selector looks at the few that carry its rarest one."""
+
+    def __init__(self, workloads: Sequence[MeshWorkload]) -> None:
+        self._carriers: dict[tuple[str, str, str], list[MeshWorkload]] = {}
+        for workload in workloads:
+            for name, value in workload.labels.items():
+                self._carriers.setdefault((workload.namespace, name, value), []).append(workload)
+
+    def select(self, namespace: str, labels: Mapping[str, str]) -> tuple[MeshWorkload, ...]:
+        """Workloads of a namespace that carry all the labels; no labels select nothing."""
+        groups = [self._carriers.get((namespace, name, value), []) for name, value in labels.items()]
+        return tuple(item for item in min(groups, key=len, default=[]) if labels.items() <= item.labels.items())
 
 
-def _kubernetes_service(service: Service, workloads: Sequence[MeshWorkload], domain: str) -> MeshService:
+def _kubernetes_service(service: Service, workloads: _Selectable, domain: str) -> MeshService:
     spec = service.spec
-    selected = _selected(workloads, service.namespace, spec.selector)
+    selected = workloads.select(service.namespace, spec.selector)
     external = spec.type == "ExternalName"
     endpoint = WorkloadEntrySpec(address=spec.external_name)
     return MeshService(
@@ -168,10 +175,9 @@ def _service_port(port: KubernetesServicePort, selected: Sequence[MeshWorkload])
     return ServicePort(port.port, port.name, protocol, target or port.port)
 
 
-def _entry_service(entry: ServiceEntry, host: str, workloads: Sequence[MeshWorkload]) -> MeshService:
+def _entry_service(entry: ServiceEntry, host: str, workloads: _Selectable) -> MeshService:
     spec = entry.spec
-    selector = spec.workload_selector
-    selected = _selected(workloads, entry.namespace, selector.labels) if selector else ()
+    selected = workloads.select(entry.namespace, spec.workload_selector.labels) if spec.workload_selector else ()
     return MeshService(
         hostname=host,
         name=host if spec.location == "MESH_EXTERNAL" else host.partition(".")[0],

@@ -61,10 +61,10 @@ class FileSource:
         self._cache = {file: self._decoded(file, text) for file, text in texts.items()}
         loaded = [item for decoded in self._cache.values() for item in decoded.loaded]
         findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
-        findings.extend(validate(loaded, self.identity))
-        if any(item.refuses for item in findings):
-            return LoadResult(None, ordered(findings))
-        return LoadResult(build_view((item.resource for item in loaded), self.identity), ordered(findings))
+        view = build_view((item.resource for item in loaded), self.identity)
+        findings.extend(validate(loaded, view, self.identity.domain))
+        refused = any(item.refuses for item in findings)
+        return LoadResult(None if refused else view, ordered(findings))
 
     def is_watched(self, path: str) -> bool:
         """Whether a change of this file can change the configuration."""

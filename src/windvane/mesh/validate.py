@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from windvane.mesh.build import MeshIdentity
 from windvane.mesh.checks import destination_rule, gateway, policy, services, virtual_service
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
 from windvane.mesh.checks.references import Registry, references
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
+from windvane.mesh.view import MeshView
 
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Service": services.check_service,
@@ -29,10 +29,10 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
 }
 
 
-def validate(loaded: Sequence[Loaded], identity: MeshIdentity) -> list[Finding]:
-    """All findings about resources that were decoded."""
+def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Finding]:
+    """All findings about resources that were decoded; `view` is made of them, valid or not."""
     findings = list(_repeated_names(loaded))
-    registry = Registry.of((item.resource for item in loaded), identity)
+    registry = Registry.of(view, domain)
     for item in loaded:
         own = list(_own_problems(item))
         # What is malformed need not be told to be missing as well.

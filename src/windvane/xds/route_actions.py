@@ -6,43 +6,31 @@ Pure: a rule, the match it is for and a `RouteScope` (who asks, on which port) m
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.route import v3 as route
-from envoy_data_plane.envoy.extensions.filters.common.fault import v3 as common_fault
-from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import CorsPolicy
-from envoy_data_plane.envoy.extensions.filters.http.fault import v3 as fault
-from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
-from envoy_data_plane.envoy.extensions.retry.priority.previous_priorities.v3 import PreviousPrioritiesConfig
-from envoy_data_plane.envoy.type import v3 as types
 from envoy_data_plane.envoy.type.matcher import v3 as matcher
 from envoy_data_plane.google import protobuf
 
-from windvane.mesh.checks.virtual_service import GRPC_STATUS, is_authority
+from windvane.mesh.checks.virtual_service import is_authority
 from windvane.mesh.models import (
     ConsistentHashLB,
     Destination,
-    DestinationRule,
     Headers,
-    HTTPFaultInjection,
     HTTPMatchRequest,
-    HTTPRetry,
     HTTPRoute,
     HTTPRouteDestination,
     Percent,
-    StringMatch,
     VirtualService,
 )
-from windvane.mesh.models.virtual_service import CorsPolicy as CorsRule
 from windvane.mesh.models.virtual_service import HTTPDirectResponse, HTTPMirrorPolicy, HTTPRedirect
 from windvane.mesh.resolve import destination_rule_for
 from windvane.mesh.view import MeshView
-
-DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
-"""Istio's `retryOn` where a VirtualService says nothing; with two attempts on other hosts."""
+from windvane.xds.route_match import route_match, takes_everything
+from windvane.xds.route_policy import consistent_hash, filter_config, fraction, hash_policies, retry_policy
 
 _CODES = route.RedirectActionRedirectResponseCode
 _REDIRECT_CODES = {
@@ -107,7 +95,7 @@ def rule_route(item: VirtualService, rule: HTTPRoute, match: HTTPMatchRequest | 
         match=route_match(match),
         metadata=_source(item),
         stat_prefix=match.stat_prefix if match is not None else "",
-        typed_per_filter_config=_filter_config(rule),
+        typed_per_filter_config=filter_config(rule),
     )
     _add_headers(made, rule.headers)
     if rule.redirect is not None:
@@ -124,7 +112,7 @@ def default_route(cluster: str, operation: str, hashing: ConsistentHashLB | None
     """Everything to one cluster, with Istio's default retries and no timeout."""
     action = route.RouteAction(cluster=cluster, retry_policy=retry_policy(None, hashed=hashing is not None))
     _set_timeout(action, None)
-    action.hash_policy = _hash_policies([hashing])
+    action.hash_policy = hash_policies([hashing])
     return route.Route(
         name="default",
         match=route.RouteMatch(prefix="/"),
@@ -133,123 +121,10 @@ def default_route(cluster: str, operation: str, hashing: ConsistentHashLB | None
     )
 
 
-def route_match(match: HTTPMatchRequest | None) -> route.RouteMatch:
-    """What a request must look like; headers in order of their name so that equal rules are equal bytes."""
-    if match is None:
-        return route.RouteMatch(prefix="/")
-    made = _path_match(match.uri)
-    made.case_sensitive = not match.ignore_uri_case
-    wanted = [_header_match(name, value) for name, value in match.headers.items()]
-    wanted += [_absent_header_match(name, value) for name, value in match.without_headers.items()]
-    made.headers = sorted(wanted, key=lambda header: header.name)
-    pseudo = ((":method", match.method), (":authority", match.authority), (":scheme", match.scheme))
-    made.headers += [_header_match(name, value) for name, value in pseudo if value is not None]
-    made.query_parameters = [_query_match(name, value) for name, value in sorted(match.query_params.items())]
-    return made
-
-
-def takes_everything(made: route.Route) -> bool:
-    """Whether no request is left for routes after this one."""
-    match = made.match
-    if match is None or match.headers or match.query_parameters:
-        return False
-    return match.prefix == "/" or (match.safe_regex is not None and match.safe_regex.regex == ".*")
-
-
-def retry_policy(retries: HTTPRetry | None, *, hashed: bool = False) -> route.RetryPolicy | None:
-    """Istio's default (two retries, on other hosts unless hashing binds them) with what a rule changes of it."""
-    if retries is not None and retries.attempts <= 0:
-        return None
-    made = route.RetryPolicy(
-        retry_on=DEFAULT_RETRY_ON,
-        num_retries=2,
-        host_selection_retry_max_attempts=5,
-        retry_host_predicate=[] if hashed else [_previous_hosts()],
-    )
-    if retries is None:
-        return made
-    made.num_retries = retries.attempts
-    if retries.retry_on:
-        made.retry_on, made.retriable_status_codes = _retry_on(retries.retry_on)
-    if retries.per_try_timeout is not None:
-        made.per_try_timeout = timedelta(seconds=retries.per_try_timeout)
-    if retries.retry_ignore_previous_hosts is not None:
-        made.retry_host_predicate = [_previous_hosts()] if retries.retry_ignore_previous_hosts else []
-    if retries.retry_remote_localities:
-        made.retry_priority = route.RetryPolicyRetryPriority(
-            name="envoy.retry_priorities.previous_priorities",
-            typed_config=protobuf.Any.pack(PreviousPrioritiesConfig(update_frequency=2)),
-        )
-    if retries.backoff is not None:
-        made.retry_back_off = route.RetryPolicyRetryBackOff(base_interval=timedelta(seconds=retries.backoff))
-    return made
-
-
-def consistent_hash(
-    rule: DestinationRule | None, subset: str, port: int | None, *, use_port: bool = True
-) -> ConsistentHashLB | None:
-    """The hashing in force for a destination: of the subset's port, the subset, the port, the host."""
-    if rule is None:
-        return None
-    found = [item.traffic_policy for item in rule.spec.subsets if subset and item.name == subset]
-    for policy in (*found, rule.spec.traffic_policy):
-        if policy is None:
-            continue
-        settings = [item for item in policy.port_level_settings if use_port and item.port and item.port.number == port]
-        for level in (*settings, policy):
-            if level.load_balancer is not None and level.load_balancer.consistent_hash is not None:
-                return level.load_balancer.consistent_hash
-    return None
-
-
 def _source(item: VirtualService) -> core.Metadata:
     """Which resource a route comes from, in Istio's form: shown by Envoy's admin page and kept by access logs."""
     path = f"/apis/{item.api_version}/namespaces/{item.namespace}/virtual-service/{item.name}"
     return core.Metadata(filter_metadata={"istio": protobuf.Struct.from_dict({"config": path})})
-
-
-def _path_match(uri: StringMatch | None) -> route.RouteMatch:
-    if uri is None or uri.is_presence:
-        return route.RouteMatch(prefix="/")
-    if uri.exact is not None:
-        return route.RouteMatch(path=uri.exact)
-    if uri.prefix is not None:
-        return route.RouteMatch(prefix=uri.prefix)
-    return route.RouteMatch(safe_regex=matcher.RegexMatcher(regex=uri.regex or ""))
-
-
-def _is_presence(match: StringMatch) -> bool:
-    """A regex of `*` alone means "there is one" to Istio, though it is no pattern."""
-    return match.is_presence or match.regex == "*"
-
-
-def string_matcher(match: StringMatch) -> matcher.StringMatcher:
-    """Istio's string match as Envoy's."""
-    if match.exact is not None:
-        return matcher.StringMatcher(exact=match.exact)
-    if match.prefix is not None:
-        return matcher.StringMatcher(prefix=match.prefix)
-    return matcher.StringMatcher(safe_regex=matcher.RegexMatcher(regex=match.regex or ""))
-
-
-def _header_match(name: str, match: StringMatch) -> route.HeaderMatcher:
-    if _is_presence(match):
-        return route.HeaderMatcher(name=name, present_match=True)
-    return route.HeaderMatcher(name=name, string_match=string_matcher(match))
-
-
-def _absent_header_match(name: str, match: StringMatch) -> route.HeaderMatcher:
-    made = _header_match(name, match)
-    made.invert_match = True
-    # A header that is not there does not have the value either.
-    made.treat_missing_header_as_empty = not _is_presence(match)
-    return made
-
-
-def _query_match(name: str, match: StringMatch) -> route.QueryParameterMatcher:
-    if _is_presence(match):
-        return route.QueryParameterMatcher(name=name, present_match=True)
-    return route.QueryParameterMatcher(name=name, string_match=string_matcher(match))
 
 
 def _forward(made: route.Route, rule: HTTPRoute, scope: RouteScope) -> route.RouteAction:
@@ -264,7 +139,7 @@ def _forward(made: route.Route, rule: HTTPRoute, scope: RouteScope) -> route.Rou
         # Relative weights: w_i = v_i / Σ v_j. A destination of weight 0 gets nothing and is left out, as in Istio.
         weighted = [_weighted(target, scope) for target in rule.route if target.weight > 0]
         action.weighted_clusters = route.WeightedCluster(clusters=weighted)
-    action.hash_policy = _hash_policies(hashing)
+    action.hash_policy = hash_policies(hashing)
     action.retry_policy = retry_policy(rule.retries, hashed=len(rule.route) == 1 and hashing[0] is not None)
     return action
 
@@ -317,30 +192,6 @@ def _hashing(target: HTTPRouteDestination, scope: RouteScope) -> ConsistentHashL
     return consistent_hash(rule, destination.subset, destination.port.number if destination.port else None)
 
 
-def _hash_policies(settings: Sequence[ConsistentHashLB | None]) -> list[route.RouteActionHashPolicy]:
-    return [_hash_policy(one) for one in settings if one is not None]
-
-
-def _hash_policy(settings: ConsistentHashLB) -> route.RouteActionHashPolicy:
-    if settings.http_header_name is not None:
-        return route.RouteActionHashPolicy(
-            header=route.RouteActionHashPolicyHeader(header_name=settings.http_header_name)
-        )
-    if settings.http_cookie is not None:
-        cookie = settings.http_cookie
-        ttl = timedelta(seconds=cookie.ttl) if cookie.ttl is not None else None
-        return route.RouteActionHashPolicy(
-            cookie=route.RouteActionHashPolicyCookie(name=cookie.name, ttl=ttl, path=cookie.path)
-        )
-    if settings.http_query_parameter_name is not None:
-        return route.RouteActionHashPolicy(
-            query_parameter=route.RouteActionHashPolicyQueryParameter(name=settings.http_query_parameter_name)
-        )
-    return route.RouteActionHashPolicy(
-        connection_properties=route.RouteActionHashPolicyConnectionProperties(source_ip=bool(settings.use_source_ip))
-    )
-
-
 def _authority(headers: Headers | None) -> str:
     """The authority that header operations set: Envoy rewrites it, it cannot be changed as a header."""
     if headers is None or headers.request is None:
@@ -372,22 +223,6 @@ def _header_values(values: Mapping[str, str], *, append: bool) -> list[core.Head
     ]
 
 
-def _previous_hosts() -> route.RetryPolicyRetryHostPredicate:
-    return route.RetryPolicyRetryHostPredicate(
-        name="envoy.retry_host_predicates.previous_hosts", typed_config=protobuf.Any.pack(PreviousHostsPredicate())
-    )
-
-
-def _retry_on(text: str) -> tuple[str, list[int]]:
-    """Conditions and status codes: numbers among the conditions are codes."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    codes = [int(part) for part in parts if part.isdecimal()]
-    conditions = [part for part in parts if not part.isdecimal()]
-    if codes and "retriable-status-codes" not in conditions:
-        conditions.append("retriable-status-codes")
-    return ",".join(conditions), codes
-
-
 def _mirrors(rule: HTTPRoute, scope: RouteScope) -> list[route.RouteActionRequestMirrorPolicy]:
     policies = list(rule.mirrors)
     if rule.mirror is not None:
@@ -404,54 +239,6 @@ def _mirrors(rule: HTTPRoute, scope: RouteScope) -> list[route.RouteActionReques
         for policy in policies
         if policy.destination is not None and (policy.percentage is None or policy.percentage.value > 0)
     ]
-
-
-def fraction(percent: Percent | None, *, default: float = 0.0) -> types.FractionalPercent:
-    """A percentage as millionths, Envoy's finest."""
-    value = percent.value if percent is not None else default
-    return types.FractionalPercent(
-        numerator=round(value * 10_000), denominator=types.FractionalPercentDenominatorType.MILLION
-    )
-
-
-def _filter_config(rule: HTTPRoute) -> dict[str, protobuf.Any]:
-    """What the fault and CORS filters do on this route."""
-    configs: dict[str, protobuf.Any] = {}
-    if rule.fault is not None:
-        configs["envoy.filters.http.fault"] = protobuf.Any.pack(_fault(rule.fault))
-    if rule.cors_policy is not None:
-        configs["envoy.filters.http.cors"] = protobuf.Any.pack(_cors(rule.cors_policy))
-    return configs
-
-
-def _fault(injection: HTTPFaultInjection) -> fault.HttpFault:
-    made = fault.HttpFault()
-    delay, abort = injection.delay, injection.abort
-    if delay is not None and delay.fixed_delay is not None:
-        share = delay.percentage or Percent(value=float(delay.percent))
-        made.delay = common_fault.FaultDelay(
-            fixed_delay=timedelta(seconds=delay.fixed_delay), percentage=fraction(share)
-        )
-    if abort is not None and abort.grpc_status is not None:
-        made.abort = fault.FaultAbort(grpc_status=GRPC_STATUS[abort.grpc_status], percentage=fraction(abort.percentage))
-    elif abort is not None and abort.http_status is not None:
-        made.abort = fault.FaultAbort(http_status=abort.http_status, percentage=fraction(abort.percentage))
-    return made
-
-
-def _cors(rule: CorsRule) -> CorsPolicy:
-    everything = types.FractionalPercent(numerator=100)
-    origins = rule.allow_origins or tuple(StringMatch(exact=origin) for origin in rule.allow_origin)
-    return CorsPolicy(
-        allow_origin_string_match=[string_matcher(origin) for origin in origins],
-        allow_methods=",".join(rule.allow_methods),
-        allow_headers=",".join(rule.allow_headers),
-        expose_headers=",".join(rule.expose_headers),
-        max_age=str(int(rule.max_age)) if rule.max_age is not None else "",
-        allow_credentials=rule.allow_credentials,
-        filter_enabled=core.RuntimeFractionalPercent(default_value=everything),
-        forward_not_matching_preflights=rule.unmatched_preflights != "IGNORE",
-    )
 
 
 def _redirect(rule: HTTPRedirect, scope: RouteScope) -> route.RedirectAction:

@@ -18,13 +18,9 @@ from windvane.mesh.build import MESH_GATEWAY
 from windvane.mesh.models import ConsistentHashLB, Gateway, Server, VirtualService
 from windvane.mesh.resolve import destination_rule_for
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload, ServicePort
-from windvane.xds.route_actions import (
-    RouteScope,
-    consistent_hash,
-    default_route,
-    rule_routes,
-    takes_everything,
-)
+from windvane.xds.route_actions import RouteScope, default_route, rule_routes
+from windvane.xds.route_match import takes_everything
+from windvane.xds.route_policy import consistent_hash
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 

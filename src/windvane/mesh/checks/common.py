@@ -18,10 +18,13 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST_LABEL = re.compile(r"[a-zA-Z0-9_]([-a-zA-Z0-9_]{0,61}[a-zA-Z0-9_])?")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HEADER = re.compile(r"[-_A-Za-z0-9.]+")
-# What Python's patterns have and RE2 has not: look-around, references, atomic groups, conditions.
-_NOT_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|(?<!\\)(?:\\\\)*\\[1-9]|[*+?}]\+")
+# What Python's patterns have and RE2 has not: look-around, references, atomic groups, conditions, comments,
+# possessive repeats, some flags and escapes.
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=|[a-zA-Z]*[aLux])|(?<!\\)(?:\\\\)*\\[1-9ZNuU]|[*+?}]\+")
 # What RE2 has and Python has not; such a pattern is not compiled here.
 _ONLY_RE2 = re.compile(r"\\[pPQEzCA]|\[\[:|\(\?[a-zA-Z-]*U|(?!^)\(\?[a-zA-Z]+\)")
+_REPEAT = re.compile(r"(?<!\\)\{(\d+)(?:,(\d*))?\}")
+_MOST_REPEATS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,13 @@ def check_regex(path: Path, pattern: str, *, lone_star: bool = False) -> Iterato
     if lone_star and pattern == "*":
         return
     if _NOT_RE2.search(pattern):
-        yield invalid(path, f"invalid regex {pattern!r}: RE2 has no look-around, back-references or possessive repeats")
+        yield invalid(
+            path, f"invalid regex {pattern!r}: RE2 has no look-around, back-references, comments or possessive repeats"
+        )
+        return
+    counts = [int(count) for found in _REPEAT.finditer(pattern) for count in found.groups() if count]
+    if any(count > _MOST_REPEATS for count in counts):
+        yield invalid(path, f"invalid regex {pattern!r}: RE2 repeats at most {_MOST_REPEATS} times")
         return
     if _ONLY_RE2.search(pattern):
         return

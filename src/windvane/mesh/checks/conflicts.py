@@ -62,7 +62,7 @@ def _same_service_hosts(loaded: Sequence[Loaded], registry: Registry) -> Iterato
     owners: dict[str, list[Loaded]] = defaultdict(list)
     for item in loaded:
         if isinstance(item.resource, Service | ServiceEntry):
-            for host in dict.fromkeys(service_hosts(item.resource, registry.identity.domain)):
+            for host in dict.fromkeys(service_hosts(item.resource, registry.domain)):
                 owners[host].append(item)
     for host, items in owners.items():
         ranked = sorted(items, key=lambda item: (not isinstance(item.resource, Service), item.resource.age_key))

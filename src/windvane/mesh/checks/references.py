@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from windvane.mesh import hosts
-from windvane.mesh.build import MESH_GATEWAY, MeshIdentity, build_view
+from windvane.mesh.build import MESH_GATEWAY
 from windvane.mesh.checks.common import Problem
 from windvane.mesh.models import (
     Destination,
@@ -28,22 +28,21 @@ class Registry:
     """What can be referred to."""
 
     view: MeshView
-    identity: MeshIdentity
+    domain: str
     gateways: Mapping[str, Gateway]
     subsets: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, resources: Iterable[Resource], identity: MeshIdentity) -> Registry:
-        view = build_view(resources, identity)
+    def of(cls, view: MeshView, domain: str) -> Registry:
         subsets: dict[str, frozenset[str]] = {}
         for rule in view.destination_rules:
             names = frozenset(subset.name for subset in rule.spec.subsets)
             subsets[rule.spec.host] = subsets.get(rule.spec.host, frozenset()) | names
         gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in view.gateways}
-        return cls(view, identity, gateways, subsets)
+        return cls(view, domain, gateways, subsets)
 
     def full(self, host: str, namespace: str) -> str:
-        return hosts.resolve(host, namespace, self.identity.domain)
+        return hosts.resolve(host, namespace, self.domain)
 
     def service_host(self, host: str) -> str | None:
         """The registry's host that a full name or wildcard is found under."""
@@ -197,11 +196,13 @@ def _of_peer_policy(item: DestinationRule, service: MeshService, registry: Regis
 def _of_selector(
     item: Resource, labels: Mapping[str, str], path: Path, registry: Registry, *, everywhere: bool = False
 ) -> Iterator[Problem]:
-    """A selector that picks no workload; a gateway's looks in all namespaces, others in their own."""
-    candidates = [
-        workload for workload in registry.view.workloads.values() if everywhere or workload.namespace == item.namespace
-    ]
-    if labels and not any(labels.items() <= workload.labels.items() for workload in candidates):
+    """A selector that picks no workload; a gateway's looks in all namespaces, others in their own.
+
+    Configuration without any workload is a part of a mesh whose workloads are elsewhere: nothing is said.
+    """
+    known = registry.view.workloads.values()
+    candidates = [workload for workload in known if everywhere or workload.namespace == item.namespace]
+    if known and labels and not any(labels.items() <= workload.labels.items() for workload in candidates):
         if isinstance(item, Gateway):
             text = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
             yield _not_found(path, "selector", text)
