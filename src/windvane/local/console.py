@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 
@@ -22,8 +23,9 @@ class JsonReporter:
 
     def __call__(self, event: str, fields: Fields) -> None:
         line = {"event": event, "time": self._clock.now_ns() / 1e9, **fields}
-        sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.buffer.flush()
+        with contextlib.suppress(BrokenPipeError):  # the reader has gone; the mesh goes on
+            sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            sys.stdout.buffer.flush()
 
 
 class TextReporter:

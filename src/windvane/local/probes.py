@@ -11,11 +11,11 @@ from windvane.local.http1 import HttpClient, Response, SendError, encode_request
 _PATIENCE = 2.0
 
 
-async def get(host: str, port: int, path: str) -> Response | None:
-    """A GET on a connection of its own; None when there is no whole answer within two seconds."""
+async def get(host: str, port: int, path: str, patience: float = _PATIENCE) -> Response | None:
+    """A GET on a connection of its own; None when there is no whole answer within `patience` seconds."""
     client = HttpClient(host, port, idle=0)
     with contextlib.suppress(SendError, TimeoutError):
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(patience):
             return await client.request(encode_request("GET", path, f"{host}:{port}", [("connection", "close")]))
     return None
 

@@ -84,8 +84,8 @@ async def _until_stopped(mesh: LocalMesh, report: Report) -> None:
     def on_signal() -> None:
         if stop.is_set():
             os._exit(130)
-        report("stopping", {})
         stop.set()
+        report("stopping", {})
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)

@@ -26,7 +26,7 @@ Report = Callable[[str, Mapping[str, object]], None]
 
 _BACKOFF = (0.1, 10.0)
 _STEADY = 10.0
-_READY_POLL = 0.05
+_READY_POLL = (0.05, 0.4)
 
 
 async def _at_once() -> bool:
@@ -139,8 +139,10 @@ class Child:
             self._groups(f"-{process.pid}")
 
     async def _probe(self) -> None:
+        pause = _READY_POLL[0]
         while not await self.spec.ready():
-            await self._clock.sleep(_READY_POLL)
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.3, _READY_POLL[1])
         self.state = "ready"
         self._ready.set()
         self._report("ready", {"process": self.spec.name, "pid": self.pid})

@@ -228,7 +228,7 @@ class LocalMesh:
         namespaces = ",".join(sorted({workload.namespace for workload in self._view.workloads.values()}))
         path = f"/api/namespaces/graph?graphType=versionedApp&duration=60s&namespaces={namespaces}"
         while True:
-            answer = await probes.get(self._faces.http.host, self._faces.http.port, path)
+            answer = await probes.get(self._faces.http.host, self._faces.http.port, path, patience=30)
             with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError):
                 if answer is not None and answer.status == 200 and orjson.loads(answer.body)["elements"]["edges"]:
                     self._report("graph", self._urls() | {"seconds": round(self._clock.monotonic() - began, 2)})
