@@ -15,7 +15,8 @@ from itertools import count
 
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest
 
-from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS, Bundle, Resource, varint
+from windvane.xds.encoding import varint
+from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS, Bundle, Resource
 
 ORDER = (SDS, CDS, EDS, LDS, RDS)
 _WAITS_FOR = {LDS: (CDS, EDS), RDS: (CDS, EDS)}

@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.type import v3 as types
 from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import ConnectionPoolSettings, LoadBalancerSettings, OutlierDetection
+from windvane.xds.encoding import any_of
 from windvane.xds.filters import PEER_METADATA_HEADER, header_mutation, upstream_codec
 from windvane.xds.policy import Policy
 
@@ -128,7 +129,7 @@ def protocol_options(protocol: str, policy: Policy, *, external: bool, forward: 
         )
     if external:
         options.http_filters = [header_mutation(remove=PEER_METADATA_HEADER), upstream_codec()]
-    return {_OPTIONS: protobuf.Any.pack(options)}
+    return {_OPTIONS: any_of(options)}
 
 
 def alpn(protocol: str, policy: Policy) -> list[str]:

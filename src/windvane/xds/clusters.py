@@ -22,6 +22,7 @@ from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import cluster_policy, filters, tls
 from windvane.xds.ca import identity_of
+from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import (
     AssignmentSpec,
     EndpointSpec,
@@ -208,7 +209,7 @@ def _set_discovery(message: cluster.Cluster, spec: ClusterSpec) -> None:
         message.lb_policy = cluster.ClusterLbPolicy.CLUSTER_PROVIDED
         message.cluster_type = cluster.ClusterCustomClusterType(
             name="envoy.clusters.dynamic_forward_proxy",
-            typed_config=protobuf.Any.pack(ClusterConfig(dns_cache_config=filters.dns_cache())),
+            typed_config=any_of(ClusterConfig(dns_cache_config=filters.dns_cache())),
         )
         return
     cluster_policy.set_load_balancer(message, spec.policy.load_balancer)

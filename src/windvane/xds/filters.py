@@ -17,9 +17,9 @@ from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.set_filter_state import v3 as set_filter_state
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.google import protobuf
 
 from windvane.mesh.view import MeshWorkload
+from windvane.xds.encoding import any_of
 
 PEER_METADATA_HEADER = "x-envoy-peer-metadata"
 PEER_METADATA_STATE = "windvane.peer_metadata"
@@ -110,4 +110,4 @@ def _mutation(mutation: mutation_rules.HeaderMutation) -> HttpFilter:
 
 
 def _filter(name: str, config: betterproto2.Message) -> HttpFilter:
-    return HttpFilter(name=name, typed_config=protobuf.Any.pack(config))
+    return HttpFilter(name=name, typed_config=any_of(config))

@@ -7,9 +7,9 @@ from datetime import timedelta
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.config.route import v3 as route
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
-from envoy_data_plane.google import protobuf
 
 from windvane.xds import filters, telemetry
+from windvane.xds.encoding import any_of
 from windvane.xds.secrets import ads_source
 from windvane.xds.telemetry import Reporting
 
@@ -104,6 +104,4 @@ def _forward_identity(manager: hcm.HttpConnectionManager) -> None:
 
 
 def _filter(manager: hcm.HttpConnectionManager) -> listener.Filter:
-    return listener.Filter(
-        name="envoy.filters.network.http_connection_manager", typed_config=protobuf.Any.pack(manager)
-    )
+    return listener.Filter(name="envoy.filters.network.http_connection_manager", typed_config=any_of(manager))

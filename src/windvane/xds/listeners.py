@@ -16,13 +16,13 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
-from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import Gateway, MTLSMode, Server, ServerTLSSettings
 from windvane.mesh.resolve import mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import filters, http, telemetry, tls
 from windvane.xds.clusters import inbound_name, inbound_ports
+from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import Resource, pack
@@ -253,7 +253,7 @@ def _tcp(spec: ListenerSpec, *, after_handshake: bool = False) -> listener.Filte
     if after_handshake:
         config.upstream_connect_mode = tcp_proxy.UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE
         config.max_early_data_bytes = _EARLY_DATA
-    return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=protobuf.Any.pack(config))
+    return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=any_of(config))
 
 
 def _stat_prefix(spec: ListenerSpec) -> str:
@@ -262,6 +262,4 @@ def _stat_prefix(spec: ListenerSpec) -> str:
 
 
 def _tls_inspector() -> listener.ListenerFilter:
-    return listener.ListenerFilter(
-        name="envoy.filters.listener.tls_inspector", typed_config=protobuf.Any.pack(TlsInspector())
-    )
+    return listener.ListenerFilter(name="envoy.filters.listener.tls_inspector", typed_config=any_of(TlsInspector()))

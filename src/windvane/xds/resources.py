@@ -1,6 +1,6 @@
 """Envoy resources encoded once, and bundles of them with a version made from their content.
 
-A betterproto2 message takes about half a millisecond to encode, so builders are cached on specs:
+Making and encoding a message takes about a millisecond, so builders are cached on specs:
 small frozen values that hold everything a resource is made of. An equal spec is the same bytes.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import betterproto2
 from envoy_data_plane.google import protobuf
+
+from windvane.xds.encoding import any_of, encode, varint
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -37,19 +39,14 @@ class Resource:
         return _RESOURCES_FIELD + varint(len(self.body)) + self.body
 
     def to_dict(self) -> dict[str, Any]:
-        """The resource as JSON-ready values, with `@type`: for goldens and for people."""
-        return dict(protobuf.Any.parse(self.body).to_dict())
+        """The resource as JSON-ready values, with `@type` and the proto's field names: for goldens and for people."""
+        return dict(protobuf.Any.parse(self.body).to_dict(casing=cast("betterproto2.Casing", str)))
 
 
 def pack(name: str, message: betterproto2.Message) -> Resource:
     """Encode a message as a resource."""
-    body = bytes(protobuf.Any.pack(message))
+    body = encode(any_of(message))
     return Resource(name, body, hashlib.blake2b(body, digest_size=16).digest())
-
-
-def varint(number: int) -> bytes:
-    """A non-negative number in protobuf's base-128 form."""
-    return betterproto2.encode_varint(number)
 
 
 class Bundle:

@@ -22,12 +22,12 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager i
 from envoy_data_plane.envoy.extensions.request_id.uuid.v3 import UuidRequestIdConfig
 from envoy_data_plane.envoy.type import v3 as types
 from envoy_data_plane.envoy.type.tracing import v3 as tracing_types
-from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import CustomTag
 from windvane.mesh.models.telemetry import LiteralTag
 from windvane.mesh.resolve import telemetry_for
 from windvane.xds.bootstrap import ALS_CLUSTER, OTLP_CLUSTER
+from windvane.xds.encoding import any_of
 from windvane.xds.filters import PEER_METADATA_STATE
 from windvane.xds.proxy import Proxy
 from windvane.xds.snapshot import Snapshot
@@ -105,7 +105,7 @@ def tracing(wanted: Reporting) -> hcm.HttpConnectionManagerTracing | None:
         random_sampling=types.Percent(value=wanted.sampling),
         overall_sampling=types.Percent(value=100.0),
         custom_tags=[_custom_tag(name, tag) for name, tag in wanted.tags],
-        provider=trace.TracingHttp(name="envoy.tracers.opentelemetry", typed_config=protobuf.Any.pack(config)),
+        provider=trace.TracingHttp(name="envoy.tracers.opentelemetry", typed_config=any_of(config)),
         # A gateway is a hop of its own: its span has a child for the call it makes.
         spawn_upstream_span=True if wanted.direction == "gateway" else None,
     )
@@ -116,7 +116,7 @@ def request_ids(wanted: Reporting) -> hcm.RequestIdExtension | None:
     if wanted.sampling_by_request_id:
         return None
     config = UuidRequestIdConfig(use_request_id_for_trace_sampling=False)
-    return hcm.RequestIdExtension(typed_config=protobuf.Any.pack(config))
+    return hcm.RequestIdExtension(typed_config=any_of(config))
 
 
 def http_logs(wanted: Reporting) -> list[accesslog.AccessLog]:
@@ -177,7 +177,7 @@ def _text_log(wanted: Reporting) -> list[accesslog.AccessLog]:
     text = core.SubstitutionFormatString(text_format_source=core.DataSource(inline_string=_TEXT_FORMAT))
     log = _log("envoy.access_loggers.file", FileAccessLog(path="/dev/stdout", log_format=text))
     if wanted.text_filter:
-        expression = protobuf.Any.pack(ExpressionFilter(expression=wanted.text_filter))
+        expression = any_of(ExpressionFilter(expression=wanted.text_filter))
         extension = accesslog.ExtensionFilter(
             name="envoy.access_loggers.extension_filters.cel", typed_config=expression
         )
@@ -186,7 +186,7 @@ def _text_log(wanted: Reporting) -> list[accesslog.AccessLog]:
 
 
 def _log(name: str, config: betterproto2.Message) -> accesslog.AccessLog:
-    return accesslog.AccessLog(name=name, typed_config=protobuf.Any.pack(config))
+    return accesslog.AccessLog(name=name, typed_config=any_of(config))
 
 
 def _grpc_service(cluster: str) -> core.GrpcService:

@@ -10,9 +10,9 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.extensions.transport_sockets.raw_buffer.v3 import RawBuffer
 from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
 from envoy_data_plane.envoy.type.matcher import v3 as matcher
-from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import ClientTLSSettings, ServerTLSSettings
+from windvane.xds.encoding import any_of
 from windvane.xds.secrets import CERTIFICATE, ROOT, reference
 
 _VERSIONS = {
@@ -76,12 +76,12 @@ def server_from_files(settings: ServerTLSSettings) -> core.TransportSocket:
 
 def plaintext() -> core.TransportSocket:
     """No TLS, said aloud: what a cluster falls back to when an endpoint does not speak mutual TLS."""
-    return core.TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=protobuf.Any.pack(RawBuffer()))
+    return core.TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=any_of(RawBuffer()))
 
 
 def socket(context: betterproto2.Message) -> core.TransportSocket:
     """A TLS context as a transport socket."""
-    return core.TransportSocket(name="envoy.transport_sockets.tls", typed_config=protobuf.Any.pack(context))
+    return core.TransportSocket(name="envoy.transport_sockets.tls", typed_config=any_of(context))
 
 
 def _mesh_context(expected: list[tls.SubjectAltNameMatcher], alpn: Sequence[str]) -> tls.CommonTlsContext:
