@@ -7,6 +7,8 @@ is kept out of the generated queries:
 - 2.x bounds a counter's extrapolation to zero before comparing it with the threshold;
 - `.` in a regular expression matches a newline only in 3.x;
 - 2.x sums and averages without compensation: results are compared to 1e-9 relative;
+- atan2 drops the metric's name only in 3.x;
+- predict_linear with `@` gives one step of a range query only in 2.x;
 - names: holt_winters (2.x) is double_exponential_smoothing (3.x).
 """
 

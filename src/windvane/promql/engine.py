@@ -32,6 +32,7 @@ from windvane.promql.value import (
     Value,
     VectorResult,
 )
+from windvane.promql.warm import warm
 from windvane.store.api import Engine, Limits
 
 
@@ -122,6 +123,10 @@ class QueryEngine:
         value = run.result(expr, instant)
         notes = run.evaluator.notes
         return QueryResult(value, tuple(notes.warnings), tuple(notes.infos), run.stats())
+
+    def warm(self) -> None:
+        """Load (or, once, compile) all kernels; for a thread of its own at start."""
+        warm()
 
     def pool(self) -> Pool:
         """The strings a new query works with; a fresh pool once the old one has grown too large."""
