@@ -1,6 +1,8 @@
-"""The HTTP filters of a sidecar, each as one function; `listeners` puts them in order."""
+"""The HTTP filters of a sidecar, each as one function; `http` puts them in order. Made once, then shared."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import betterproto2
 from envoy_data_plane.envoy.config.cluster.v3 import ClusterDnsLookupFamily as DnsLookupFamily
@@ -39,6 +41,7 @@ def peer_metadata(workload: MeshWorkload, cluster_id: str) -> str:
     return ";".join(fields)
 
 
+@lru_cache(maxsize=4096)
 def say_who_we_are(metadata: str) -> HttpFilter:
     """Overwrite the peer header, whatever the application or the outside put there."""
     # A percent sign begins a command in Envoy's header values.
@@ -50,11 +53,13 @@ def say_who_we_are(metadata: str) -> HttpFilter:
     return _mutation(mutation_rules.HeaderMutation(append=header))
 
 
+@lru_cache(maxsize=4096)
 def header_mutation(*, remove: str) -> HttpFilter:
     """Drop a request header."""
     return _mutation(mutation_rules.HeaderMutation(remove=remove))
 
 
+@lru_cache(maxsize=4096)
 def keep_peer_metadata() -> HttpFilter:
     """Keep the peer header's value for the access log, which runs after the header is gone."""
     value = filter_state.FilterStateValue(
@@ -69,21 +74,25 @@ def keep_peer_metadata() -> HttpFilter:
     return _filter("envoy.filters.http.set_filter_state", set_filter_state.Config(on_request_headers=[value]))
 
 
+@lru_cache(maxsize=4096)
 def grpc_stats() -> HttpFilter:
     """Count gRPC messages into filter state, for the access log."""
     return _filter("envoy.filters.http.grpc_stats", FilterConfig(emit_filter_state=True))
 
 
+@lru_cache(maxsize=4096)
 def fault() -> HttpFilter:
     """Faults of a VirtualService; inert until a route configures it."""
     return _filter("envoy.filters.http.fault", HttpFault())
 
 
+@lru_cache(maxsize=4096)
 def cors() -> HttpFilter:
     """CORS of a VirtualService; inert until a route configures it."""
     return _filter("envoy.filters.http.cors", Cors())
 
 
+@lru_cache(maxsize=4096)
 def forward_proxy() -> HttpFilter:
     """Resolve the request's host when its cluster is one that has no endpoints of its own."""
     return _filter("envoy.filters.http.dynamic_forward_proxy", forward.FilterConfig(dns_cache_config=dns_cache()))
@@ -94,11 +103,13 @@ def dns_cache() -> DnsCacheConfig:
     return DnsCacheConfig(name="outside", dns_lookup_family=DnsLookupFamily.V4_PREFERRED)
 
 
+@lru_cache(maxsize=4096)
 def router() -> HttpFilter:
     """The last filter: sends the request on."""
     return _filter("envoy.filters.http.router", Router())
 
 
+@lru_cache(maxsize=4096)
 def upstream_codec() -> HttpFilter:
     """The last filter of a cluster's own chain."""
     return _filter("envoy.filters.http.upstream_codec", UpstreamCodec())

@@ -90,7 +90,7 @@ def _manager(wanted: Reporting, stat_prefix: str) -> hcm.HttpConnectionManager:
         normalize_path=True,
         stream_idle_timeout=timedelta(),
         tracing=telemetry.tracing(wanted),
-        access_log=telemetry.http_logs(wanted),
+        access_log=list(telemetry.http_logs(wanted)),
         upgrade_configs=[hcm.HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
     )
 

@@ -245,7 +245,7 @@ def _tcp(spec: ListenerSpec, *, after_handshake: bool = False) -> listener.Filte
     config = tcp_proxy.TcpProxy(
         stat_prefix=f"{spec.target};",
         cluster=spec.target,
-        access_log=telemetry.tcp_logs(spec.reporting),
+        access_log=list(telemetry.tcp_logs(spec.reporting)),
         access_log_options=tcp_proxy.TcpProxyTcpAccessLogOptions(
             access_log_flush_interval=timedelta(seconds=spec.report_interval), flush_access_log_on_connected=True
         ),

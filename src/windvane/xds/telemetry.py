@@ -2,6 +2,7 @@
 
 Windvane derives Istio's metrics from the access log, so every proxy always sends it; a Telemetry
 resource decides on sampling, tags, and an additional log in text on the proxy's standard output.
+Messages made here are the same for every listener of a proxy, so they are made once and shared.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Literal
 
 import betterproto2
@@ -95,6 +97,7 @@ def reporting(proxy: Proxy, snapshot: Snapshot, direction: Direction) -> Reporti
     )
 
 
+@lru_cache(maxsize=4096)
 def tracing(wanted: Reporting) -> hcm.HttpConnectionManagerTracing | None:
     """Spans of a connection manager; None when a Telemetry switched them off."""
     if not wanted.spans:
@@ -119,20 +122,22 @@ def request_ids(wanted: Reporting) -> hcm.RequestIdExtension | None:
     return hcm.RequestIdExtension(typed_config=any_of(config))
 
 
-def http_logs(wanted: Reporting) -> list[accesslog.AccessLog]:
+@lru_cache(maxsize=4096)
+def http_logs(wanted: Reporting) -> tuple[accesslog.AccessLog, ...]:
     """The access logs of a connection manager."""
     config = als.HttpGrpcAccessLogConfig(
         common_config=_common(f"http_{wanted.direction}", _REQUEST_TAGS),
         additional_request_headers_to_log=["content-type"],
         additional_response_headers_to_log=["x-envoy-upstream-service-time"],
     )
-    return [_log("envoy.access_loggers.http_grpc", config), *_text_log(wanted)]
+    return (_log("envoy.access_loggers.http_grpc", config), *_text_log(wanted))
 
 
-def tcp_logs(wanted: Reporting) -> list[accesslog.AccessLog]:
+@lru_cache(maxsize=4096)
+def tcp_logs(wanted: Reporting) -> tuple[accesslog.AccessLog, ...]:
     """The access logs of a TCP proxy."""
     config = als.TcpGrpcAccessLogConfig(common_config=_common(f"tcp_{wanted.direction}", _CONNECTION_TAGS))
-    return [_log("envoy.access_loggers.tcp_grpc", config), *_text_log(wanted)]
+    return (_log("envoy.access_loggers.tcp_grpc", config), *_text_log(wanted))
 
 
 def _istio_tags(proxy: Proxy, snapshot: Snapshot) -> dict[str, CustomTag]:
