@@ -7,8 +7,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ from windvane.kit.clock import SystemClock
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.local import probes
+from windvane.local.addresses import can_bind, claim
 from windvane.local.up import Faces, LocalMesh, MeshOptions, Traffic
 
 HERE = Path(__file__).parent
@@ -50,12 +52,14 @@ class Running:
         return address.host, address.port
 
 
-def options(tmp_path: Path, mesh: Path, **more: object) -> MeshOptions:
-    faces = Faces(*(Address("127.0.0.1", 21_000 + 10 * index) for index in range(4)))
-    return MeshOptions(
-        (mesh,), tmp_path / "run", faces, Address("127.0.0.1", 21_900),
-        server=STAND_IN, state_dir=tmp_path / "state", **more,  # type: ignore[arg-type]
-    )  # fmt: skip
+def options(folder: Path, mesh: Path, ports: list[int], traffic: Traffic | None = None) -> MeshOptions:
+    addresses = [Address("127.0.0.1", port) for port in ports]
+    return MeshOptions((mesh,), folder / "run", Faces(*addresses[:4]), addresses[4], traffic=traffic, server=STAND_IN)
+
+
+@pytest.fixture
+def ports(free_port: Callable[[], int]) -> list[int]:
+    return [free_port() for _ in range(5)]
 
 
 @asynccontextmanager
@@ -71,9 +75,9 @@ async def running(given: MeshOptions) -> AsyncIterator[Running]:
 
 
 @pytest.mark.e2e
-def test_the_example_joins_the_mesh_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_example_joins_the_mesh_and_leaves_nothing_behind(tmp_path: Path, ports: list[int]) -> None:
     async def scenario() -> None:
-        async with running(options(tmp_path, EXAMPLE / "mesh.yaml")) as run:
+        async with running(options(tmp_path, EXAMPLE / "mesh.yaml", ports)) as run:
             answer = await probes.get(*run.gateway, "/")
             assert answer is not None
             assert (answer.status, json.loads(answer.body)["quote_bytes"]) == (200, 120)
@@ -86,9 +90,29 @@ def test_the_example_joins_the_mesh_and_leaves_nothing_behind(tmp_path: Path) ->
 
 
 @pytest.mark.e2e
-def test_a_killed_sidecar_and_a_killed_application_come_back(tmp_path: Path) -> None:
+def test_a_mesh_where_only_one_loopback_address_exists(
+    tmp_path: Path, ports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shared_only(address: str, port: int) -> bool:
+        return address == "127.0.0.1" and can_bind(address, port)
+
+    monkeypatch.setattr("windvane.local.up.claim", partial(claim, bindable=shared_only))
+
     async def scenario() -> None:
-        async with running(options(tmp_path, EXAMPLE / "mesh.yaml")) as run:
+        async with running(options(tmp_path, EXAMPLE / "mesh.yaml", ports)) as run:
+            answer = await probes.get(*run.gateway, "/")
+            assert answer is not None
+            assert (answer.status, json.loads(answer.body)["quote_bytes"]) == (200, 120)
+            placement = json.loads((tmp_path / "run" / "placement.json").read_text())
+            assert {place["address"] for place in placement.values()} == {"127.0.0.1"}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.e2e
+def test_a_killed_sidecar_and_a_killed_application_come_back(tmp_path: Path, ports: list[int]) -> None:
+    async def scenario() -> None:
+        async with running(options(tmp_path, EXAMPLE / "mesh.yaml", ports)) as run:
             for name in ("envoy-greeter-v1.hello", "app-greeter-v1.hello", "emulator", "server"):
                 child = run.mesh.supervisor.children[name]
                 assert child.pid is not None
@@ -110,12 +134,12 @@ def emulated(name: str, text: str = "latency: 1ms") -> str:
 
 
 @pytest.mark.e2e
-def test_edits_start_and_stop_sidecars_and_a_bad_edit_changes_nothing(tmp_path: Path) -> None:
+def test_edits_start_and_stop_sidecars_and_a_bad_edit_changes_nothing(tmp_path: Path, ports: list[int]) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text(emulated("a"))
 
     async def scenario() -> None:
-        async with running(options(tmp_path, file)) as run:
+        async with running(options(tmp_path, file, ports)) as run:
             children = run.mesh.supervisor.children
             first = children["envoy-a-v1.d"].pid
             file.write_text(emulated("a") + emulated("b"))
@@ -136,16 +160,12 @@ def test_edits_start_and_stop_sidecars_and_a_bad_edit_changes_nothing(tmp_path: 
 
 
 @pytest.mark.e2e
-def test_two_meshes_at_once_and_traffic_that_ends_by_itself(tmp_path: Path) -> None:
+def test_two_meshes_at_once_and_traffic_that_ends_by_itself(tmp_path: Path, ports: list[int]) -> None:
     async def scenario() -> None:
         both: list[Running] = []
         for name in ("one", "two"):
             traffic = Traffic(rate=40, duration="1s", day="none")
-            given = options(tmp_path, EXAMPLE / "mesh.yaml", traffic=traffic)
-            folder = tmp_path / name
-            given = MeshOptions(
-                given.mesh, folder, given.faces, given.gateway, given.retention, traffic, given.server, given.state_dir
-            )
+            given = options(tmp_path / name, EXAMPLE / "mesh.yaml", ports, traffic)
             events: Events = []
             report = lambda event, fields, events=events: events.append((event, fields))  # noqa: E731
             both.append(Running(LocalMesh(given, SystemClock(), report), events))
@@ -154,16 +174,16 @@ def test_two_meshes_at_once_and_traffic_that_ends_by_itself(tmp_path: Path) -> N
             counts = run.told("traffic")[0]
             assert counts["outcomes"] == {"200": counts["sent"]}
         assert both[0].gateway != both[1].gateway
-        assert {fields["option"] for fields in both[1].told("moved")} == {"http", "grpc", "otlp-http", "ads"}
+        assert {fields["option"] for fields in both[1].told("moved")} == {"http", "grpc", "otlp-http", "ads", "gateway"}
 
     asyncio.run(scenario())
 
 
-def test_an_invalid_mesh_is_refused_with_its_place(tmp_path: Path) -> None:
+def test_an_invalid_mesh_is_refused_with_its_place(tmp_path: Path, ports: list[int]) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text(service("a").replace("selector", "selectr"))
     with pytest.raises(BadInputError, match=r"mesh\.yaml:\d+: .*selectr"):
-        LocalMesh(options(tmp_path, file), SystemClock(), lambda *_: None)
+        LocalMesh(options(tmp_path, file, ports), SystemClock(), lambda *_: None)
 
 
 def test_a_gateway_for_the_world_is_refused(tmp_path: Path) -> None:

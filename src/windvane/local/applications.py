@@ -38,11 +38,14 @@ def applications(view: MeshView, placement: Placement, before: EmulatorPlan | No
     problems: list[str] = []
     for key, place in placement.places.items():
         workload = view.workloads[key]
-        if EMULATE in workload.annotations and RUN in workload.annotations:
+        if EMULATE not in workload.annotations and RUN not in workload.annotations:
+            if place.app:
+                problems.append(f"{_at(workload)}: has neither {RUN} nor {EMULATE}: nothing answers behind its sidecar")
+        elif EMULATE in workload.annotations and RUN in workload.annotations:
             problems.append(f"{_at(workload)}: has both {RUN} and {EMULATE}; neither is used")
         elif RUN in workload.annotations:
             commands[key] = command(view, workload, place)
-        elif EMULATE in workload.annotations:
+        else:
             former = before.workloads.get(key) if before else None
             text, found = _checked(view, workload, former)
             problems.extend(found)

@@ -159,6 +159,9 @@ class LocalMesh:
         self._allocator.restore(_former(self.options.run_dir))
         await self.supervisor.open()
         self._plan(self._view)
+        gateway = self._gateway()
+        if gateway is not None and gateway != self.options.gateway and self.options.gateway.port:
+            self._report("moved", {"option": "gateway", "wanted": str(self.options.gateway), "used": str(gateway)})
         self._report(
             "addresses", {"claim": self._claim.name, **{name: str(at) for name, at in self._faces.options().items()}}
         )
