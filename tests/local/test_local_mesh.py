@@ -179,6 +179,48 @@ def test_two_meshes_at_once_and_traffic_that_ends_by_itself(tmp_path: Path, port
     asyncio.run(scenario())
 
 
+MESH = """
+import asyncio, signal, sys
+from pathlib import Path
+from windvane.kit.clock import SystemClock
+from windvane.kit.values import Address
+from windvane.local.up import Faces, LocalMesh, MeshOptions
+
+async def main(mesh, run_dir, server, *ports):
+    at = [Address("127.0.0.1", int(port)) for port in ports]
+    options = MeshOptions((Path(mesh),), Path(run_dir), Faces(*at[:4]), at[4], server=(sys.executable, server))
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    report = lambda event, fields: print(event, *fields, flush=True)
+    await LocalMesh(options, SystemClock(), report).run(stop)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_the_mesh(how: signal.Signals, tmp_path: Path, ports: list[int]) -> None:
+    arguments = [str(EXAMPLE / "mesh.yaml"), str(tmp_path / "run"), STAND_IN[1], *map(str, ports)]
+
+    async def scenario() -> None:
+        mesh = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", MESH, *arguments), stdout=asyncio.subprocess.PIPE
+        )
+        assert mesh.stdout is not None
+        async for line in mesh.stdout:
+            if line.startswith(b"ready console"):
+                break
+        family = psutil.Process(mesh.pid).children(recursive=True)
+        assert sum("envoy" in process.name() for process in family) == 3
+        assert any("app.py" in " ".join(process.cmdline()) for process in family)
+        mesh.send_signal(how)
+        await asyncio.wait_for(asyncio.gather(mesh.wait(), mesh.stdout.read()), 30)
+        await until(lambda: not any(process.is_running() for process in family))
+
+    asyncio.run(scenario())
+
+
 def test_an_invalid_mesh_is_refused_with_its_place(tmp_path: Path, ports: list[int]) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text(service("a").replace("selector", "selectr"))
