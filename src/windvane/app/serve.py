@@ -41,10 +41,10 @@ from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.mesh.build import MeshIdentity
 from windvane.promql.engine import QueryEngine
-from windvane.promql.value import VectorResult
 from windvane.store.commit import GroupCommit
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.migrate import migrate
+from windvane.topology.traffic import asker
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings
 
@@ -196,7 +196,7 @@ class _Faces:
             directory=str(settings.data),
         )
         own = [
-            *telemetry.routes(engine, self._ask, clock),
+            *telemetry.routes(engine, asker(self.queries), clock),
             *status.routes(
                 status_source(engine, settings.retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),
@@ -207,18 +207,13 @@ class _Faces:
                 health_routes(self.metrics, self._missing),
                 prometheus.routes(self.queries, clock, info),
                 jaeger.routes(engine, clock),
-                kiali.routes(engine, self._ask, clock, lambda: mesh_info(control.view) if control else None),
+                kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
                 openapi_routes(own),
                 receivers,
                 console.routes(),
             ]
         )
-
-    def _ask(self, query: str, time_ms: int) -> VectorResult:
-        value = self.queries.instant(query, time_ms).value
-        assert isinstance(value, VectorResult)
-        return value
 
     def _missing(self) -> str | None:
         if self.control is not None and not self.control.loaded.is_set():
