@@ -66,7 +66,8 @@ def kinds() -> list[Kind]:
 
 def _kind(signal: _Signal, parallel: int) -> Kind:
     made = signal.statement
-    insert = PayloadInsert(made.table, made.columns, made.select, made.format, made.structure, made.settings)
+    settings = dict(made.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens"}
+    insert = PayloadInsert(made.table, made.columns, made.select, made.format, made.structure, settings)
     return Kind(f"otlp_{signal.name}", lambda _: insert, parallel)
 
 

@@ -22,7 +22,7 @@ DAY = 86_400.0
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _RETENTION = re.compile(r"^--@ retention (\w+) (\w+) (\w+)$", re.MULTILINE)
-_TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|--[^\n]*|;|[^'`;-]+|-", re.DOTALL)
+_TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|--[^\n]*|/\*.*?\*/|;|[^'`;/-]+|[/-]", re.DOTALL)
 _TTL = re.compile(r" TTL (.+?)(?: SETTINGS |$)", re.DOTALL)
 
 
@@ -113,7 +113,7 @@ def split(sql: str) -> list[str]:
         if word == ";":
             statements.append(current.strip())
             current = ""
-        elif not word.startswith("--"):
+        elif not word.startswith(("--", "/*")):
             current += word
     return [statement for statement in [*statements, current.strip()] if statement]
 
