@@ -26,7 +26,7 @@ from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.kit.values import parse_duration
 from windvane.promql.catalog import Window
-from windvane.promql.engine import QueryEngine, QueryResult
+from windvane.promql.engine import QueryEngine, QueryOptions, QueryResult
 from windvane.promql.errors import ParseError, QueryError
 from windvane.promql.parse import parse_selector, round_half_away
 from windvane.promql.syntax import Selector
@@ -167,10 +167,9 @@ class _Face:
     def query(self, params: Params) -> bytes:
         """`/query`: one moment."""
         at = params.time("time", self._now())
-        timeout, lookback = params.duration("timeout"), params.duration("lookback_delta")
         with _named("query"):
-            result = self._queries.instant(params.text("query"), at, timeout=timeout, lookback_ms=_ms(lookback))
-        return _answer(result, params.limit())
+            result = self._queries.instant(params.text("query"), at, _options(params))
+        return _answer(result, params)
 
     def query_range(self, params: Params) -> bytes:
         """`/query_range`: from start to end in steps."""
@@ -178,7 +177,6 @@ class _Face:
             if not params.text(name):
                 raise QueryError(f'invalid parameter "{name}": cannot parse "" to a valid {_KIND[name]}')
         step = _ms(params.duration("step")) or 0
-        timeout, lookback = params.duration("timeout"), params.duration("lookback_delta")
         start, end = params.time("start", 0), params.time("end", 0)
         if step <= 0:
             raise QueryError(
@@ -188,10 +186,8 @@ class _Face:
         if end < start:
             raise QueryError('invalid parameter "end": end timestamp must not be before start time')
         with _named("query"):
-            result = self._queries.range(
-                params.text("query"), start, end, step, timeout=timeout, lookback_ms=_ms(lookback)
-            )
-        return _answer(result, params.limit())
+            result = self._queries.range(params.text("query"), start, end, step, _options(params))
+        return _answer(result, params)
 
     def labels(self, params: Params) -> bytes:
         """`/labels`: label names."""
@@ -269,11 +265,17 @@ def _named(name: str) -> Iterator[None]:
         raise
 
 
-def _answer(result: QueryResult, limit: int) -> bytes:
-    warnings = result.warnings
+def _options(params: Params) -> QueryOptions:
+    lookback = _ms(params.duration("lookback_delta"))
+    return QueryOptions(params.duration("timeout"), lookback, explain=params.text("stats") == "all")
+
+
+def _answer(result: QueryResult, params: Params) -> bytes:
+    warnings, limit = result.warnings, params.limit()
     if limit and series_count(result.value) > limit:
         warnings = (*warnings, "results truncated due to limit")
-    return success(query_data(result.value, limit), warnings, result.infos)
+    stats = result.stats if params.text("stats") else None
+    return success(query_data(result.value, limit, stats), warnings, result.infos)
 
 
 def _selectors(params: Params) -> list[Selector]:

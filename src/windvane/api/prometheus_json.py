@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from windvane.promql import numbers
+from windvane.promql.engine import QueryStats
 from windvane.promql.value import Floats, MatrixResult, QueryValue, ScalarResult, StringResult, Times, VectorResult
 
 _NAMES = {ScalarResult: "scalar", StringResult: "string", VectorResult: "vector", MatrixResult: "matrix"}
@@ -26,9 +27,45 @@ def success(data: bytes, warnings: tuple[str, ...] = (), infos: tuple[str, ...] 
     return b'{"status":"success","data":%s%s}' % (data, notes)
 
 
-def query_data(value: QueryValue, limit: int = 0) -> bytes:
+def query_data(value: QueryValue, limit: int = 0, stats: QueryStats | None = None) -> bytes:
     """`data` of an instant or range query, at most `limit` series (0: all)."""
-    return b'{"resultType":"%s","result":%s}' % (_NAMES[type(value)].encode(), _result(value, limit))
+    cost = b"" if stats is None else b',"stats":%s' % orjson.dumps(_stats(stats))
+    return b'{"resultType":"%s","result":%s%s}' % (_NAMES[type(value)].encode(), _result(value, limit), cost)
+
+
+def _stats(stats: QueryStats) -> dict[str, object]:
+    """Prometheus's timings and sample counts, and our reads and nodes (the latter with `stats=all`)."""
+    total = stats.read_seconds + stats.evaluate_seconds
+    return {
+        "timings": {
+            "evalTotalTime": total,
+            "queryPreparationTime": stats.read_seconds,
+            "innerEvalTime": stats.evaluate_seconds,
+            "execTotalTime": total,
+        },
+        "samples": {"totalQueryableSamples": stats.samples, "peakSamples": stats.samples},
+        "reads": [
+            {
+                "matchers": ", ".join(map(str, cost.read.matchers)),
+                "after": cost.read.after / 1000,
+                "until": cost.read.until / 1000,
+                "series": cost.series,
+                "samples": cost.samples,
+                "milliseconds": round(cost.seconds * 1000, 3),
+            }
+            for cost in stats.reads
+        ],
+        "nodes": [
+            {
+                "node": cost.node,
+                "depth": cost.depth,
+                "series": cost.series,
+                "steps": cost.steps,
+                "milliseconds": round(cost.seconds * 1000, 3),
+            }
+            for cost in stats.nodes
+        ],
+    }
 
 
 def series_count(value: QueryValue) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from windvane.promql.catalog import Catalog
 from windvane.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
-from windvane.promql.evaluate import Evaluator, flat_samples
+from windvane.promql.evaluate import Evaluator, NodeCost, flat_samples
 from windvane.promql.functions.base import constant
 from windvane.promql.labels import Pool
 from windvane.promql.parse import parse
@@ -55,13 +55,41 @@ class QuerySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryStats:
-    """What a query cost: samples and series read, seconds by phase."""
+class ReadCost:
+    """What one read of the plan brought, and the time it took."""
 
-    samples: int
+    read: Read
     series: int
-    read_seconds: float
+    samples: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStats:
+    """What a query cost: its reads, seconds of evaluation, and nodes of the tree when asked to explain."""
+
+    reads: tuple[ReadCost, ...]
     evaluate_seconds: float
+    nodes: tuple[NodeCost, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        """Samples read."""
+        return sum(read.samples for read in self.reads)
+
+    @property
+    def read_seconds(self) -> float:
+        """Seconds spent reading."""
+        return sum(read.seconds for read in self.reads)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """How one query departs from the settings. `explain` measures every node of the tree."""
+
+    timeout: float | None = None
+    lookback_ms: int | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +102,9 @@ class QueryResult:
     stats: QueryStats
 
 
+DEFAULT_OPTIONS = QueryOptions()
+
+
 class QueryEngine:
     """Answers PromQL from one store's `series` and `samples`; safe from any thread."""
 
@@ -84,24 +115,15 @@ class QueryEngine:
         self._pool = Pool()
         self._lock = threading.Lock()
 
-    def instant(
-        self, query: str, time_ms: int, *, timeout: float | None = None, lookback_ms: int | None = None
-    ) -> QueryResult:
+    def instant(self, query: str, time_ms: int, options: QueryOptions = DEFAULT_OPTIONS) -> QueryResult:
         """The value of `query` at one time: a scalar, a string, a vector, or for `x[5m]` a matrix.
 
         `QueryError` (bad input), `QueryLimitError`, `QueryTimeoutError`.
         """
-        return self._run(parse(query), Steps(time_ms, time_ms, 1), timeout, lookback_ms, instant=True)
+        return self._run(parse(query), Steps(time_ms, time_ms, 1), options, instant=True)
 
     def range(
-        self,
-        query: str,
-        start_ms: int,
-        end_ms: int,
-        step_ms: int,
-        *,
-        timeout: float | None = None,
-        lookback_ms: int | None = None,
+        self, query: str, start_ms: int, end_ms: int, step_ms: int, options: QueryOptions = DEFAULT_OPTIONS
     ) -> QueryResult:
         """The value of `query` at start, start + step, … up to end, as a `MatrixResult`."""
         if step_ms <= 0:
@@ -114,12 +136,10 @@ class QueryEngine:
                 f"exceeded maximum resolution of {self.settings.max_points:,} points per timeseries. "
                 "Try decreasing the query resolution (?step=XX)"
             )
-        return self._run(parse(query), steps, timeout, lookback_ms, instant=False)
+        return self._run(parse(query), steps, options, instant=False)
 
-    def _run(
-        self, expr: Expr, steps: Steps, timeout: float | None, lookback_ms: int | None, *, instant: bool
-    ) -> QueryResult:
-        run = _Run(self, steps, timeout, lookback_ms)
+    def _run(self, expr: Expr, steps: Steps, options: QueryOptions, *, instant: bool) -> QueryResult:
+        run = _Run(self, steps, options)
         value = run.result(expr, instant)
         notes = run.evaluator.notes
         return QueryResult(value, tuple(notes.warnings), tuple(notes.infos), run.stats())
@@ -143,17 +163,20 @@ class QueryEngine:
 class _Run:
     """One query from its plan to its result."""
 
-    def __init__(self, engine: QueryEngine, steps: Steps, timeout: float | None, lookback_ms: int | None) -> None:
+    def __init__(self, engine: QueryEngine, steps: Steps, options: QueryOptions) -> None:
         settings = engine.settings
         self._engine = engine
         self._steps = steps
-        self._deadline = time.monotonic() + min(timeout or settings.timeout, settings.timeout)
+        self._deadline = time.monotonic() + min(options.timeout or settings.timeout, settings.timeout)
         self._plan = Plan()
         self._samples: list[Samples] = []
-        self._read_seconds = self._evaluate_seconds = 0.0
-        lookback = lookback_ms or settings.lookback_ms
+        self._costs: list[ReadCost] = []
+        self._evaluate_seconds = 0.0
+        lookback = options.lookback_ms or settings.lookback_ms
         context = Context(steps.start, steps.end, lookback, settings.subquery_step_ms)
         self.evaluator = Evaluator(context, engine.pool(), self._find, self._check)
+        if options.explain:
+            self.evaluator.costs = []
 
     def result(self, expr: Expr, instant: bool) -> QueryValue:
         """Plan, read, evaluate."""
@@ -172,26 +195,21 @@ class _Run:
 
     def stats(self) -> QueryStats:
         """What it cost so far."""
-        return QueryStats(
-            sum(len(samples.times) for samples in self._samples),
-            sum(len(samples.labels) for samples in self._samples),
-            self._read_seconds,
-            self._evaluate_seconds,
-        )
+        return QueryStats(tuple(self._costs), self._evaluate_seconds, tuple(self.evaluator.costs or ()))
 
     def _read(self) -> None:
-        started = time.monotonic()
-        room = self._engine.settings.max_samples
+        settings = self._engine.settings
+        room = settings.max_samples
         for read in self._plan.reads:
-            seconds = max(0.001, self._deadline - time.monotonic())
             self._check()
-            limits = Limits(seconds, self._engine.settings.memory_bytes, room + 1)
+            started = time.monotonic()
+            limits = Limits(max(0.001, self._deadline - started), settings.memory_bytes, room + 1)
             samples = self._engine.read(read, self.evaluator.pool, limits)
+            self._costs.append(ReadCost(read, len(samples.labels), len(samples.times), time.monotonic() - started))
             room -= len(samples.times)
             if room < 0:
                 raise QueryLimitError("query processing would load too many samples into memory in query execution")
             self._samples.append(samples)
-        self._read_seconds = time.monotonic() - started
 
     def _find(self, read: Read) -> Samples:
         return self._samples[self._plan.find(read)]

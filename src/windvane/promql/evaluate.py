@@ -7,6 +7,7 @@ serve both.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -38,6 +39,33 @@ from windvane.promql.value import Floats, Notes, Samples, Scalar, Steps, Text, T
 
 
 @dataclass(slots=True)
+class NodeCost:
+    """What one node of the tree cost, its operands included."""
+
+    node: str
+    depth: int
+    steps: int
+    series: int = 0
+    seconds: float = 0.0
+
+
+def node_name(expr: Expr) -> str:
+    """A node without its operands."""
+    match expr:
+        case Selector(matchers=matchers):
+            return f"{{{', '.join(map(str, matchers))}}}"
+        case Call(function=function):
+            return f"{function}()"
+        case Aggregate(op=op, grouping=grouping, without=without):
+            labels = f" {'without' if without else 'by'} ({', '.join(grouping)})" if grouping or without else ""
+            return op + labels
+        case Binary(op=op) | Unary(op=op):
+            return op
+        case _:
+            return type(expr).__name__.lower()
+
+
+@dataclass(slots=True)
 class Evaluator:
     """One query: its samples by read, its clock, what it has to note."""
 
@@ -46,12 +74,29 @@ class Evaluator:
     samples: Callable[[Read], Samples]
     check: Callable[[], None]
     notes: Notes = field(default_factory=Notes)
+    costs: list[NodeCost] | None = None
+    _depth: int = 0
 
     def value(self, expr: Expr, steps: Steps) -> Value:
         """What `expr` is at every step; `ExecutionError` where the data forbid it."""
         self.check()
+        if self.costs is not None and not isinstance(expr, Paren | Number | String):
+            return self._measured(expr, steps, self.costs)
         with np.errstate(all="ignore"):
             return self._value(expr, steps)
+
+    def _measured(self, expr: Expr, steps: Steps, costs: list[NodeCost]) -> Value:
+        """As `value`, with an entry in `costs`, parents before their operands."""
+        cost = NodeCost(node_name(expr), self._depth, len(steps))
+        costs.append(cost)
+        self._depth += 1
+        started = time.perf_counter()
+        with np.errstate(all="ignore"):
+            value = self._value(expr, steps)
+        cost.seconds = time.perf_counter() - started
+        cost.series = len(value) if isinstance(value, Vector) else 1
+        self._depth -= 1
+        return value
 
     def _value(self, expr: Expr, steps: Steps) -> Value:  # noqa: PLR0911 - a case a node
         match expr:

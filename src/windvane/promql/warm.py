@@ -50,4 +50,3 @@ def _samples(pool: Pool) -> Samples:
     arranged = kernels.arrange(ids, column, both, values)
     labels = Labels.of(pool, [{"__name__": "m", "le": "1"}, {"__name__": "m", "le": "+Inf"}])
     return Samples(labels, *arranged)
-
