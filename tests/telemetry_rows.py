@@ -37,7 +37,6 @@ _SPAN_COLUMNS = {
     "Links.Attributes": "Array(Map(String, String))",
     "ScopeAttributes": "Map(String, String)",
     "AttributeTypes": "Map(String, String)",
-    "Tokens": "Array(String)",
 }
 
 
@@ -81,7 +80,6 @@ def text_of(value: AttributeValue) -> tuple[str, str]:
 def _span_row(span: Span) -> dict[str, Any]:
     scopes = {"resource.": span.resource, "scope.": span.scope, "span.": span.attributes}
     types = {p + k: t for p, attributes in scopes.items() for k, v in attributes.items() if (t := text_of(v)[1])}
-    tokens = sorted({f"{k}={text_of(v)[0]}" for attributes in scopes.values() for k, v in attributes.items()})
     return {
         "Timestamp": moment(span.start_ns),
         "TraceId": span.trace_id,
@@ -107,7 +105,6 @@ def _span_row(span: Span) -> dict[str, Any]:
         "Links.Attributes": [_texts(link.attributes) for link in span.links],
         "ScopeAttributes": _texts(span.scope),
         "AttributeTypes": types,
-        "Tokens": tokens,
     }
 
 

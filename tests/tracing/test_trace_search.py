@@ -11,7 +11,14 @@ from telemetry_rows import store_spans, text_of
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
 from windvane.tracing.model import Event, Span
-from windvane.tracing.search import Operation, TraceQuery, find_trace_ids, find_traces, operations, services
+from windvane.tracing.search import (
+    Operation,
+    TraceQuery,
+    find_trace_ids,
+    find_traces,
+    operations,
+    services,
+)
 
 T0 = 1_790_000_000 * 10**9
 SERVICES = ["reviews.shop", "reviews", "ratings.shop", "gateway", "reviews.other"]
@@ -171,3 +178,30 @@ def test_services_and_operations_are_complete(engine: Engine) -> None:
 def test_a_limit_out_of_bounds_is_refused(engine: Engine, limit: int) -> None:
     with pytest.raises(BadInputError, match="search depth"):
         find_trace_ids(engine, TraceQuery(T0, T0, limit=limit))
+
+
+def test_ids_and_values_with_equals_signs_are_compared_whole(engine: Engine) -> None:
+    ids = ["0123456789abcdef01", "0123456789abcdef02"]
+    base = Span("", "", "", "op", "Server", "s", T0, 1)
+    attributes = [{"id": ids[0]}, {"id": ids[1]}, {"a=b": "c"}, {"a": "b=c"}]
+    spans = [replace(base, trace_id=f"{n:032x}", span_id=f"{n:016x}", attributes=a) for n, a in enumerate(attributes)]
+    store_spans(engine, spans)
+
+    def found(tags: dict[str, str]) -> list[int]:
+        return [int(trace_id, 16) for trace_id in find_trace_ids(engine, TraceQuery(T0, T0, tags=tags))]
+
+    assert found({"id": ids[0]}) == [0]
+    assert found({"id": ids[1]}) == [1]
+    assert found({"a=b": "c"}) == [2]
+    assert found({"a": "b=c"}) == [3]
+
+
+def test_long_values_are_compared_whole(engine: Engine) -> None:
+    base = Span("", "", "", "op", "Server", "s", T0, 1)
+    urls = ["http://" + "x" * 100 + end for end in "ab"]
+    spans = [
+        replace(base, trace_id=f"{n:032x}", span_id=f"{n:016x}", attributes={"http.url": url})
+        for n, url in enumerate(urls)
+    ]
+    store_spans(engine, spans)
+    assert find_trace_ids(engine, TraceQuery(T0, T0, tags={"http.url": urls[1]})) == [f"{1:032x}"]

@@ -5,27 +5,36 @@ real order: by the latest start among a trace's matching spans (then by trace id
 applied to that order, never before it. Reading stays small all the same: the newest few matching
 spans mostly hold enough different traces, and only where they do not are all of them grouped.
 
-Attribute conditions go to the text index over `key=value` tokens first; the exact comparison
-follows on what is left. Values are compared as they are shown (`AsString` of OTLP) and, for
-attributes stored as numbers, by their number too: `500`, `500.0` and `5e2` are the same integer.
+Attribute conditions go to the text index over `key=value` tokens of all attributes of a span; where
+a token does not stand for one attribute alone, the exact comparison follows on what the index
+found. Values are compared as they are shown (`AsString` of OTLP) and, for attributes stored as
+numbers, by their number too: `500`, `500.0` and `5e2` are the same integer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
+from windvane.store.tokens import is_exact, token
 from windvane.tracing.assembly import read_traces
 from windvane.tracing.model import Trace
 
 MAX_TRACES = 10_000
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
-_SPANS_PER_TRACE = 16
+# The newest traces are looked for in the last 1/_RECENT of the time asked for among _FEW spans a trace,
+# then in all of it among _MANY.
+_RECENT = 32
+_FEW = 4
+_MANY = 32
+
+_SCOPES = {"SpanAttributes": "span.", "ScopeAttributes": "scope.", "ResourceAttributes": "resource."}
+_NESTED = ("Events.Attributes", "Links.Attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +42,9 @@ class TraceQuery:
     """What one span of a trace must satisfy; empty and None mean any.
 
     `start_ns` and `end_ns` bound the span's start, durations the span's length; all are inclusive.
-    Special keys of `tags`: `error` (true or false), `span.kind`, `span.status`, `scope.name`,
-    `scope.version`, and the prefix `resource.`; any other key is looked up in the span, its scope,
-    resource, events and links.
+    Special keys of `tags`: `error` (true: the status is Error or an attribute `error` is true; false:
+    neither), `span.kind`, `span.status`, `scope.name`, `scope.version`, and the prefix `resource.`;
+    any other key is looked up in the span, its scope, resource, events and links.
     """
 
     start_ns: int
@@ -105,28 +114,35 @@ def find_trace_ids(engine: Engine, query: TraceQuery) -> list[str]:
     if not 0 < query.limit <= MAX_TRACES:
         raise BadInputError(f"search depth must be greater than 0 and at most {MAX_TRACES}, not {query.limit}")
     where = conditions(query)
-    newest = _among_newest_spans(engine, where, query.limit)
-    return _of_all_spans(engine, where, query.limit) if newest is None else newest
+    recent_ns = query.end_ns - max(0, query.end_ns - query.start_ns) // _RECENT
+    for since_ns, portion in ((recent_ns, query.limit * _FEW), (query.start_ns, query.limit * _MANY)):
+        newest = _among_newest_spans(engine, where, query, since_ns, portion)
+        if newest is not None:
+            return newest
+    return _of_all_spans(engine, where, query.limit)
 
 
-def _among_newest_spans(engine: Engine, where: Conditions, limit: int) -> list[str] | None:
-    """The answer when the newest few matching spans hold it for certain, else None.
+def _among_newest_spans(
+    engine: Engine, where: Conditions, query: TraceQuery, since_ns: int, portion: int
+) -> list[str] | None:
+    """The answer when the newest `portion` matching spans since a time hold it for certain, else None.
 
-    The engine finds those spans without grouping or reading more than their start for the rest.
+    The engine finds those spans without grouping, and reads more than their start only for them.
     """
-    portion = limit * _SPANS_PER_TRACE
     frame = engine.query(
         "SELECT TraceId, toUnixTimestamp64Nano(Timestamp) AS Start FROM otel_traces"
-        f" WHERE {where} ORDER BY Timestamp DESC LIMIT {portion}",
-        where.params,
+        f" WHERE {where} AND Timestamp >= fromUnixTimestamp64Nano({{since:Int64}})"
+        f" ORDER BY Timestamp DESC LIMIT {portion}",
+        {**where.params, "since": since_ns},
     )
     starts = frame["Start"].tolist()
     newest: dict[str, int] = {}
     for trace_id, start in zip(frame["TraceId"].tolist(), starts, strict=True):
         newest.setdefault(trace_id, start)
-    ranked = sorted(newest.items(), key=lambda item: (-item[1], item[0]))[:limit]
-    cut_short = len(starts) == portion and (len(ranked) < limit or ranked[-1][1] == starts[-1])
-    return None if cut_short else [trace_id for trace_id, _ in ranked]
+    ranked = sorted(newest.items(), key=lambda item: (-item[1], item[0]))[: query.limit]
+    all_read = len(starts) < portion
+    enough = len(ranked) == query.limit and (all_read or ranked[-1][1] > starts[-1])
+    return [trace_id for trace_id, _ in ranked] if enough or (all_read and since_ns <= query.start_ns) else None
 
 
 def _of_all_spans(engine: Engine, where: Conditions, limit: int) -> list[str]:
@@ -152,7 +168,7 @@ def conditions(query: TraceQuery) -> Conditions:
     if query.max_duration_ns is not None:
         where.add(f"Duration <= {where.bind(max(0, query.max_duration_ns), 'UInt64')}")
     for key, value in query.tags.items():
-        add_tag(where, key, value)
+        where.add(_Tag(where, key, value).condition())
     return where
 
 
@@ -183,36 +199,58 @@ def add_service(where: Conditions, service: str) -> None:
     where.add("(" + " OR ".join(either) + ")")
 
 
-def add_tag(where: Conditions, key: str, value: str) -> None:
+class _Tag:
     """One condition on an attribute or special key (see `TraceQuery`)."""
-    special = _SPECIAL.get(key)
-    if special is not None:
-        where.add(special(where, value))
-    elif key.startswith("resource."):
-        where.add(_matches(where, "ResourceAttributes", "resource.", key.removeprefix("resource."), value))
-    else:
-        where.add(_anywhere(where, key, value))
 
+    def __init__(self, where: Conditions, key: str, value: str) -> None:
+        self._where = where
+        self._key = key
+        self._value = value
+        self._number = _number(value)
 
-def _anywhere(where: Conditions, key: str, value: str) -> str:
-    scopes = (("SpanAttributes", "span."), ("ScopeAttributes", "scope."), ("ResourceAttributes", "resource."))
-    either = [_matches(where, column, prefix, key, value) for column, prefix in scopes]
-    name, wanted = where.bind(key), where.bind(value)
-    either += [
-        f"arrayExists(a -> mapContains(a, {name}) AND a[{name}] = {wanted}, `{column}.Attributes`)"
-        for column in ("Events", "Links")
-    ]
-    return "(" + " OR ".join(either) + ")"
+    def condition(self) -> str:
+        """The condition in SQL."""
+        if self._key == "error":
+            return self._error()
+        if self._key in _FIELDS:
+            column, as_stored = _FIELDS[self._key]
+            return f"{column} = {self._where.bind(as_stored(self._value))}"
+        if self._key.startswith("resource."):
+            name = self._key.removeprefix("resource.")
+            return f"({self._found(name)} AND {self._equals('ResourceAttributes', 'resource.', name)})"
+        certain = len(_spellings(self._value)) == 1 and is_exact(self._value) and "=" not in self._key + self._value
+        return self._found(self._key) if certain else f"({self._found(self._key)} AND ({self._anywhere()}))"
 
+    def _found(self, name: str) -> str:
+        """What the text index says: every span with such an attribute, and a few others where a token is shortened."""
+        tokens = [token(name, spelling) for spelling in _spellings(self._value)]
+        return f"hasAnyTokens(SearchTokens, {self._where.bind(tokens, 'Array(String)')})"
 
-def _matches(where: Conditions, column: str, prefix: str, key: str, value: str) -> str:
-    name, wanted = where.bind(key), where.bind(value)
-    same = f"{column}[{name}] = {wanted}" if value else f"(mapContains({column}, {name}) AND {column}[{name}] = '')"
-    number = _number(value)
-    if number is None:
-        return same
-    typed = f"AttributeTypes[{where.bind(prefix + key)}] IN ('int', 'double')"
-    return f"({same} OR ({typed} AND toFloat64OrNull({column}[{name}]) = {where.bind(number, 'Float64')}))"
+    def _error(self) -> str:
+        failed = (
+            f"(StatusCode = 'Error' OR hasAllTokens(SearchTokens, {self._where.bind(['error=true'], 'Array(String)')}))"
+        )
+        return {"true": failed, "false": f"NOT {failed}"}.get(self._value) or self._found("error")
+
+    def _anywhere(self) -> str:
+        either = [self._equals(column, prefix, self._key) for column, prefix in _SCOPES.items()]
+        return " OR ".join([*either, *(self._within(column) for column in _NESTED)])
+
+    def _within(self, column: str) -> str:
+        name, wanted = self._where.bind(self._key), self._where.bind(self._value)
+        return f"arrayExists(a -> mapContains(a, {name}) AND a[{name}] = {wanted}, `{column}`)"
+
+    def _equals(self, column: str, prefix: str, name: str) -> str:
+        key, wanted = self._where.bind(name), self._where.bind(self._value)
+        same = f"{column}[{key}] = {wanted}"
+        if not self._value:
+            same = f"(mapContains({column}, {key}) AND {column}[{key}] = '')"
+        if self._number is None:
+            return same
+        typed = f"AttributeTypes[{self._where.bind(prefix + name)}] IN ('int', 'double')"
+        return (
+            f"({same} OR ({typed} AND toFloat64OrNull({column}[{key}]) = {self._where.bind(self._number, 'Float64')}))"
+        )
 
 
 def _number(text: str) -> float | None:
@@ -223,23 +261,18 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) and abs(number) <= 1 << 53 else None
 
 
-def _error(where: Conditions, value: str) -> str:
-    failed = "(StatusCode = 'Error' OR SpanAttributes['error'] = 'true')"
-    return {"true": failed, "false": f"NOT {failed}"}.get(value, f"SpanAttributes['error'] = {where.bind(value)}")
+def _spellings(text: str) -> list[str]:
+    """The texts under which a value can be stored: itself and, for a number, the shortest ones."""
+    number = _number(text)
+    if number is None:
+        return [text]
+    shortest = str(int(number)) if number.is_integer() else repr(number)
+    return list(dict.fromkeys([text, shortest]))
 
 
-def _column(column: str) -> Any:
-    return lambda where, value: f"{column} = {where.bind(value)}"
-
-
-def _capitalized(column: str) -> Any:
-    return lambda where, value: f"{column} = {where.bind(value.capitalize())}"
-
-
-_SPECIAL = {
-    "error": _error,
-    "span.kind": _capitalized("SpanKind"),
-    "span.status": _capitalized("StatusCode"),
-    "scope.name": _column("ScopeName"),
-    "scope.version": _column("ScopeVersion"),
+_FIELDS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "span.kind": ("SpanKind", str.capitalize),
+    "span.status": ("StatusCode", str.capitalize),
+    "scope.name": ("ScopeName", str),
+    "scope.version": ("ScopeVersion", str),
 }
