@@ -1,14 +1,15 @@
-"""The SELECT that turns enveloped access-log messages into rows of `envoy_access_logs`.
+"""The SELECT that turns enveloped access-log entries into rows of `envoy_access_logs`.
 
-One envelope is one row of the source; the entries of its message are unfolded by ARRAY JOIN. HTTP
-and TCP entries share their common part; arrays of what only one kind has are padded with empty
-values, so both kinds leave one SELECT. What Envoy's message loses, custom tags carry (see
-`TAGS`): a tag wins over the field.
+One envelope is one row of the source; ARRAY JOIN unfolds its entries. What Envoy's entries lose,
+custom tags carry (see `TAGS`): a tag wins over the field. Text that is not UTF-8 (protobuf forbids
+it) makes the payload undecodable.
 """
 
 from __future__ import annotations
 
-from windvane.signals.envoy_als.schema import FLAGS, HTTP_VERSIONS, LOG_TYPES, METHODS, PROTO, STRUCTURE
+from collections.abc import Sequence
+
+from windvane.signals.envoy_als.schema import FIELDS, FLAGS, HTTP_VERSIONS, LOG_TYPES, METHODS, PROTO, STRUCTURE
 
 __all__ = ["COLUMNS", "FORMAT", "SETTINGS", "STRUCTURE", "TABLE", "TAGS", "select"]
 
@@ -33,129 +34,142 @@ TAGS = {
 }
 
 
-def _names(values: tuple[str, ...], index: str) -> str:
-    return f"[{', '.join(repr(value) for value in values)}][{index} + 1]"
+def _texts(values: Sequence[str]) -> str:
+    return f"[{', '.join(repr(value) for value in values)}]"
 
 
-def _address(field: str) -> str:
+def _name(values: Sequence[str], index: str) -> str:
+    """The name of an enum's value; '' for one that is not known."""
+    return f"{_texts(values)}[{index} + 1]"
+
+
+def _address(side: str) -> str:
     """`ip:port` (`[ip]:port` for IPv6), a pipe's path, or an internal listener's name."""
-    socket = f"{field}.socket_address"
-    host = f"if(position({socket}.address, ':') > 0, concat('[', {socket}.address, ']'), {socket}.address)"
+    host = f"common_{side}_socket_host"
     return (
-        f"multiIf({socket}.address != '', concat({host}, ':', toString({socket}.port_value)), "
-        f"{field}.pipe.path != '', {field}.pipe.path, {field}.envoy_internal_address.server_listener_name)"
+        f"if({host} = '', concat(common_{side}_pipe_path, common_{side}_internal_name), "
+        f"concat(if(position({host}, ':') > 0, concat('[', {host}, ']'), {host}), "
+        f"':', toString(common_{side}_socket_port)))"
     )
 
 
 def _nanoseconds(field: str) -> str:
-    return f"({field}.seconds * 1000000000 + {field}.nanos)"
+    return f"({field}_seconds * 1000000000 + {field}_nanos)"
 
 
 def _principal(side: str) -> str:
-    return f"arrayFirst(name -> name != '', c.tls_properties.{side}_certificate_properties.subject_alt_name.uri)"
+    return f"arrayFirst(uri -> uri != '', common_tls_{side}_names_uri)"
 
 
 def _flags() -> str:
-    set_ = {"unauthorized_details": "c.response_flags.unauthorized_details.reason"}
-    codes = ", ".join(f"if({set_.get(name, f'c.response_flags.{name}')} != 0, '{code}', '')" for name, code in FLAGS)
+    fields = [f"common_flags_{'uaex_reason' if code == 'UAEX' else code.lower()}" for code in FLAGS]
+    listed = f"arrayFilter((code, isset) -> isset != 0, {_texts(FLAGS)}, [{', '.join(fields)}])"
     return (
-        "multiIf(tags['response_flags'] != '', tags['response_flags'], "
-        "toString(c.response_flags) = empty_flags, '-', "
-        f"arrayStringConcat(arrayFilter(code -> code != '', [{codes}]), ','))"
+        f"multiIf({_tag('response_flags')} != '', {_tag('response_flags')}, empty({listed}), '-', "
+        f"arrayStringConcat({listed}, ','))"
     )
 
 
-_CONNECTIONS = "Array(Tuple(received_bytes UInt64, sent_bytes UInt64))"
-_HTTP_COUNT = "length(message.http_logs.log_entry)"
-_TCP_COUNT = "length(message.tcp_logs.log_entry)"
+def _map(path: str) -> str:
+    return f"mapFromArrays({path}_key, {path}_value)"
 
-# Column -> expression over: c (common), h (request), r (response), n (connection), version, tags.
-_EXPRESSIONS = {
+
+def _tag(name: str) -> str:
+    return f"common_tags_value[indexOf(common_tags_key, '{name}')]"
+
+
+def _pair(path: str, name: str) -> str:
+    return f"{path}_value[indexOf({path}_key, '{name}')]"
+
+
+# Column → expression over the leaf fields.
+_COLUMNS = {
     "Timestamp": (
-        f"if(c.start_time.seconds BETWEEN 1 AND 9000000000, fromUnixTimestamp64Nano({_nanoseconds('c.start_time')}), "
-        "now64(9))"
+        "if(common_start_seconds BETWEEN 1 AND 9000000000, "
+        f"fromUnixTimestamp64Nano({_nanoseconds('common_start')}), now64(9))"
     ),
     "NodeId": "node_id",
     "LogName": "log_name",
     "Reporter": "if(endsWith(log_name, '_inbound'), 'destination', 'source')",
-    "Kind": "if(is_http, 'http', 'tcp')",
-    "LogType": f"if(c.access_log_type BETWEEN 0 AND {len(LOG_TYPES) - 1}, "
-    f"{_names(LOG_TYPES, 'c.access_log_type')}, toString(c.access_log_type))",
-    "Intermediate": "c.intermediate_log_entry != 0",
-    "StreamId": "c.stream_id",
-    "Protocol": "multiIf(NOT is_http, 'tcp', is_grpc, 'grpc', 'http')",
-    "HttpVersion": _names(HTTP_VERSIONS, "version"),
-    "Method": _names(METHODS, "h.request_method"),
-    "Scheme": "h.scheme",
-    "Authority": "h.authority",
-    "Path": "if(h.original_path != '', h.original_path, h.path)",
-    "RouteName": "c.route_name",
-    "ResponseCode": "toUInt16(least(r.response_code.value, 65535))",
-    "ResponseCodeDetails": "r.response_code_details",
+    "Kind": "if(http, 'http', 'tcp')",
+    "LogType": f"if(common_type BETWEEN 0 AND {len(LOG_TYPES) - 1}, "
+    f"{_name(LOG_TYPES, 'common_type')}, toString(common_type))",
+    "Intermediate": "common_intermediate",
+    "StreamId": "common_stream",
+    "Protocol": "multiIf(NOT http, 'tcp', is_grpc, 'grpc', 'http')",
+    "HttpVersion": _name(HTTP_VERSIONS, "version"),
+    "Method": _name(METHODS, "request_method"),
+    "Scheme": "request_scheme",
+    "Authority": "request_authority",
+    "Path": "if(request_originalpath != '', request_originalpath, request_path)",
+    "RouteName": "common_route",
+    "ResponseCode": "toUInt16(least(response_code_value, 65535))",
+    "ResponseCodeDetails": "response_details",
     "ResponseFlags": _flags(),
     "GrpcStatus": "if(is_grpc, grpc_status, '')",
-    "RequestId": "h.request_id",
-    "TraceId": "lower(tags['trace_id'])",
-    "UserAgent": "h.user_agent",
-    "ForwardedFor": "h.forwarded_for",
-    "DurationNs": f"toUInt64(greatest({_nanoseconds('c.duration')}, 0))",
-    "UpstreamServiceTimeMs": "toUInt32OrZero(r.response_headers['x-envoy-upstream-service-time'])",
-    "RequestBytes": "c.downstream_wire_bytes_received",
-    "ResponseBytes": "c.downstream_wire_bytes_sent",
-    "BodyReceived": "if(is_http, h.request_body_bytes, n.received_bytes)",
-    "BodySent": "if(is_http, r.response_body_bytes, n.sent_bytes)",
-    "RequestMessages": "toUInt64OrZero(splitByChar(',', tags['grpc_messages'])[1])",
-    "ResponseMessages": "toUInt64OrZero(splitByChar(',', tags['grpc_messages'])[2])",
-    "UpstreamAttempts": "c.upstream_request_attempt_count",
-    "UpstreamCluster": "if(tags['upstream_cluster'] != '', tags['upstream_cluster'], c.upstream_cluster)",
-    "UpstreamHost": _address("c.upstream_remote_address"),
-    "UpstreamLocalAddress": _address("c.upstream_local_address"),
-    "DownstreamLocalAddress": _address("c.downstream_local_address"),
-    "DownstreamRemoteAddress": _address("c.downstream_remote_address"),
-    "DownstreamDirectRemoteAddress": _address("c.downstream_direct_remote_address"),
-    "RequestedServerName": "c.tls_properties.tls_sni_hostname",
-    "PeerPrincipal": _principal("peer"),
-    "LocalPrincipal": f"if(tags['upstream_local_san'] != '', tags['upstream_local_san'], {_principal('local')})",
-    "UpstreamPeerPrincipal": "tags['upstream_peer_san']",
-    "UpstreamFailure": "c.upstream_transport_failure_reason",
-    "DownstreamFailure": "c.downstream_transport_failure_reason",
-    "TerminationDetails": "c.connection_termination_details",
-    "PeerMetadata": "if(tags['peer_metadata'] != '', tags['peer_metadata'], "
-    "h.request_headers['x-envoy-peer-metadata'])",
-    "RequestHeaders": "h.request_headers",
-    "ResponseHeaders": "r.response_headers",
-    "ResponseTrailers": "r.response_trailers",
-    "Tags": f"mapFilter((key, value) -> key NOT IN ({', '.join(repr(tag) for tag in TAGS)}), tags)",
+    "RequestId": "request_id",
+    "TraceId": f"lower({_tag('trace_id')})",
+    "UserAgent": "request_agent",
+    "ForwardedFor": "request_forwarded",
+    "DurationNs": f"toUInt64(greatest({_nanoseconds('common_duration')}, 0))",
+    "UpstreamServiceTimeMs": f"toUInt32OrZero({_pair('response_headers', 'x-envoy-upstream-service-time')})",
+    "RequestBytes": "common_received",
+    "ResponseBytes": "common_sent",
+    "BodyReceived": "if(http, request_body, tcp_received)",
+    "BodySent": "if(http, response_body, tcp_sent)",
+    "RequestMessages": f"toUInt64OrZero(splitByChar(',', {_tag('grpc_messages')})[1])",
+    "ResponseMessages": f"toUInt64OrZero(splitByChar(',', {_tag('grpc_messages')})[2])",
+    "UpstreamAttempts": "common_attempts",
+    "UpstreamCluster": f"if({_tag('upstream_cluster')} != '', {_tag('upstream_cluster')}, common_cluster)",
+    "UpstreamHost": _address("upstream"),
+    "UpstreamLocalAddress": _address("upstreamlocal"),
+    "DownstreamLocalAddress": _address("local"),
+    "DownstreamRemoteAddress": _address("remote"),
+    "DownstreamDirectRemoteAddress": _address("direct"),
+    "RequestedServerName": "common_tls_sni",
+    "PeerPrincipal": _principal("theirs"),
+    "LocalPrincipal": f"if({_tag('upstream_local_san')} != '', {_tag('upstream_local_san')}, {_principal('ours')})",
+    "UpstreamPeerPrincipal": _tag("upstream_peer_san"),
+    "UpstreamFailure": "common_upstreamfailure",
+    "DownstreamFailure": "common_downstreamfailure",
+    "TerminationDetails": "common_termination",
+    "PeerMetadata": f"if({_tag('peer_metadata')} != '', {_tag('peer_metadata')}, "
+    f"{_pair('request_headers', 'x-envoy-peer-metadata')})",
+    "RequestHeaders": _map("request_headers"),
+    "ResponseHeaders": _map("response_headers"),
+    "ResponseTrailers": _map("response_trailers"),
+    "Tags": "mapFromArrays("
+    f"arrayFilter(key -> NOT has({_texts(tuple(TAGS))}, key), common_tags_key), "
+    f"arrayFilter((value, key) -> NOT has({_texts(tuple(TAGS))}, key), common_tags_value, common_tags_key))",
 }
 
-COLUMNS = ("Commit", "Received", *_EXPRESSIONS)
+COLUMNS = ("Commit", "Received", *_COLUMNS)
+
+_GRPC_STATUS = (
+    f"multiIf({_tag('grpc_status')} != '', {_tag('grpc_status')}, {_pair('response_trailers', 'grpc-status')} != '', "
+    f"{_pair('response_trailers', 'grpc-status')}, {_pair('response_headers', 'grpc-status')})"
+)
+_IS_GRPC = (
+    f"http AND (grpc_status != '' OR {_tag('grpc_messages')} != '' "
+    f"OR match({_pair('request_headers', 'content-type')}, '^application/grpc($|[+;])'))"
+)
 
 
 def select(commit: int) -> str:
     """The SELECT for one group commit; `{source}` stands for the table function that yields envelopes."""
-    padded_http = ", ".join(
-        f"arrayResize(message.http_logs.log_entry.{field}, http_count + tcp_count) AS {alias}"
-        for field, alias in (("protocol_version", "version"), ("request", "h"), ("response", "r"))
-    )
-    rows = ", ".join(f"{expression} AS `{column}`" for column, expression in _EXPRESSIONS.items())
+    rows = ", ".join(f"{expression} AS `{column}`" for column, expression in _COLUMNS.items())
+    fields = ", ".join(f"entries_log_{name} AS {name}" for name in FIELDS)
     return (
-        f"WITH c.custom_tags AS tags, {_GRPC}, "
-        "toString(defaultValueOfTypeName(toTypeName(c.response_flags))) AS empty_flags "
-        f"SELECT toUInt64({commit:d}) AS `Commit`, now64(3) AS Received, {rows} FROM ("
-        f"SELECT node_id, log_name, message, {_HTTP_COUNT} AS http_count, {_TCP_COUNT} AS tcp_count FROM {{source}}) "
-        "ARRAY JOIN "
-        "arrayConcat(message.http_logs.log_entry.common_properties, "
-        "message.tcp_logs.log_entry.common_properties) AS c, "
-        f"{padded_http}, "
-        f"arrayConcat(arrayResize(CAST([], '{_CONNECTIONS}'), http_count), "
-        "message.tcp_logs.log_entry.connection_properties) AS n, "
-        "arrayMap(i -> i <= http_count, range(1, http_count + tcp_count + 1)) AS is_http"
+        f"WITH {_GRPC_STATUS} AS grpc_status, {_IS_GRPC} AS is_grpc "
+        f"SELECT toUInt64({commit:d}) AS `Commit`, now64(3) AS Received, {rows} "
+        f"FROM {{source}} ARRAY JOIN {fields} WHERE NOT throwIf(NOT isValidUTF8({_ALL_TEXT}), 'text is not UTF-8')"
     )
 
 
-_GRPC = (
-    "multiIf(tags['grpc_status'] != '', tags['grpc_status'], r.response_trailers['grpc-status'] != '', "
-    "r.response_trailers['grpc-status'], r.response_headers['grpc-status']) AS grpc_status, "
-    "is_http AND (grpc_status != '' OR tags['grpc_messages'] != '' "
-    "OR match(h.request_headers['content-type'], '^application/grpc($|[+;])')) AS is_grpc"
+_ALL_TEXT = "concatWithSeparator('|', node_id, log_name, {})".format(
+    ", ".join(
+        name if kind == "String" else f"arrayStringConcat({name}, '|')"
+        for name, kind in FIELDS.items()
+        if "String" in kind
+    )
 )

@@ -1,17 +1,21 @@
-"""Bytes around Envoy's messages: whose stream it is, how many entries, and our envelope.
+"""Bytes around Envoy's entries: whose stream it is, how many there are, and our envelope.
 
-Only the protobuf wire format is read here (https://protobuf.dev/programming-guides/encoding/), one
-step deep: no entry is looked into.
+Only the protobuf wire format is read here (https://protobuf.dev/programming-guides/encoding/), down
+to where an entry begins and ends; what is in it the engine reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from windvane.kit.errors import BadInputError
 
 _LENGTH_DELIMITED = 2
 _FIXED = {1: 8, 5: 4}
+_HTTP_LOGS, _TCP_LOGS = 2, 3
+_CONNECTION, _RENUMBERED = 2 << 3 | _LENGTH_DELIMITED, 5 << 3 | _LENGTH_DELIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,59 +26,101 @@ class Identifier:
     log_name: str = ""
 
 
+class _Span(NamedTuple):
+    """A length-delimited field: where its tag is, its number, where its content begins and ends."""
+
+    tag: int
+    number: int
+    begin: int
+    end: int
+
+
 def identifier(message: bytes) -> Identifier | None:
     """The identifier of a StreamAccessLogsMessage; None when it has none (all but a stream's first).
 
     `BadInputError` when the bytes are no protobuf message.
     """
-    found = None
-    for number, value in _fields(message):
-        if number == 1:
-            parts = dict(_fields(value))
-            node = dict(_fields(parts.get(1, b"")))
-            found = Identifier(_text(node.get(1, b"")), _text(parts.get(2, b"")))
-    return found
+    who = _field_of(message, 1, 0, len(message))
+    if who is None:
+        return None
+    node = _field_of(message, 1, who.begin, who.end)
+    node_id = _field_of(message, 1, node.begin, node.end) if node else None
+    log_name = _field_of(message, 2, who.begin, who.end)
+    return Identifier(_text(message, node_id), _text(message, log_name))
 
 
 def count_entries(message: bytes) -> int:
     """Entries in a StreamAccessLogsMessage, HTTP and TCP; `BadInputError` when it is malformed."""
-    entries = 0
-    for number, value in _fields(message):
-        if number in (2, 3):
-            entries += sum(1 for field, _ in _fields(value) if field == 1)
-    return entries
+    return sum(
+        1
+        for logs in _spans(message, 0, len(message))
+        if logs.number in (_HTTP_LOGS, _TCP_LOGS)
+        for entry in _spans(message, logs.begin, logs.end)
+        if entry.number == 1
+    )
 
 
 def envelope(who: Identifier, message: bytes) -> bytes:
-    """A length-delimited `Envelope`: what the decode SQL reads."""
-    body = _field(1, who.node_id.encode()) + _field(2, who.log_name.encode()) + _field(3, message)
-    return _varint(len(body)) + body
+    """Length-delimited `Envelope`s, one for each list of entries in a StreamAccessLogsMessage.
 
-
-def _fields(data: bytes) -> list[tuple[int, bytes]]:
-    """Length-delimited fields of one message, in order; other wire types are checked and skipped."""
-    found, position, end = [], 0, len(data)
-    while position < end:
-        tag, position = _read_varint(data, position)
-        kind = tag & 7
-        if kind == _LENGTH_DELIMITED:
-            length, position = _read_varint(data, position)
-            found.append((tag >> 3, data[position : position + length]))
-            position += length
-        elif kind == 0:
-            _, position = _read_varint(data, position)
-        elif kind in _FIXED:
-            position += _FIXED[kind]
+    An envelope holds the list as Envoy wrote it, beside the stream's identifier.
+    """
+    head = _encoded(1, who.node_id.encode()) + _encoded(2, who.log_name.encode())
+    parts = []
+    for logs in _spans(message, 0, len(message)):
+        if logs.number == _HTTP_LOGS:
+            body = head + b"\x18\x01" + _encoded(4, message[logs.begin : logs.end])
+        elif logs.number == _TCP_LOGS:
+            body = head + _encoded(4, _renumbered(message[logs.begin : logs.end]))
         else:
-            raise BadInputError(f"access log message: wire type {kind} at byte {position} is not protobuf")
-        if position > end:
-            raise BadInputError(f"access log message ends at byte {end}, a field reaches to byte {position}")
+            continue
+        parts.append(_varint(len(body)) + body)
+    return b"".join(parts)
+
+
+def _renumbered(entries: bytes) -> bytes:
+    """TCP entries with field 2 (a message, where HTTP entries have a number) as field 5; same length."""
+    data = bytearray(entries)
+    for entry in _spans(entries, 0, len(entries)):
+        for span in _spans(entries, entry.begin, entry.end):
+            if entries[span.tag] == _CONNECTION:
+                data[span.tag] = _RENUMBERED
+    return bytes(data)
+
+
+def _field_of(data: bytes, number: int, begin: int, end: int) -> _Span | None:
+    """The last such field of a message, as protobuf has it."""
+    found = None
+    for span in _spans(data, begin, end):
+        if span.number == number:
+            found = span
     return found
 
 
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+def _spans(data: bytes, position: int, end: int) -> Iterator[_Span]:
+    """Length-delimited fields of the message at `position`; other wire types are checked and skipped."""
+    while position < end:
+        tag_at = position
+        tag, position = _read_varint(data, position, end)
+        kind = tag & 7
+        if kind == _LENGTH_DELIMITED:
+            length, position = _read_varint(data, position, end)
+            begin, position = position, position + length
+            if position <= end:
+                yield _Span(tag_at, tag >> 3, begin, position)
+        elif kind == 0:
+            _, position = _read_varint(data, position, end)
+        elif kind in _FIXED:
+            position += _FIXED[kind]
+        else:
+            raise BadInputError(f"access log message: wire type {kind} at byte {tag_at} is not protobuf")
+        if position > end:
+            raise BadInputError(f"access log message: the field at byte {tag_at} reaches beyond byte {end}")
+
+
+def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     result = shift = 0
-    while position < len(data) and shift < 64:
+    while position < end and shift < 64:
         byte = data[position]
         position += 1
         result |= (byte & 127) << shift
@@ -84,14 +130,14 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     raise BadInputError(f"access log message: bad varint at byte {position}")
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes, span: _Span | None) -> str:
     try:
-        return data.decode()
+        return data[span.begin : span.end].decode() if span else ""
     except UnicodeDecodeError:
         raise BadInputError("access log message: node id or log name is not UTF-8") from None
 
 
-def _field(number: int, data: bytes) -> bytes:
+def _encoded(number: int, data: bytes) -> bytes:
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(data)) + data
 
 
