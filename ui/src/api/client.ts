@@ -42,7 +42,12 @@ export async function getJson<T>(path: string, query: Query, signal: AbortSignal
     throw new ApiError("network", error instanceof Error ? error.message : String(error));
   }
   const json = parse(body);
-  if (!response.ok) throw new ApiError("http", messageOf(json) ?? `${response.status} ${response.statusText}`, response.status);
+  if (!response.ok)
+    throw new ApiError(
+      "http",
+      messageOf(json) ?? `${response.status} ${response.statusText}`,
+      response.status,
+    );
   if (json === undefined) throw new ApiError("format", `${path}: the answer is not JSON`, response.status);
   return json as T;
 }

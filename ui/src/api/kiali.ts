@@ -7,7 +7,10 @@ export type GraphType = "app" | "versionedApp" | "workload" | "service";
 export interface TrafficEntry {
   protocol?: string;
   rates?: Record<string, string | number>;
-  responses?: Record<string, { flags?: Record<string, string | number>; hosts?: Record<string, string | number> }>;
+  responses?: Record<
+    string,
+    { flags?: Record<string, string | number>; hosts?: Record<string, string | number> }
+  >;
 }
 
 export interface RawNode {

@@ -28,7 +28,11 @@ export interface ServiceRow {
   health: Health;
 }
 
-export async function fetchServices(window: string, time: number | null, signal: AbortSignal): Promise<ServiceRow[]> {
+export async function fetchServices(
+  window: string,
+  time: number | null,
+  signal: AbortSignal,
+): Promise<ServiceRow[]> {
   const body = await getJson<{ services: ServiceRow[] }>(`${BASE}/services`, { window, time }, signal);
   return body.services;
 }
@@ -83,7 +87,8 @@ export interface Status {
   } | null;
 }
 
-export const fetchStatus = (signal: AbortSignal): Promise<Status> => getJson<Status>(`${BASE}/status`, {}, signal);
+export const fetchStatus = (signal: AbortSignal): Promise<Status> =>
+  getJson<Status>(`${BASE}/status`, {}, signal);
 
 export interface ProxyRow {
   node_id: string;

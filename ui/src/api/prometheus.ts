@@ -47,7 +47,11 @@ export async function queryRange(
   }));
 }
 
-export async function queryInstant(query: string, time: number | null, signal: AbortSignal): Promise<Sample[]> {
+export async function queryInstant(
+  query: string,
+  time: number | null,
+  signal: AbortSignal,
+): Promise<Sample[]> {
   const body = await getJson<Envelope<RawVector>>("/api/v1/query", { query, time }, signal);
   return body.data.result.map((row) => ({ labels: row.metric, value: Number(row.value[1]) }));
 }

@@ -1,12 +1,12 @@
 /** The shell: header and the page that the path names. */
 
 import type { ComponentType } from "preact";
-import { lazy } from "./lazy";
-import { ErrorBoundary } from "./ErrorBoundary";
 import { EmptyState } from "../components/States";
 import { GraphPage } from "../graph/GraphPage";
 import { t } from "../i18n";
+import { ErrorBoundary } from "./ErrorBoundary";
 import { Header } from "./Header";
+import { lazy } from "./lazy";
 import { followLinks, path } from "./router";
 
 const ServicesPage = lazy(() => import("../services/ServicesPage").then((m) => m.ServicesPage));

@@ -12,6 +12,10 @@ export class ErrorBoundary extends Component<{ children: ComponentChildren }, { 
 
   override render() {
     const { error } = this.state;
-    return error ? <ErrorState error={error} retry={() => this.setState({ error: null })} /> : this.props.children;
+    return error ? (
+      <ErrorState error={error} retry={() => this.setState({ error: null })} />
+    ) : (
+      this.props.children
+    );
   }
 }

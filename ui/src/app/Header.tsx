@@ -4,7 +4,7 @@ import { IconButton } from "../components/Controls";
 import { Icon, type IconName } from "../components/Icon";
 import { Logo } from "../components/Logo";
 import { t } from "../i18n";
-import { chooseLanguage, chooseTheme, language, theme, type ThemeChoice } from "./prefs";
+import { chooseLanguage, chooseTheme, language, type ThemeChoice, theme } from "./prefs";
 import { linkTo, path } from "./router";
 import { TimeControl } from "./TimeControl";
 

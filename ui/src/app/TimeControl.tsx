@@ -76,7 +76,13 @@ function AbsoluteForm({ close }: { close: () => void }) {
   const field = (label: string, value: string, set: (value: string) => void) => (
     <label class="field">
       <span class="field-label">{label}</span>
-      <input class="input" type="datetime-local" step="1" value={value} onInput={(e) => set(e.currentTarget.value)} />
+      <input
+        class="input"
+        type="datetime-local"
+        step="1"
+        value={value}
+        onInput={(e) => set(e.currentTarget.value)}
+      />
     </label>
   );
   return (
@@ -107,7 +113,9 @@ function RefreshPicker() {
     <Popover
       label={t("refresh.label")}
       text={
-        <span class={paused.value ? "text-warn" : ""}>{paused.value ? t("refresh.paused") : name(seconds)}</span>
+        <span class={paused.value ? "text-warn" : ""}>
+          {paused.value ? t("refresh.paused") : name(seconds)}
+        </span>
       }
       align="right"
       testId="refresh"

@@ -31,7 +31,9 @@ systemDark.addEventListener("change", (event) => {
 });
 
 const storedTheme = read(THEME_KEY);
-export const theme = signal<ThemeChoice>(storedTheme === "light" || storedTheme === "dark" ? storedTheme : "system");
+export const theme = signal<ThemeChoice>(
+  storedTheme === "light" || storedTheme === "dark" ? storedTheme : "system",
+);
 export const language = signal<Language>(document.documentElement.lang.startsWith("zh") ? "zh" : "en");
 
 /** The theme in force: "light" or "dark". Charts read it to redraw. */

@@ -1,7 +1,11 @@
 /** `window.__windvane`: what is on the screen, readable by browser tests. Never written to by them. */
 
 export interface Probe {
-  graph?: { nodes: readonly object[]; edges: readonly object[]; positions: Record<string, { x: number; y: number }> };
+  graph?: {
+    nodes: readonly object[];
+    edges: readonly object[];
+    positions: Record<string, { x: number; y: number }>;
+  };
   traces?: { ids: readonly string[] };
   trace?: { id: string; spans: number; roots: number; services: readonly string[] };
 }

@@ -1,6 +1,6 @@
 /** The page's time range: in the URL where the reader chose one, else the page's default. */
 
-import { type TimeRange, readRange, rangeParams } from "../lib/time";
+import { rangeParams, readRange, type TimeRange } from "../lib/time";
 import { params, path, setParams } from "./router";
 
 /** What a page shows when the URL names no range, in seconds. */

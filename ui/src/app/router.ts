@@ -52,10 +52,18 @@ export function linkTo(pathname: string, query: Record<string, string | null> = 
 
 /** Lets plain anchors of this page navigate without a reload. */
 export function followLinks(event: MouseEvent): void {
-  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+  if (
+    event.defaultPrevented ||
+    event.button !== 0 ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
     return;
   const anchor = (event.target as Element | null)?.closest?.("a");
-  if (!anchor?.getAttribute("href")?.startsWith("/") || anchor.target || anchor.hasAttribute("download")) return;
+  if (!anchor?.getAttribute("href")?.startsWith("/") || anchor.target || anchor.hasAttribute("download"))
+    return;
   event.preventDefault();
   navigate(anchor.getAttribute("href")!);
 }

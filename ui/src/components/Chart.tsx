@@ -4,8 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shownTheme } from "../app/prefs";
-import { t } from "../i18n";
 import { setRange } from "../app/range";
+import { t } from "../i18n";
 import type { Columns } from "../lib/signals";
 import { latest } from "../lib/signals";
 import { clockTime, dateTime } from "../lib/time";
@@ -36,7 +36,8 @@ export function Chart({ title, columns, lines, format, height = 132, minimumTop 
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
   const theme = shownTheme.value;
-  const empty = !columns || columns.times.length === 0 || columns.lines.every((l) => l.values.every((v) => v === null));
+  const empty =
+    !columns || columns.times.length === 0 || columns.lines.every((l) => l.values.every((v) => v === null));
   const shape = lines.map((line) => line.label + line.colour).join("|");
 
   useEffect(() => {
@@ -68,13 +69,20 @@ export function Chart({ title, columns, lines, format, height = 132, minimumTop 
         <Legend lines={lines} columns={columns} at={cursor} format={format} />
       </figcaption>
       <div class="chart-area" style={{ height }} ref={root} role="img" aria-label={title}>
-        {empty && <p class="chart-empty">{columns ? t("metric.noData") : ""}</p>}
+        {empty && (
+          <p class={`chart-empty ${columns ? "" : "chart-loading"}`}>{columns ? t("metric.noData") : ""}</p>
+        )}
       </div>
     </figure>
   );
 }
 
-function Legend(props: { lines: Line[]; columns: Columns | undefined; at: number | null; format: Props["format"] }) {
+function Legend(props: {
+  lines: Line[];
+  columns: Columns | undefined;
+  at: number | null;
+  format: Props["format"];
+}) {
   const { lines, columns, at, format } = props;
   const value = (index: number) => {
     const values = columns?.lines[index]?.values;
@@ -82,7 +90,9 @@ function Legend(props: { lines: Line[]; columns: Columns | undefined; at: number
   };
   return (
     <span class="chart-legend">
-      {at !== null && columns?.times[at] !== undefined && <time class="muted">{clockTime(columns.times[at]!)}</time>}
+      {at !== null && columns?.times[at] !== undefined && (
+        <time class="muted">{clockTime(columns.times[at]!)}</time>
+      )}
       {lines.map((line, index) => {
         const shown = value(index);
         return (
@@ -97,7 +107,10 @@ function Legend(props: { lines: Line[]; columns: Columns | undefined; at: number
   );
 }
 
-const data = (columns: Columns): uPlot.AlignedData => [columns.times, ...columns.lines.map((line) => line.values)];
+const data = (columns: Columns): uPlot.AlignedData => [
+  columns.times,
+  ...columns.lines.map((line) => line.values),
+];
 
 interface OptionArguments {
   lines: Line[];
@@ -131,7 +144,13 @@ function options({ lines, format, height, width, minimumTop, onCursor }: OptionA
     select: { show: true, left: 0, top: 0, width: 0, height: 0 },
     scales: { x: { time: true }, y: { range: (_, __, top) => [0, Math.max(top * 1.12, minimumTop, 1e-9)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, size: 24, values: (_, ticks) => ticks.map((time) => tickText(time, ticks)) },
+      {
+        ...axis,
+        grid: { show: false },
+        space: 64,
+        size: 24,
+        values: (_, ticks) => ticks.map((time) => tickText(time, ticks)),
+      },
       { ...axis, size: 54, space: 34, values: (_, ticks) => ticks.map((value) => format(value)) },
     ],
     series: [

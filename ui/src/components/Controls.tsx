@@ -10,7 +10,11 @@ type ButtonProps = Omit<JSX.IntrinsicElements["button"], "icon"> & {
 
 export function Button({ icon, tone = "plain", children, class: extra, ...rest }: ButtonProps) {
   return (
-    <button type="button" class={`button button-${tone} ${children ? "" : "button-icon"} ${extra ?? ""}`} {...rest}>
+    <button
+      type="button"
+      class={`button button-${tone} ${children ? "" : "button-icon"} ${extra ?? ""}`}
+      {...rest}
+    >
       {icon && <Icon name={icon} />}
       {children && <span>{children}</span>}
     </button>
@@ -23,7 +27,10 @@ export function IconButton({
   icon,
   pressed,
   ...rest
-}: { label: string; icon: IconName; pressed?: boolean } & Omit<JSX.IntrinsicElements["button"], "label" | "icon">) {
+}: { label: string; icon: IconName; pressed?: boolean } & Omit<
+  JSX.IntrinsicElements["button"],
+  "label" | "icon"
+>) {
   return (
     <button
       type="button"
@@ -95,7 +102,11 @@ export function Select<T extends string>(props: {
   );
 }
 
-export function Check(props: { label: ComponentChildren; checked: boolean; onChange: (checked: boolean) => void }) {
+export function Check(props: {
+  label: ComponentChildren;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+}) {
   return (
     <label class="check">
       <input

@@ -5,11 +5,19 @@ import { t } from "../i18n";
 
 const TONE: Record<Health, string> = { Healthy: "ok", Degraded: "warn", Failure: "bad", NA: "idle" };
 
-export function HealthBadge({ health, compact }: { health: Health; compact?: boolean }) {
+export function HealthBadge({ health, tcp }: { health: Health; tcp?: boolean }) {
+  if (health === "NA" && tcp) {
+    return (
+      <span class="health health-tcp">
+        <i />
+        {t("health.tcp")}
+      </span>
+    );
+  }
   return (
-    <span class={`health health-${TONE[health]}`} title={t(`health.${health}`)}>
+    <span class={`health health-${TONE[health]}`}>
       <i />
-      <span class={compact ? "visually-hidden" : ""}>{t(`health.${health}`)}</span>
+      {t(`health.${health}`)}
     </span>
   );
 }

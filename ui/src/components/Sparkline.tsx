@@ -10,8 +10,15 @@ interface Props {
 export function Sparkline({ values, width = 96, height = 24, tone = "accent" }: Props) {
   const path = sparkPath(values, width, height);
   return (
-    <svg class={`spark spark-${tone}`} width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
-      {path && <path d={path} />}
+    <svg
+      class={`spark spark-${tone}`}
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      aria-hidden="true"
+    >
+      {path && <path class="spark-area" d={areaPath(path, width, height)} />}
+      {path && <path class="spark-line" d={path} />}
     </svg>
   );
 }
@@ -33,4 +40,19 @@ export function sparkPath(values: (number | null)[], width: number, height: numb
     pen = true;
   });
   return path;
+}
+
+/** The line closed down to the base, stretch by stretch. */
+function areaPath(line: string, width: number, height: number): string {
+  return line
+    .split("M")
+    .filter(Boolean)
+    .map((stretch) => {
+      const points = stretch.split("L");
+      const [first = "0", last = String(width)] = [points[0], points[points.length - 1]].map(
+        (one) => one?.split(",")[0],
+      );
+      return `M${stretch}L${last},${height}L${first},${height}Z`;
+    })
+    .join("");
 }

@@ -6,7 +6,12 @@ import { t } from "../i18n";
 import { Button } from "./Controls";
 import { Icon, type IconName } from "./Icon";
 
-export function EmptyState(props: { title: string; text: string; icon?: IconName; children?: ComponentChildren }) {
+export function EmptyState(props: {
+  title: string;
+  text: string;
+  icon?: IconName;
+  children?: ComponentChildren;
+}) {
   return (
     <div class="state" data-testid="empty-state">
       <span class="state-icon">
@@ -58,7 +63,7 @@ export function ErrorBanner({ error, retry }: { error: Error; retry: () => void 
 /** Grey lines in the shape of what is coming. */
 export function Skeleton({ rows = 6, height = 16 }: { rows?: number; height?: number }) {
   return (
-    <div class="skeleton" aria-busy="true" aria-label={t("common.loading")}>
+    <div class="skeleton" role="status" aria-busy="true" aria-label={t("common.loading")}>
       {Array.from({ length: rows }, (_, index) => (
         <span key={index} style={{ height, width: `${92 - ((index * 37) % 40)}%` }} />
       ))}

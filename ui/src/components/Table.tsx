@@ -35,7 +35,11 @@ export function Table<Row>(props: Props<Row>) {
   const rows = sorting ? sorted(props.rows, props.columns, sorting) : props.rows;
   return (
     <div class="table-scroll">
-      <table class={`table ${props.compact ? "table-compact" : ""}`} aria-label={props.label} data-testid={props.testId}>
+      <table
+        class={`table ${props.compact ? "table-compact" : ""}`}
+        aria-label={props.label}
+        data-testid={props.testId}
+      >
         <thead>
           <tr>
             {props.columns.map((column) => (
@@ -111,7 +115,9 @@ export function sorted<Row>(rows: Row[], columns: Column<Row>[], sorting: Sortin
 /** `sort=rate` ascending, `sort=-rate` descending. */
 export function readSorting(text: string | null, fallback: Sorting): Sorting {
   if (!text) return fallback;
-  return text.startsWith("-") ? { column: text.slice(1), descending: true } : { column: text, descending: false };
+  return text.startsWith("-")
+    ? { column: text.slice(1), descending: true }
+    : { column: text, descending: false };
 }
 
 export const writeSorting = (sorting: Sorting): string => (sorting.descending ? "-" : "") + sorting.column;

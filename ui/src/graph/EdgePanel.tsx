@@ -61,7 +61,12 @@ function EndLink({ node, id }: { node: GraphNode | undefined; id: string }) {
 }
 
 function MutualTls({ edge }: { edge: GraphEdge }) {
-  if (edge.mtls === null) return <span class="muted">{t("metric.mtls")}: {DASH}</span>;
+  if (edge.mtls === null)
+    return (
+      <span class="muted">
+        {t("metric.mtls")}: {DASH}
+      </span>
+    );
   const full = edge.mtls >= 0.9995;
   return (
     <span class={full ? "text-ok with-icon" : "text-warn with-icon"}>

@@ -69,7 +69,8 @@ function useGraph(settings: GraphSettings, all: string[], ready: boolean) {
   const range = currentRange();
   const namespaces = settings.namespaces.length ? settings.namespaces : all;
   const { type: graphType, serviceNodes, idle } = settings;
-  const key = ready && namespaces.length ? JSON.stringify([graphType, namespaces, range, serviceNodes, idle]) : null;
+  const key =
+    ready && namespaces.length ? JSON.stringify([graphType, namespaces, range, serviceNodes, idle]) : null;
   const loaded = useData(key, (signal) =>
     fetchGraph(
       {
@@ -84,7 +85,9 @@ function useGraph(settings: GraphSettings, all: string[], ready: boolean) {
     ).then(parseGraph),
   );
   const nothing: Graph | undefined =
-    ready && namespaces.length === 0 ? { timestamp: 0, duration: 0, boxes: [], nodes: [], edges: [] } : undefined;
+    ready && namespaces.length === 0
+      ? { timestamp: 0, duration: 0, boxes: [], nodes: [], edges: [] }
+      : undefined;
   return { ...loaded, data: loaded.data ?? nothing };
 }
 
@@ -112,7 +115,11 @@ function Stage({ graph, whole, error, retry, settings, found }: StageProps) {
   );
   useEffect(() => {
     if (!graph || !layout) return;
-    publish("graph", { nodes: graph.nodes, edges: graph.edges, positions: Object.fromEntries(layout.positions) });
+    publish("graph", {
+      nodes: graph.nodes,
+      edges: graph.edges,
+      positions: Object.fromEntries(layout.positions),
+    });
   }, [graph, layout]);
   if (error && !graph) return <ErrorState error={error} retry={retry} />;
   if (!graph || !scene) return <GraphSkeleton />;
@@ -172,7 +179,9 @@ function useLayout(graph: Graph | undefined, settings: GraphSettings) {
 
 function withMoved(layout: Layout, graph: Graph, id: string, to: Point): Layout {
   const positions = new Map(layout.positions).set(id, to);
-  const touched = new Set(graph.edges.filter((edge) => edge.source === id || edge.target === id).map((edge) => edge.id));
+  const touched = new Set(
+    graph.edges.filter((edge) => edge.source === id || edge.target === id).map((edge) => edge.id),
+  );
   const routes = new Map([...layout.routes].filter(([edge]) => !touched.has(edge)));
   return { positions, routes };
 }
@@ -194,7 +203,7 @@ function NothingToDraw({ hidden }: { hidden: boolean }) {
 
 function GraphSkeleton() {
   return (
-    <div class="graph-skeleton" aria-busy="true" aria-label={t("common.loading")}>
+    <div class="graph-skeleton" role="status" aria-busy="true" aria-label={t("common.loading")}>
       {Array.from({ length: 7 }, (_, index) => (
         <span key={index} />
       ))}

@@ -1,16 +1,16 @@
 /** The parts of the drawing: boxes, edges with their label plates, nodes. */
 
-import { memo } from "../lib/memo";
 import { iconPath } from "../components/Icon";
-import { formatRate, formatRatio } from "../lib/format";
 import { t } from "../i18n";
+import { formatRate, formatRatio } from "../lib/format";
 import { ellipsize } from "../lib/measure";
+import { memo } from "../lib/memo";
 import type { PlacedBox } from "./boxes";
 import { NODE_HEIGHT, NODE_WIDTH } from "./geometry";
 import { labelWidth, type SceneEdge, type SceneNode } from "./scene";
 
-const TITLE_FONT = '600 12.5px "Inter Variable"';
-const DETAIL_FONT = '400 11px "Inter Variable"';
+const TITLE_FONT = '600 13px "Inter Variable"';
+const DETAIL_FONT = '400 11.5px "Inter Variable"';
 
 export const BoxView = memo(function BoxView({ box }: { box: PlacedBox }) {
   const { x, y, width, height } = box.rect;
@@ -87,7 +87,7 @@ interface NodeProps {
 export const NodeView = memo(function NodeView({ item, dim, found, selected, onOpen }: NodeProps) {
   const { node, at, title, detail } = item;
   const share = node.share === null ? "" : formatRatio(node.share);
-  const room = NODE_WIDTH - 44 - (share ? 54 : 10);
+  const room = NODE_WIDTH - 38 - (share ? 54 : 7);
   return (
     // biome-ignore lint/a11y/useSemanticElements: SVG has no button
     <g
@@ -108,13 +108,13 @@ export const NodeView = memo(function NodeView({ item, dim, found, selected, onO
     >
       <title>{describe(item)}</title>
       <rect class="node-card" width={NODE_WIDTH} height={NODE_HEIGHT} rx={8} />
-      <rect class="node-health" x={0.75} y={0.75} width={34} height={NODE_HEIGHT - 1.5} rx={7.25} />
-      <path class="node-icon" d={iconPath(node.kind)} transform={`translate(9.5 ${NODE_HEIGHT / 2 - 8})`} />
-      <text class="node-title" x={44} y={detail ? 19 : 26.5}>
+      <rect class="node-health" x={0.75} y={0.75} width={29} height={NODE_HEIGHT - 1.5} rx={7.25} />
+      <path class="node-icon" d={iconPath(node.kind)} transform={`translate(7.3 ${NODE_HEIGHT / 2 - 8})`} />
+      <text class="node-title" x={38} y={detail ? 19 : 26.5}>
         {ellipsize(title, TITLE_FONT, room)}
       </text>
       {detail && (
-        <text class="node-detail" x={44} y={34}>
+        <text class="node-detail" x={38} y={34}>
           {ellipsize(detail, DETAIL_FONT, room)}
         </text>
       )}

@@ -114,14 +114,26 @@ function DisplayMenu({ settings }: { settings: GraphSettings }) {
           {LABELS.map(label)}
           <hr />
           <h3>{t("graph.display.show")}</h3>
-          <Check label={t("graph.show.mtls")} checked={settings.mtls} onChange={(mtls) => writeSettings({ mtls })} />
-          <Check label={t("graph.show.boxes")} checked={settings.boxes} onChange={(boxes) => writeSettings({ boxes })} />
+          <Check
+            label={t("graph.show.mtls")}
+            checked={settings.mtls}
+            onChange={(mtls) => writeSettings({ mtls })}
+          />
+          <Check
+            label={t("graph.show.boxes")}
+            checked={settings.boxes}
+            onChange={(boxes) => writeSettings({ boxes })}
+          />
           <Check
             label={t("graph.show.serviceNodes")}
             checked={settings.serviceNodes}
             onChange={(serviceNodes) => writeSettings({ serviceNodes })}
           />
-          <Check label={t("graph.show.idle")} checked={settings.idle} onChange={(idle) => writeSettings({ idle })} />
+          <Check
+            label={t("graph.show.idle")}
+            checked={settings.idle}
+            onChange={(idle) => writeSettings({ idle })}
+          />
           <Check
             label={t("graph.show.motion")}
             checked={settings.motion}

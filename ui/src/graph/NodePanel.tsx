@@ -1,18 +1,18 @@
 /** A node: what comes in, what goes out, its charts, its neighbours and sample traces. */
 
 import { useState } from "preact/hooks";
+import type { Health as ServiceHealth } from "../api/own";
 import { linkTo } from "../app/router";
 import { Segmented } from "../components/Controls";
-import { HealthBadge, errorTone } from "../components/Health";
+import { errorTone, HealthBadge } from "../components/Health";
 import { Icon } from "../components/Icon";
-import type { Health as ServiceHealth } from "../api/own";
 import { t } from "../i18n";
 import { DASH, formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
 import type { Graph, GraphEdge, GraphNode, Health } from "./model";
 import { ResponseTable } from "./ResponseTable";
+import { SampleTraces } from "./SampleTraces";
 import { Facts, PanelHeader, PanelSection } from "./SidePanel";
 import { SignalCharts, TcpCharts } from "./SignalCharts";
-import { SampleTraces } from "./SampleTraces";
 import { writeSettings } from "./settings";
 import { nodeTraffic, tracedService } from "./target";
 
@@ -44,7 +44,11 @@ export function NodePanel({ node, graph }: { node: GraphNode; graph: Graph }) {
         </h1>
         <p class="panel-sub">
           <HealthBadge health={HEALTH[node.health]} />
-          {node.share !== null && <span class="muted">{t("graph.label.share")} {formatRatio(node.share)}</span>}
+          {node.share !== null && (
+            <span class="muted">
+              {t("graph.label.share")} {formatRatio(node.share)}
+            </span>
+          )}
           <ServiceLink node={node} />
         </p>
       </PanelHeader>
@@ -87,7 +91,9 @@ function SideFacts({ edges }: { edges: GraphEdge[] }) {
   const errors = requests.reduce((sum, edge) => sum + edge.rate * edge.errorRatio, 0);
   const bytes = edges.filter((edge) => edge.protocol === "tcp").reduce((sum, edge) => sum + edge.rate, 0);
   const ratio = rate > 0 ? errors / rate : 0;
-  const worst = Math.max(...requests.map((edge) => edge.p95 ?? Number.NaN).filter((value) => !Number.isNaN(value)));
+  const worst = Math.max(
+    ...requests.map((edge) => edge.p95 ?? Number.NaN).filter((value) => !Number.isNaN(value)),
+  );
   const facts = [];
   if (requests.length) {
     facts.push(

@@ -23,7 +23,10 @@ export function SampleTraces({ service, caller }: { service: string; caller?: st
     async (signal) => {
       const { from, to } = resolve(range, Date.now() / 1000);
       const traces = await findTraces(traceQuery(service, from, to, 30), signal);
-      return traces.filter((trace) => !caller || calls(trace, caller)).map(summarize).slice(0, SHOWN);
+      return traces
+        .filter((trace) => !caller || calls(trace, caller))
+        .map(summarize)
+        .slice(0, SHOWN);
     },
     { keep: false },
   );
@@ -36,7 +39,11 @@ export function SampleTraces({ service, caller }: { service: string; caller?: st
       {loaded.error && <ErrorState error={loaded.error} retry={loaded.retry} />}
       {loaded.loading && <Skeleton rows={3} height={18} />}
       {loaded.data?.length === 0 && <p class="muted">{t("panel.traces.none")}</p>}
-      <ul class="trace-list">{loaded.data?.map((trace) => <Item key={trace.id} trace={trace} />)}</ul>
+      <ul class="trace-list">
+        {loaded.data?.map((trace) => (
+          <Item key={trace.id} trace={trace} />
+        ))}
+      </ul>
     </PanelSection>
   );
 }

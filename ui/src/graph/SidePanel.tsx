@@ -15,7 +15,11 @@ export function SidePanel({ graph, selected }: { graph: Graph; selected: string 
   if (!node && !edge) return null;
   return (
     <aside class="side-panel" aria-label={node ? t("graph.node") : t("graph.edge")} data-testid="side-panel">
-      {node ? <NodePanel key={node.id} node={node} graph={graph} /> : <EdgePanel key={edge!.id} edge={edge!} graph={graph} />}
+      {node ? (
+        <NodePanel key={node.id} node={node} graph={graph} />
+      ) : (
+        <EdgePanel key={edge!.id} edge={edge!} graph={graph} />
+      )}
     </aside>
   );
 }
@@ -32,7 +36,15 @@ export function PanelHeader(props: { kind: string; children: ComponentChildren }
   );
 }
 
-export function PanelSection({ title, extra, children }: { title: string; extra?: ComponentChildren; children: ComponentChildren }) {
+export function PanelSection({
+  title,
+  extra,
+  children,
+}: {
+  title: string;
+  extra?: ComponentChildren;
+  children: ComponentChildren;
+}) {
   return (
     <section class="panel-section">
       <h2>

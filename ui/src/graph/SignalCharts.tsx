@@ -1,8 +1,8 @@
 /** Rate, errors and duration of some traffic, as three small charts; bytes for TCP. */
 
+import { currentRange } from "../app/range";
 import { Chart } from "../components/Chart";
 import { ErrorState } from "../components/States";
-import { currentRange } from "../app/range";
 import { t } from "../i18n";
 import { formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
 import { chartRange, useSignals, useTcpSignals } from "../lib/useSignals";
@@ -40,7 +40,14 @@ export function SignalCharts({ traffic }: { traffic: Traffic | null }) {
         height={80}
         compact
       />
-      <Chart title={t("metric.duration")} columns={signals?.duration} lines={DURATION_LINES} format={formatMs} height={96} compact />
+      <Chart
+        title={t("metric.duration")}
+        columns={signals?.duration}
+        lines={DURATION_LINES}
+        format={formatMs}
+        height={96}
+        compact
+      />
     </div>
   );
 }

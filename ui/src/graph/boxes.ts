@@ -1,14 +1,20 @@
 /** The rectangles of boxes: drawn around whatever is inside them now. */
 
-import { BOX_PADDING, BOX_TITLE, type Point, type Rect, nodeRect, union } from "./geometry";
-import type { GraphBox, GraphNode } from "./model";
+import { BOX_PADDING, BOX_TITLE, nodeRect, type Point, type Rect, union } from "./geometry";
+import type { GraphBox } from "./model";
 
-export interface PlacedBox extends GraphBox {
-  rect: Rect;
-}
+type Box = Pick<GraphBox, "id" | "kind" | "parent">;
+type Member = { id: string; parent: string | null };
+
+export type Placed<B extends Box> = B & { rect: Rect };
+export type PlacedBox = Placed<GraphBox>;
 
 /** Outer boxes first, so that inner ones are painted over them. Empty boxes are left out. */
-export function placeBoxes(boxes: GraphBox[], nodes: GraphNode[], positions: Map<string, Point>): PlacedBox[] {
+export function placeBoxes<B extends Box>(
+  boxes: B[],
+  nodes: Member[],
+  positions: Map<string, Point>,
+): Placed<B>[] {
   const rects = new Map<string, Rect>();
   const inner = [...boxes].sort((a, b) => depth(b, boxes) - depth(a, boxes));
   for (const box of inner) {
@@ -33,10 +39,15 @@ export function placeBoxes(boxes: GraphBox[], nodes: GraphNode[], positions: Map
 function padded(area: Rect, kind: GraphBox["kind"]): Rect {
   const pad = BOX_PADDING[kind];
   const title = BOX_TITLE[kind];
-  return { x: area.x - pad, y: area.y - pad - title + 6, width: area.width + 2 * pad, height: area.height + 2 * pad + title - 6 };
+  return {
+    x: area.x - pad,
+    y: area.y - pad - title + 6,
+    width: area.width + 2 * pad,
+    height: area.height + 2 * pad + title - 6,
+  };
 }
 
-function depth(box: GraphBox, boxes: GraphBox[]): number {
+function depth(box: Box, boxes: Box[]): number {
   const parent = boxes.find((other) => other.id === box.parent);
   return parent ? 1 + depth(parent, boxes) : 0;
 }

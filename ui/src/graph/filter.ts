@@ -89,10 +89,13 @@ function parseTerm(term: string): Test | null {
     return inner && ((subject) => speaksOf(term.slice(negated[0].length), subject) && !inner(subject));
   }
   const comparison = /^([%\w]+)\s*(>=|<=|!=|\*=|\^=|\$=|=|>|<)\s*(.+)$/.exec(term);
-  if (comparison) return compare(field(comparison[1]!), comparison[2]!, comparison[3]!.trim().replace(/^"(.*)"$/, "$1"));
+  if (comparison)
+    return compare(field(comparison[1]!), comparison[2]!, comparison[3]!.trim().replace(/^"(.*)"$/, "$1"));
   const name = field(term);
   if (name in NODE_FIELDS || name in EDGE_FIELDS) return (subject) => read(subject, name) === true;
-  return /^[^<>=!]+$/.test(term) ? (subject) => "node" in subject && names(subject.node).includes(term.toLowerCase()) : null;
+  return /^[^<>=!]+$/.test(term)
+    ? (subject) => "node" in subject && names(subject.node).includes(term.toLowerCase())
+    : null;
 }
 
 function speaksOf(term: string, subject: Subject): boolean {
@@ -117,7 +120,8 @@ function compare(name: string, operator: string, wanted: string): Test | null {
   return (subject) => {
     const value = read(subject, name);
     if (value === null) return false;
-    if (typeof value === "number") return compareNumbers(value, operator, Number(wanted.replace(/%|ms$/, "")));
+    if (typeof value === "number")
+      return compareNumbers(value, operator, Number(wanted.replace(/%|ms$/, "")));
     return compareTexts(String(value).toLowerCase(), operator, wanted.toLowerCase());
   };
 }
@@ -141,6 +145,8 @@ function compareTexts(value: string, operator: string, wanted: string): boolean 
 export function hide(graph: Graph, filter: Filter): Graph {
   const nodes = graph.nodes.filter((node) => !filter.node(node));
   const left = new Set(nodes.map((node) => node.id));
-  const edges = graph.edges.filter((edge) => left.has(edge.source) && left.has(edge.target) && !filter.edge(edge));
+  const edges = graph.edges.filter(
+    (edge) => left.has(edge.source) && left.has(edge.target) && !filter.edge(edge),
+  );
   return { ...graph, nodes, edges };
 }

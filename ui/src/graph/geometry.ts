@@ -12,14 +12,19 @@ export interface Rect {
   height: number;
 }
 
-export const NODE_WIDTH = 164;
+export const NODE_WIDTH = 156;
 export const NODE_HEIGHT = 44;
 export const BOX_PADDING = { namespace: 20, app: 12 } as const;
 export const BOX_TITLE = { namespace: 26, app: 22 } as const;
 
 /** A node's rectangle around its centre. */
 export function nodeRect(centre: Point): Rect {
-  return { x: centre.x - NODE_WIDTH / 2, y: centre.y - NODE_HEIGHT / 2, width: NODE_WIDTH, height: NODE_HEIGHT };
+  return {
+    x: centre.x - NODE_WIDTH / 2,
+    y: centre.y - NODE_HEIGHT / 2,
+    width: NODE_WIDTH,
+    height: NODE_HEIGHT,
+  };
 }
 
 export function union(rects: Rect[]): Rect | null {

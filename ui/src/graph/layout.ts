@@ -5,7 +5,8 @@
  */
 
 import * as dagre from "@dagrejs/dagre";
-import { BOX_TITLE, NODE_HEIGHT, NODE_WIDTH, type Point, type Rect, nodeRect, overlaps, union } from "./geometry";
+import { NODE_HEIGHT, NODE_WIDTH, nodeRect, overlaps, type Point, type Rect, union } from "./geometry";
+import { separate } from "./separate";
 
 /** What a layout depends on: names and structure, never numbers. */
 export interface Shape {
@@ -26,25 +27,27 @@ export interface Layout {
   routes: Map<string, Route>;
 }
 
-const LABEL = { width: 64, height: 20 };
+const LABEL = { width: 52, height: 20 };
 const GAP = 22;
 
+/** A first layout, or one afresh. */
 export function layOut(shape: Shape): Layout {
   const graph = new dagre.graphlib.Graph({ compound: true, multigraph: true });
-  graph.setGraph({ rankdir: "LR", nodesep: 26, edgesep: 16, ranksep: 56, marginx: 24, marginy: 24 });
+  graph.setGraph({ rankdir: "LR", nodesep: 26, edgesep: 16, ranksep: 48, marginx: 24, marginy: 24 });
   graph.setDefaultEdgeLabel(() => ({}));
   const filled = filledBoxes(shape);
-  for (const box of shape.boxes) if (filled.has(box.id)) graph.setNode(box.id, { paddingTop: BOX_TITLE[box.kind] });
+  for (const box of shape.boxes) if (filled.has(box.id)) graph.setNode(box.id, {});
   for (const node of shape.nodes) graph.setNode(node.id, { width: NODE_WIDTH, height: NODE_HEIGHT });
   for (const child of [...shape.boxes, ...shape.nodes]) {
-    if (child.parent && graph.hasNode(child.id) && graph.hasNode(child.parent)) graph.setParent(child.id, child.parent);
+    if (child.parent && graph.hasNode(child.id) && graph.hasNode(child.parent))
+      graph.setParent(child.id, child.parent);
   }
   for (const edge of shape.edges) {
     if (graph.hasNode(edge.source) && graph.hasNode(edge.target))
       graph.setEdge(edge.source, edge.target, { ...LABEL, labelpos: "c" }, edge.id);
   }
   dagre.layout(graph);
-  return read(graph, shape);
+  return separate(read(graph, shape), shape);
 }
 
 function read(graph: dagre.graphlib.Graph, shape: Shape): Layout {
@@ -88,7 +91,9 @@ function placeFor(node: Shape["nodes"][number], shape: Shape, positions: Map<str
   const taken = present.map((other) => nodeRect(positions.get(other.id)!));
   const siblings = node.parent ? present.filter((other) => other.parent === node.parent) : [];
   const foreign = otherBoxes(node, shape, positions);
-  const start = siblings.length ? below(siblings.map((s) => positions.get(s.id)!)) : nextTo(node, shape, positions);
+  const start = siblings.length
+    ? below(siblings.map((s) => positions.get(s.id)!))
+    : nextTo(node, shape, positions);
   return freeSpot(start, [...taken, ...foreign]);
 }
 
@@ -118,7 +123,9 @@ function otherBoxes(node: Shape["nodes"][number], shape: Shape, positions: Map<s
   return shape.boxes
     .filter((box) => !mine.has(box.id))
     .flatMap((box) => {
-      const inside = shape.nodes.filter((other) => ancestors(other.parent, shape).has(box.id) && positions.has(other.id));
+      const inside = shape.nodes.filter(
+        (other) => ancestors(other.parent, shape).has(box.id) && positions.has(other.id),
+      );
       const area = union(inside.map((other) => nodeRect(positions.get(other.id)!)));
       return area ? [area] : [];
     });
@@ -126,7 +133,8 @@ function otherBoxes(node: Shape["nodes"][number], shape: Shape, positions: Map<s
 
 function ancestors(parent: string | null, shape: Shape): Set<string> {
   const result = new Set<string>();
-  for (let id = parent; id && !result.has(id); id = shape.boxes.find((box) => box.id === id)?.parent ?? null) result.add(id);
+  for (let id = parent; id && !result.has(id); id = shape.boxes.find((box) => box.id === id)?.parent ?? null)
+    result.add(id);
   return result;
 }
 
@@ -135,7 +143,10 @@ function freeSpot(start: Point, taken: Rect[]): Point {
   const clear = (point: Point) => taken.every((rect) => !overlaps(nodeRect(point), rect, GAP - 2));
   for (let ring = 0; ring < 60; ring += 1) {
     for (const [dx, dy] of RING) {
-      const point = { x: start.x + dx * ring * (NODE_WIDTH / 4), y: start.y + dy * ring * ((NODE_HEIGHT + GAP) / 2) };
+      const point = {
+        x: start.x + dx * ring * (NODE_WIDTH / 4),
+        y: start.y + dy * ring * ((NODE_HEIGHT + GAP) / 2),
+      };
       if (clear(point)) return point;
     }
   }
@@ -160,7 +171,10 @@ function mean(points: Point[]): Point {
 
 /** A string that changes when the structure does: cheap to compare between refreshes. */
 export function shapeKey(shape: Shape): string {
-  return [...shape.nodes.map((node) => `${node.id}<${node.parent ?? ""}`), ...shape.edges.map((edge) => edge.id)]
+  return [
+    ...shape.nodes.map((node) => `${node.id}<${node.parent ?? ""}`),
+    ...shape.edges.map((edge) => edge.id),
+  ]
     .sort()
     .join("|");
 }

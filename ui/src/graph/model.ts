@@ -144,7 +144,8 @@ function typeOf(node: RawNode): NodeType {
 
 function kindOf(node: RawNode): NodeKind {
   if (node.isServiceEntry) return "serviceEntry";
-  if (node.isGateway || (node.nodeType !== "service" && /gateway/.test(node.workload ?? node.app ?? ""))) return "gateway";
+  if (node.isGateway || (node.nodeType !== "service" && /gateway/.test(node.workload ?? node.app ?? "")))
+    return "gateway";
   return typeOf(node);
 }
 
@@ -156,7 +157,8 @@ function titleOf(node: RawNode): string {
 
 function parseEdge(edge: RawEdge): GraphEdge {
   const traffic = edge.traffic ?? {};
-  const protocol: Protocol = traffic.protocol === "tcp" ? "tcp" : traffic.protocol === "grpc" ? "grpc" : "http";
+  const protocol: Protocol =
+    traffic.protocol === "tcp" ? "tcp" : traffic.protocol === "grpc" ? "grpc" : "http";
   const rates = traffic.rates ?? {};
   const rate = number(rates[protocol]) ?? 0;
   const percentErrors = number(rates[`${protocol}PercentErr`]) ?? 0;
@@ -180,7 +182,11 @@ function parseEdge(edge: RawEdge): GraphEdge {
   };
 }
 
-const SERVER_HEALTH: Record<string, Health> = { Healthy: "healthy", Degraded: "degraded", Failure: "failing" };
+const SERVER_HEALTH: Record<string, Health> = {
+  Healthy: "healthy",
+  Degraded: "degraded",
+  Failure: "failing",
+};
 
 /**
  * The server's verdict; without one, Kiali's default tolerances: 5xx, gRPC errors and no response
@@ -196,7 +202,11 @@ function edgeHealth(
   if (protocol === "tcp") return "tcp";
   if (verdict && verdict in SERVER_HEALTH) return SERVER_HEALTH[verdict]!;
   const percent = (name: string) => ((number(rates[name]) ?? 0) / rate) * 100;
-  const hard = Math.max(percent(`${protocol}5xx`), percent(`${protocol}NoResponse`), percent(`${protocol}Err`));
+  const hard = Math.max(
+    percent(`${protocol}5xx`),
+    percent(`${protocol}NoResponse`),
+    percent(`${protocol}Err`),
+  );
   const soft = percent(`${protocol}4xx`);
   if (hard >= 10 || soft >= 20) return "failing";
   return hard > 0 || soft >= 10 ? "degraded" : "healthy";

@@ -40,7 +40,11 @@ export function placePorts(edges: End[], positions: Map<string, Point>, routes: 
     const [out, into] = port.run === "right" ? ["right", "left"] : ["left", "right"];
     const inner = steady(port, routes.get(edge.id));
     join(`${edge.source} ${out}`, { port, end: "from", order: (inner[0] ?? target).y + target.y / 1e4 });
-    join(`${edge.target} ${into}`, { port, end: "to", order: (inner[inner.length - 1] ?? source).y + source.y / 1e4 });
+    join(`${edge.target} ${into}`, {
+      port,
+      end: "to",
+      order: (inner[inner.length - 1] ?? source).y + source.y / 1e4,
+    });
   }
   for (const entries of sides.values()) spread(entries);
   return ports;
@@ -98,12 +102,21 @@ function curve({ from, to }: Port, axis: "x" | "y"): { path: string; label: Poin
   const bend = (to[axis] - from[axis]) / 2;
   const c1 = { ...from, [axis]: from[axis] + bend };
   const c2 = { ...to, [axis]: to[axis] - bend };
-  return { path: `M${text(from)}C${text(c1)} ${text(c2)} ${text(to)}`, label: { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 } };
+  return {
+    path: `M${text(from)}C${text(c1)} ${text(c2)} ${text(to)}`,
+    label: { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 },
+  };
 }
 
 function loop(centre: Point): { path: string; label: Point } {
   const top = centre.y - NODE_HEIGHT / 2;
-  const [a, b] = [{ x: centre.x - 20, y: top }, { x: centre.x + 20, y: top }];
-  const [c1, c2] = [{ x: centre.x - 42, y: top - 46 }, { x: centre.x + 42, y: top - 46 }];
+  const [a, b] = [
+    { x: centre.x - 20, y: top },
+    { x: centre.x + 20, y: top },
+  ];
+  const [c1, c2] = [
+    { x: centre.x - 42, y: top - 46 },
+    { x: centre.x + 42, y: top - 46 },
+  ];
   return { path: `M${text(a)}C${text(c1)} ${text(c2)} ${text(b)}`, label: { x: centre.x, y: top - 34 } };
 }

@@ -3,9 +3,9 @@
 import { formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
 import { type PlacedBox, placeBoxes } from "./boxes";
 import { nodeRect, type Point, type Rect, union } from "./geometry";
-import { placePorts, routePath } from "./ports";
 import type { Layout } from "./layout";
 import type { Graph, GraphEdge, GraphNode } from "./model";
+import { placePorts, routePath } from "./ports";
 import type { EdgeLabel, GraphSettings } from "./settings";
 
 export interface SceneNode {
@@ -100,5 +100,5 @@ export function labelParts(edge: GraphEdge, labels: EdgeLabel[]): { text: string
 export function labelWidth(parts: { text: string }[], lock: boolean): number {
   const characters = parts.reduce((sum, part) => sum + part.text.length, 0);
   const gaps = Math.max(0, parts.length - 1) * 8;
-  return 12 + characters * 6.1 + gaps + (lock ? (parts.length ? 15 : 8) : 0);
+  return 12 + characters * 6.35 + gaps + (lock ? (parts.length ? 15 : 8) : 0);
 }

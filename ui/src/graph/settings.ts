@@ -45,7 +45,9 @@ export function writeSettings(changes: Partial<GraphSettings>): void {
   const query: Record<string, string | null> = {};
   if (changes.type) query.type = changes.type === "versionedApp" ? null : changes.type;
   if (changes.namespaces) query.ns = changes.namespaces.join(",");
-  if (changes.labels) query.labels = changes.labels.length === 1 && changes.labels[0] === "rate" ? null : changes.labels.join(",") || "none";
+  if (changes.labels)
+    query.labels =
+      changes.labels.length === 1 && changes.labels[0] === "rate" ? null : changes.labels.join(",") || "none";
   if (changes.mtls !== undefined) query.mtls = changes.mtls ? null : "off";
   if (changes.serviceNodes !== undefined) query.services = changes.serviceNodes ? "on" : null;
   if (changes.idle !== undefined) query.idle = changes.idle ? "on" : null;

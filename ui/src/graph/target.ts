@@ -21,8 +21,13 @@ export function nodeTraffic(node: GraphNode, graph: Graph, side: "inbound" | "ou
   if (!target) return null;
   if (side === "outbound") return { matchers: outboundMatchers(target), reporter: "source" };
   const callers = graph.edges.filter((edge) => edge.target === node.id);
-  const known = callers.some((edge) => graph.nodes.find((other) => other.id === edge.source)?.type !== "unknown");
-  return { matchers: inboundMatchers(target), reporter: known || callers.length === 0 ? "source" : "destination" };
+  const known = callers.some(
+    (edge) => graph.nodes.find((other) => other.id === edge.source)?.type !== "unknown",
+  );
+  return {
+    matchers: inboundMatchers(target),
+    reporter: known || callers.length === 0 ? "source" : "destination",
+  };
 }
 
 export function edgeTraffic(edge: GraphEdge, graph: Graph): Traffic | null {
@@ -30,7 +35,8 @@ export function edgeTraffic(edge: GraphEdge, graph: Graph): Traffic | null {
   const target = graph.nodes.find((node) => node.id === edge.target);
   const [from, to] = [source && targetOf(source), target && targetOf(target)];
   const called = to ? inboundMatchers(to) : {};
-  if (!from) return to ? { matchers: { source_workload: "unknown", ...called }, reporter: "destination" } : null;
+  if (!from)
+    return to ? { matchers: { source_workload: "unknown", ...called }, reporter: "destination" } : null;
   const caller = from.kind === "service" ? inboundMatchers(from) : outboundMatchers(from);
   return { matchers: { ...caller, ...called }, reporter: "source" };
 }

@@ -24,7 +24,7 @@ export function zoomAt(view: View, factor: number, at: Point): View {
 }
 
 /** Shows all of `area` in the middle of a window of this size, never larger than life. */
-export function fit(area: Rect, size: { width: number; height: number }): View {
+export function fitView(area: Rect, size: { width: number; height: number }): View {
   const width = size.width - MARGIN.left - MARGIN.right;
   const height = size.height - MARGIN.top - MARGIN.bottom;
   const scale = clamp(Math.min(width / area.width, height / area.height), SMALLEST, 1.15);

@@ -56,6 +56,8 @@ export const en = {
   "health.Healthy": "Healthy",
   "health.Degraded": "Degraded",
   "health.Failure": "Failing",
+  "health.tcp": "TCP traffic",
+  "services.connections": "{rate} conn.",
   "health.NA": "No traffic",
 
   "metric.rate": "Rate",
@@ -99,7 +101,8 @@ export const en = {
   "graph.find.count": "{n} found",
   "graph.find.problem": "Not understood: {text}",
   "graph.find.help": "Expressions",
-  "graph.find.help.intro": "Words match names. Comparisons match values. Join with AND, OR; start with ! to negate.",
+  "graph.find.help.intro":
+    "Words match names. Comparisons match values. Join with AND, OR; start with ! to negate.",
   "graph.zoomIn": "Zoom in",
   "graph.zoomOut": "Zoom out",
   "graph.fit": "Fit to view",
@@ -249,7 +252,8 @@ export const en = {
 
   "trace.back": "Search",
   "trace.missing.title": "Trace not found",
-  "trace.missing.text": "No span of {id} is stored. It may have been older than the retention, or not sampled.",
+  "trace.missing.text":
+    "No span of {id} is stored. It may have been older than the retention, or not sampled.",
   "trace.started": "Started",
   "trace.depth": "Depth",
   "trace.services": "Services",
@@ -307,7 +311,8 @@ export const en = {
   "status.refused": "Refused",
   "status.waiting": "In hand",
   "status.share": "Stored %",
-  "status.ingest.none": "Nothing has arrived yet. Send OTLP to port 4317 or 4318, or point Envoy's access log service here.",
+  "status.ingest.none":
+    "Nothing has arrived yet. Send OTLP to port 4317 or 4318, or point Envoy's access log service here.",
   "status.started": "Started",
   "status.bytesEach": "A row",
   "status.retention.ever": "for ever",

@@ -7,7 +7,9 @@ import { zh } from "./zh";
 
 export type { Key } from "./en";
 
-type Names<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+type Names<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Names<Rest>
+  : never;
 type Variables<K extends Key> = Record<Names<(typeof en)[K]>, string | number>;
 /** Keys of texts without variables. */
 export type PlainKey = { [K in Key]: [Names<(typeof en)[K]>] extends [never] ? K : never }[Key];

@@ -58,6 +58,8 @@ export const zh: Record<Key, string> = {
   "health.Healthy": "健康",
   "health.Degraded": "降级",
   "health.Failure": "故障",
+  "health.tcp": "TCP 流量",
+  "services.connections": "{rate} 连接",
   "health.NA": "无流量",
 
   "metric.rate": "速率",
@@ -242,7 +244,8 @@ export const zh: Record<Key, string> = {
   "traces.empty.title": "没有匹配的链路",
   "traces.empty.text": "请放宽时间范围、服务、标签或耗时条件。",
   "traces.none.title": "还没有链路",
-  "traces.none.text": "边车会为被采样的请求上报 Span。请经入口网关发送一个请求，或者在 Telemetry 资源中提高采样比例。",
+  "traces.none.text":
+    "边车会为被采样的请求上报 Span。请经入口网关发送一个请求，或者在 Telemetry 资源中提高采样比例。",
   "traces.scatter": "按时间和耗时分布的链路，红色表示有错误",
   "traces.time": "时间",
   "traces.duration": "耗时",
@@ -307,7 +310,8 @@ export const zh: Record<Key, string> = {
   "status.refused": "拒收",
   "status.waiting": "处理中",
   "status.share": "入库率",
-  "status.ingest.none": "还没有收到数据。请把 OTLP 发到 4317 或 4318 端口，或者让 Envoy 的访问日志服务指向这里。",
+  "status.ingest.none":
+    "还没有收到数据。请把 OTLP 发到 4317 或 4318 端口，或者让 Envoy 的访问日志服务指向这里。",
   "status.started": "启动时间",
   "status.bytesEach": "每行",
   "status.retention.ever": "永久",

@@ -19,5 +19,8 @@ export function same(a: object, b: object): boolean {
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
   const keys = Object.keys(left);
   if (keys.length !== Object.keys(right).length) return false;
-  return keys.every((key) => left[key] === right[key] || (typeof left[key] === "function" && typeof right[key] === "function"));
+  return keys.every(
+    (key) =>
+      left[key] === right[key] || (typeof left[key] === "function" && typeof right[key] === "function"),
+  );
 }

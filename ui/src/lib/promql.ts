@@ -46,7 +46,10 @@ export interface Target {
 
 export function inboundMatchers(target: Target): Matchers {
   if (target.kind === "service") {
-    return { destination_service_name: target.service ?? "", destination_service_namespace: target.namespace };
+    return {
+      destination_service_name: target.service ?? "",
+      destination_service_namespace: target.namespace,
+    };
   }
   return sideMatchers("destination", target);
 }

@@ -33,7 +33,10 @@ export function sumBy(series: Series[], name: (labels: Labels) => string | null)
     });
   }
   const sorted = [...times].sort((a, b) => a - b);
-  const lines = [...groups].map(([key, sums]) => ({ name: key, values: sorted.map((time) => sums.get(time) ?? null) }));
+  const lines = [...groups].map(([key, sums]) => ({
+    name: key,
+    values: sorted.map((time) => sums.get(time) ?? null),
+  }));
   return { times: sorted, lines: lines.sort((a, b) => total(b.values) - total(a.values)) };
 }
 

@@ -52,7 +52,9 @@ export function rangeParams(range: TimeRange): Record<string, string | null> {
 }
 
 export function resolve(range: TimeRange, now: number): Interval {
-  return range.kind === "absolute" ? { from: range.from, to: range.to } : { from: now - range.seconds, to: now };
+  return range.kind === "absolute"
+    ? { from: range.from, to: range.to }
+    : { from: now - range.seconds, to: now };
 }
 
 export const rangeSeconds = (range: TimeRange): number =>

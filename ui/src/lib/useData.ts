@@ -59,7 +59,8 @@ export function useData<T>(
     };
     loader.current(control.signal).then(
       (data) => settle(() => ({ key, data, error: undefined })),
-      (error: Error) => settle((before) => ({ key, data: before.key === key ? before.data : undefined, error })),
+      (error: Error) =>
+        settle((before) => ({ key, data: before.key === key ? before.data : undefined, error })),
     );
   }, [key, beat, attempt]);
 

@@ -2,9 +2,9 @@
 
 import { queryRange, type Series } from "../api/prometheus";
 import type { Traffic } from "../graph/target";
-import { OUTCOME, quantile, rateBy, REQUESTS, TCP_OPENED, TCP_RECEIVED, TCP_SENT } from "./promql";
+import { OUTCOME, quantile, REQUESTS, rateBy, TCP_OPENED, TCP_RECEIVED, TCP_SENT } from "./promql";
 import { beside, type Columns, errorRatio, isError, onGrid, sumBy } from "./signals";
-import { rateWindow, resolve, stepFor, type TimeRange, rangeSeconds } from "./time";
+import { rangeSeconds, rateWindow, resolve, stepFor, type TimeRange } from "./time";
 import { type Loaded, useData } from "./useData";
 
 export interface Signals {
@@ -46,7 +46,9 @@ async function loadSignals(traffic: Traffic, range: TimeRange, signal: AbortSign
   return {
     requests: place(requestsAndErrors(outcome)),
     ratio: place(errorRatio(outcome)),
-    duration: place(beside(quantiles.map((series, i) => ({ name: `p${QUANTILES[i]! * 100}`, series: series[0] })))),
+    duration: place(
+      beside(quantiles.map((series, i) => ({ name: `p${QUANTILES[i]! * 100}`, series: series[0] }))),
+    ),
     byCode: place(sumBy(outcome, codeName)),
     byFlag: place(sumBy(outcome, (labels) => labels.response_flags || "-")),
     outcome,
@@ -59,7 +61,10 @@ export function requestsAndErrors(outcome: Series[]): Columns {
   const failed = sumBy(outcome, (labels) => (isError(labels) ? "errors" : null));
   const failures = new Map(failed.times.map((time, index) => [time, failed.lines[0]?.values[index] ?? 0]));
   const values = all.times.map((time) => failures.get(time) ?? 0);
-  return { times: all.times, lines: [...all.lines, ...(all.lines.length ? [{ name: "errors", values }] : [])] };
+  return {
+    times: all.times,
+    lines: [...all.lines, ...(all.lines.length ? [{ name: "errors", values }] : [])],
+  };
 }
 
 export function codeName(labels: Record<string, string>): string {
@@ -75,11 +80,17 @@ export function useTcpSignals(traffic: Traffic | null, range: TimeRange): Loaded
     async (signal) => {
       const { from, to, step, window } = grid(range);
       const matchers = { ...traffic!.matchers, reporter: traffic!.reporter };
-      const ask = (metric: string) => queryRange(rateBy(metric, matchers, [], window), from, to, step, signal);
+      const ask = (metric: string) =>
+        queryRange(rateBy(metric, matchers, [], window), from, to, step, signal);
       const [sent, received, opened] = await Promise.all([ask(TCP_SENT), ask(TCP_RECEIVED), ask(TCP_OPENED)]);
       const place = (columns: Columns) => onGrid(columns, from, to, step);
       return {
-        bytes: place(beside([{ name: "sent", series: sent[0] }, { name: "received", series: received[0] }])),
+        bytes: place(
+          beside([
+            { name: "sent", series: sent[0] },
+            { name: "received", series: received[0] },
+          ]),
+        ),
         opened: place(beside([{ name: "opened", series: opened[0] }])),
       };
     },

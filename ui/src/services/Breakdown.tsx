@@ -6,7 +6,7 @@ import { Chart, type Line } from "../components/Chart";
 import type { Traffic } from "../graph/target";
 import { t } from "../i18n";
 import { formatMs, formatRate } from "../lib/format";
-import { quantile, rateBy, REQUESTS } from "../lib/promql";
+import { quantile, REQUESTS, rateBy } from "../lib/promql";
 import { beside, type Columns, onGrid, sumBy } from "../lib/signals";
 import type { TimeRange } from "../lib/time";
 import { useData } from "../lib/useData";
@@ -18,11 +18,20 @@ const MOST_LINES = 8;
 
 export function ServiceBreakdown({ traffic, signals }: { traffic: Traffic; signals: Signals | undefined }) {
   const range = currentRange();
-  const versions = useData(`versions ${JSON.stringify([traffic, range])}`, (signal) => byVersion(traffic, range, signal), {
-    keep: false,
-  });
+  const versions = useData(
+    `versions ${JSON.stringify([traffic, range])}`,
+    (signal) => byVersion(traffic, range, signal),
+    {
+      keep: false,
+    },
+  );
   const flags = signals && named(signals.byFlag, (name) => (name === "-" ? t("service.noFlag") : name));
-  const card = (title: string, columns: Columns | undefined, lines: Line[], format: (value: number) => string) => (
+  const card = (
+    title: string,
+    columns: Columns | undefined,
+    lines: Line[],
+    format: (value: number) => string,
+  ) => (
     <section class="card card-body">
       <Chart title={title} columns={columns} lines={lines} format={format} height={140} />
     </section>
@@ -33,7 +42,12 @@ export function ServiceBreakdown({ traffic, signals }: { traffic: Traffic; signa
     <div class="grid-2">
       {card(t("service.byVersion"), rate, linesOf(rate), formatRate)}
       {card(t("service.byVersionDuration"), p95, linesOf(p95), formatMs)}
-      {card(t("service.byCode"), signals && top(signals.byCode), linesOf(signals && top(signals.byCode), codeColour), formatRate)}
+      {card(
+        t("service.byCode"),
+        signals && top(signals.byCode),
+        linesOf(signals && top(signals.byCode), codeColour),
+        formatRate,
+      )}
       {card(t("service.byFlag"), flags && top(flags), linesOf(flags && top(flags), flagColour), formatRate)}
     </div>
   );

@@ -1,6 +1,7 @@
 /** Who calls a service and whom it calls, with rate, errors and p95 of each. */
 
-import { queryInstant, type Sample } from "../api/prometheus";
+import { useState } from "preact/hooks";
+import { queryInstant } from "../api/prometheus";
 import { currentRange } from "../app/range";
 import { linkTo } from "../app/router";
 import { errorTone } from "../components/Health";
@@ -8,21 +9,20 @@ import { ErrorState, Skeleton } from "../components/States";
 import { type Column, type Sorting, Table } from "../components/Table";
 import { t } from "../i18n";
 import { DASH, formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
-import { inboundMatchers, type Matchers, OUTCOME, outboundMatchers, quantile, rateBy, REQUESTS, type Target, TCP_SENT } from "../lib/promql";
-import { isError } from "../lib/signals";
+import {
+  inboundMatchers,
+  type Matchers,
+  OUTCOME,
+  outboundMatchers,
+  quantile,
+  REQUESTS,
+  rateBy,
+  type Target,
+  TCP_SENT,
+} from "../lib/promql";
 import { rangeSeconds, type TimeRange } from "../lib/time";
 import { useData } from "../lib/useData";
-import { useState } from "preact/hooks";
-
-export interface Peer {
-  name: string;
-  namespace: string;
-  version: string;
-  rate: number;
-  errors: number;
-  p95: number | null;
-  bytes: number;
-}
+import { mergePeers, type Peer } from "./merge";
 
 type Side = "inbound" | "outbound";
 
@@ -34,8 +34,18 @@ const NAMES: Record<Side, [string, string, string]> = {
 export function Peers({ target }: { target: Target }) {
   return (
     <div class="grid-2">
-      <PeerCard side="inbound" title={t("service.inbound")} empty={t("service.noInbound")} matchers={inboundMatchers(target)} />
-      <PeerCard side="outbound" title={t("service.outbound")} empty={t("service.noOutbound")} matchers={outboundMatchers(target)} />
+      <PeerCard
+        side="inbound"
+        title={t("service.inbound")}
+        empty={t("service.noInbound")}
+        matchers={inboundMatchers(target)}
+      />
+      <PeerCard
+        side="outbound"
+        title={t("service.outbound")}
+        empty={t("service.noOutbound")}
+        matchers={outboundMatchers(target)}
+      />
     </div>
   );
 }
@@ -106,10 +116,21 @@ const COLUMNS = (): Column<Peer>[] => [
       return <span class={errorTone(ratio)}>{ratio === null ? DASH : formatRatio(ratio, 2)}</span>;
     },
   },
-  { id: "p95", title: "p95", numeric: true, sort: (row) => row.p95, cell: (row) => (row.p95 === null ? DASH : formatMs(row.p95)) },
+  {
+    id: "p95",
+    title: "p95",
+    numeric: true,
+    sort: (row) => row.p95,
+    cell: (row) => (row.p95 === null ? DASH : formatMs(row.p95)),
+  },
 ];
 
-async function loadPeers(side: Side, matchers: Matchers, range: TimeRange, signal: AbortSignal): Promise<Peer[]> {
+async function loadPeers(
+  side: Side,
+  matchers: Matchers,
+  range: TimeRange,
+  signal: AbortSignal,
+): Promise<Peer[]> {
   const window = Math.max(30, Math.round(rangeSeconds(range)));
   const time = range.kind === "absolute" ? range.to : null;
   const seen = { ...matchers, reporter: "source" };
@@ -121,24 +142,4 @@ async function loadPeers(side: Side, matchers: Matchers, range: TimeRange, signa
     ask(rateBy(TCP_SENT, seen, names, window)),
   ]);
   return mergePeers(names, requests, p95, bytes);
-}
-
-/** One row a peer, from three answers that name peers by the same labels. */
-export function mergePeers(names: readonly string[], requests: Sample[], p95: Sample[], bytes: Sample[]): Peer[] {
-  const peers = new Map<string, Peer>();
-  const at = ({ labels }: Sample): Peer => {
-    const [name = "", namespace = "", version = ""] = names.map((label) => labels[label] ?? "");
-    const key = `${namespace}/${name}/${version}`;
-    const peer = peers.get(key) ?? { name, namespace, version, rate: 0, errors: 0, p95: null, bytes: 0 };
-    peers.set(key, peer);
-    return peer;
-  };
-  for (const sample of requests) {
-    const peer = at(sample);
-    peer.rate += sample.value;
-    if (isError(sample.labels)) peer.errors += sample.value;
-  }
-  for (const sample of p95) if (Number.isFinite(sample.value)) at(sample).p95 = sample.value;
-  for (const sample of bytes) at(sample).bytes += sample.value;
-  return [...peers.values()].filter((peer) => peer.rate > 0 || peer.bytes > 0);
 }

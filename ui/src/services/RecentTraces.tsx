@@ -8,8 +8,8 @@ import { traceQuery } from "../graph/target";
 import { t } from "../i18n";
 import { resolve } from "../lib/time";
 import { useData } from "../lib/useData";
-import { TraceTable } from "../traces/TraceTable";
 import { summarize } from "../traces/summary";
+import { TraceTable } from "../traces/TraceTable";
 
 const SHOWN = 10;
 

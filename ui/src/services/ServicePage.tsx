@@ -21,7 +21,7 @@ import { useSignals, useTcpSignals } from "../lib/useSignals";
 import { ServiceBreakdown } from "./Breakdown";
 import { Peers } from "./Peers";
 import { RecentTraces } from "./RecentTraces";
-import { MutualTls } from "./ServicesPage";
+import { isTcp, MutualTls, rateText } from "./ServicesPage";
 import { VersionSplit } from "./VersionSplit";
 
 export function ServicePage({ namespace, name }: { namespace: string; name: string }) {
@@ -59,7 +59,7 @@ function ServiceHead({ namespace, name, reporter }: { namespace: string; name: s
           {name}
           <span class="tag">{namespace}</span>
         </h1>
-        <HealthBadge health={row?.health ?? "NA"} />
+        <HealthBadge health={row?.health ?? "NA"} tcp={row !== undefined && isTcp(row)} />
         {row && <MutualTls part={row.mtls} />}
         <div class="end">
           <span class="muted">{t("service.reporter")}</span>
@@ -81,10 +81,10 @@ function ServiceHead({ namespace, name, reporter }: { namespace: string; name: s
       <section class="card head-facts">
         <Facts
           facts={[
-            { label: t("metric.rate"), value: row && row.rate > 0 ? formatRate(row.rate) : DASH },
+            { label: t("metric.rate"), value: row ? rateText(row) : DASH },
             {
               label: t("metric.errorRatio"),
-              value: row && row.rate > 0 ? formatRatio(row.error_ratio, 2) : DASH,
+              value: row && row.rate > 0 && !isTcp(row) ? formatRatio(row.error_ratio, 2) : DASH,
               tone: errorTone(row?.error_ratio),
             },
             { label: "p50", value: ms(row?.p50_ms) },
@@ -140,7 +140,13 @@ function ServiceCharts({ traffic, name }: { traffic: Traffic; name: string }) {
           />
         </section>
         <section class="card card-body">
-          <Chart title={t("metric.duration")} columns={signals?.duration} lines={DURATION_LINES} format={formatMs} height={168} />
+          <Chart
+            title={t("metric.duration")}
+            columns={signals?.duration}
+            lines={DURATION_LINES}
+            format={formatMs}
+            height={168}
+          />
         </section>
       </div>
       <ServiceBreakdown traffic={traffic} signals={signals} />

@@ -13,8 +13,8 @@ import { count, t } from "../i18n";
 import { DASH, formatMs, formatRate, formatRatio } from "../lib/format";
 import { durationText, rangeSeconds } from "../lib/time";
 import { useData } from "../lib/useData";
-import { serviceRates } from "./rates";
 import { RateCell } from "./RateCell";
+import { serviceRates } from "./rates";
 import { VersionSplit } from "./VersionSplit";
 
 const WORST: Health[] = ["NA", "Healthy", "Degraded", "Failure"];
@@ -29,7 +29,9 @@ export function ServicesPage() {
   const loaded = useData(`services ${window} ${time}`, (signal) => fetchServices(window, time, signal));
   const rates = useData(`rates ${JSON.stringify(range)}`, (signal) => serviceRates(range, signal));
   const filter = params.value.get("q") ?? "";
-  const rows = loaded.data?.filter((row) => `${row.name}.${row.namespace}`.includes(filter.trim().toLowerCase()));
+  const rows = loaded.data?.filter((row) =>
+    `${row.name}.${row.namespace}`.includes(filter.trim().toLowerCase()),
+  );
   return (
     <div class="page">
       <div class="page-head">
@@ -50,7 +52,9 @@ export function ServicesPage() {
         {loaded.error && loaded.data && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
         {loaded.error && !loaded.data && <ErrorState error={loaded.error} retry={loaded.retry} />}
         {loaded.loading && <Skeleton rows={9} height={20} />}
-        {loaded.data?.length === 0 && <EmptyState title={t("services.empty.title")} text={t("services.empty.text")} />}
+        {loaded.data?.length === 0 && (
+          <EmptyState title={t("services.empty.title")} text={t("services.empty.text")} />
+        )}
         {rows && rows.length > 0 && (
           <Table
             label={t("services.title")}
@@ -90,32 +94,54 @@ function columns(rates: Map<string, (number | null)[]>): Column<ServiceRow>[] {
         </a>
       ),
     },
-    { id: "namespace", title: t("services.namespace"), sort: (row) => row.namespace, cell: (row) => <span class="muted">{row.namespace}</span> },
+    {
+      id: "namespace",
+      title: t("services.namespace"),
+      sort: (row) => row.namespace,
+      cell: (row) => <span class="muted">{row.namespace}</span>,
+    },
     {
       id: "health",
       title: t("services.health"),
       sort: (row) => WORST.indexOf(row.health),
-      cell: (row) => <HealthBadge health={row.health} />,
+      cell: (row) => <HealthBadge health={row.health} tcp={isTcp(row) && row.rate > 0} />,
     },
     {
       id: "rate",
       title: t("services.rate"),
       numeric: true,
       sort: (row) => row.rate,
-      cell: (row) => <RateCell text={row.rate > 0 ? formatRate(row.rate) : DASH} values={rates.get(`${row.namespace}/${row.name}`)} />,
+      cell: (row) => <RateCell text={rateText(row)} values={rates.get(`${row.namespace}/${row.name}`)} />,
     },
     {
       id: "errors",
       title: t("services.errors"),
       numeric: true,
-      sort: (row) => (row.rate > 0 ? row.error_ratio : null),
-      cell: (row) => <span class={errorTone(row.error_ratio)}>{row.rate > 0 ? formatRatio(row.error_ratio, 2) : DASH}</span>,
+      sort: (row) => (row.rate > 0 && !isTcp(row) ? row.error_ratio : null),
+      cell: (row) => (
+        <span class={errorTone(row.error_ratio)}>
+          {row.rate > 0 && !isTcp(row) ? formatRatio(row.error_ratio, 2) : DASH}
+        </span>
+      ),
     },
     quantile("p50_ms"),
     quantile("p95_ms"),
     quantile("p99_ms"),
-    { id: "versions", title: t("services.versions"), cell: (row) => <VersionSplit versions={row.versions} /> },
-    { id: "protocols", title: t("services.protocols"), cell: (row) => row.protocols.map((one) => <span class="tag" key={one}>{one}</span>) },
+    {
+      id: "versions",
+      title: t("services.versions"),
+      cell: (row) => <VersionSplit versions={row.versions} />,
+    },
+    {
+      id: "protocols",
+      title: t("services.protocols"),
+      cell: (row) =>
+        row.protocols.map((one) => (
+          <span class="tag" key={one}>
+            {one}
+          </span>
+        )),
+    },
     {
       id: "mtls",
       title: t("metric.mtls"),
@@ -123,6 +149,15 @@ function columns(rates: Map<string, (number | null)[]>): Column<ServiceRow>[] {
       cell: (row) => <MutualTls part={row.mtls} />,
     },
   ];
+}
+
+/** A TCP service has no requests: its rate is of connections opened. */
+export const isTcp = (row: ServiceRow): boolean =>
+  row.protocols.length > 0 && row.protocols.every((one) => one === "tcp");
+
+export function rateText(row: ServiceRow): string {
+  if (row.rate <= 0) return DASH;
+  return isTcp(row) ? t("services.connections", { rate: formatRate(row.rate) }) : formatRate(row.rate);
 }
 
 export function MutualTls({ part }: { part: number | null }) {

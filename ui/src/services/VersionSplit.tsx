@@ -15,7 +15,10 @@ export function VersionSplit({ versions }: { versions: ServiceVersion[] }) {
     <span class="split" title={text}>
       <span class="split-bar" aria-hidden="true">
         {sorted.map((one, index) => (
-          <i key={one.version} style={{ flexGrow: one.rate / total, background: `var(--c${(index % 10) + 1})` }} />
+          <i
+            key={one.version}
+            style={{ flexGrow: one.rate / total, background: `var(--c${(index % 10) + 1})` }}
+          />
         ))}
       </span>
       <span class="split-text">

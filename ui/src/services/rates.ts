@@ -1,7 +1,7 @@
 /** The course of every service's request rate over an interval: one range query for all of them. */
 
 import { queryRange } from "../api/prometheus";
-import { rateBy, REQUESTS } from "../lib/promql";
+import { REQUESTS, rateBy } from "../lib/promql";
 import { onGrid } from "../lib/signals";
 import { rangeSeconds, rateWindow, resolve, stepFor, type TimeRange } from "../lib/time";
 import { chartRange } from "../lib/useSignals";
@@ -9,7 +9,10 @@ import { chartRange } from "../lib/useSignals";
 const POINTS = 36;
 
 /** Values by `namespace/name`, on one grid. */
-export async function serviceRates(range: TimeRange, signal: AbortSignal): Promise<Map<string, (number | null)[]>> {
+export async function serviceRates(
+  range: TimeRange,
+  signal: AbortSignal,
+): Promise<Map<string, (number | null)[]>> {
   const shown = chartRange(range);
   const { from, to } = resolve(shown, Date.now() / 1000);
   const step = stepFor(rangeSeconds(shown), POINTS);

@@ -17,7 +17,8 @@ export function ConfigCard({ config }: { config: Status["config"] }) {
         {config && (
           <span class="end muted">
             {t("status.config.counts", { services: config.services, workloads: config.workloads })}
-            {config.loaded_at !== null && ` · ${t("status.config.since", { time: dateTime(config.loaded_at) })}`}
+            {config.loaded_at !== null &&
+              ` · ${t("status.config.since", { time: dateTime(config.loaded_at) })}`}
           </span>
         )}
       </header>
@@ -50,9 +51,16 @@ function Findings({ findings }: { findings: Finding[] }) {
           id: "level",
           title: t("status.finding.level"),
           width: "110px",
-          cell: (row) => <span class={`code code-${TONES[row.level]}`}>{t(`status.level.${row.level}`)}</span>,
+          cell: (row) => (
+            <span class={`code code-${TONES[row.level]}`}>{t(`status.level.${row.level}`)}</span>
+          ),
         },
-        { id: "code", title: t("status.finding.code"), width: "96px", cell: (row) => <span class="mono">{row.code}</span> },
+        {
+          id: "code",
+          title: t("status.finding.code"),
+          width: "96px",
+          cell: (row) => <span class="mono">{row.code}</span>,
+        },
         {
           id: "message",
           title: t("status.finding.message"),
@@ -66,7 +74,9 @@ function Findings({ findings }: { findings: Finding[] }) {
         {
           id: "where",
           title: t("status.finding.where"),
-          cell: (row) => <span class="mono">{row.file ? `${row.file}${row.line ? `:${row.line}` : ""}` : DASH}</span>,
+          cell: (row) => (
+            <span class="mono">{row.file ? `${row.file}${row.line ? `:${row.line}` : ""}` : DASH}</span>
+          ),
         },
       ]}
     />

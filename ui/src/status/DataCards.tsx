@@ -24,7 +24,12 @@ export function IngestCard({ ingest }: { ingest: Status["ingest"] }) {
           rowKey={(row) => row.signal}
           columns={[
             { id: "signal", title: t("status.signal"), cell: (row) => <b class="mono">{row.signal}</b> },
-            { id: "received", title: t("status.received"), numeric: true, cell: (row) => whole(row.received) },
+            {
+              id: "received",
+              title: t("status.received"),
+              numeric: true,
+              cell: (row) => whole(row.received),
+            },
             { id: "stored", title: t("status.stored"), numeric: true, cell: (row) => whole(row.stored) },
             {
               id: "refused",

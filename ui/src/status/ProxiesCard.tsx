@@ -17,7 +17,10 @@ export function ProxiesCard() {
   const loaded = useData("proxies", fetchProxies);
   const filter = (params.value.get("q") ?? "").toLowerCase();
   const rows = loaded.data?.filter((row) => row.node_id.toLowerCase().includes(filter)) ?? [];
-  const states = STATES.map((state) => ({ state, n: loaded.data?.filter((row) => proxyState(row) === state).length ?? 0 }));
+  const states = STATES.map((state) => ({
+    state,
+    n: loaded.data?.filter((row) => proxyState(row) === state).length ?? 0,
+  }));
   return (
     <section class="card" data-testid="proxies">
       <header>
@@ -97,7 +100,13 @@ const columns = (): Column<ProxyRow>[] => [
   {
     id: "reason",
     title: t("status.proxy.reason"),
-    cell: (row) => <span class="text-bad">{row.types.flatMap((type) => (type.nack_reason ? [`${type.type}: ${type.nack_reason}`] : [])).join("; ")}</span>,
+    cell: (row) => (
+      <span class="text-bad">
+        {row.types
+          .flatMap((type) => (type.nack_reason ? [`${type.type}: ${type.nack_reason}`] : []))
+          .join("; ")}
+      </span>
+    ),
   },
   {
     id: "since",

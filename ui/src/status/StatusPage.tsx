@@ -58,7 +58,10 @@ function ServerFacts({ status }: { status: Status }) {
         { label: t("status.started"), value: dateTime(status.started_at) },
         { label: t("status.store"), value: status.store.engine },
         { label: t("status.size"), value: formatBytes(status.store.bytes) },
-        { label: t("status.config.version"), value: <span class="mono">{status.config?.version ?? DASH}</span> },
+        {
+          label: t("status.config.version"),
+          value: <span class="mono">{status.config?.version ?? DASH}</span>,
+        },
       ]}
     />
   );

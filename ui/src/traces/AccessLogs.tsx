@@ -2,7 +2,7 @@
 
 import { type AccessLog, fetchAccessLogs } from "../api/own";
 import { ErrorState, Skeleton } from "../components/States";
-import { codeTone } from "../graph/ResponseTable";
+import { codeTone } from "../graph/outcomes";
 import { t } from "../i18n";
 import { DASH, formatBytes, formatMs } from "../lib/format";
 import { useData } from "../lib/useData";
@@ -57,7 +57,9 @@ export function AccessLogs({ traceId, requestId, node, traceStart }: Props) {
                   </td>
                   <td>{reporter(entry)}</td>
                   <td>
-                    <span class={`code code-${codeTone(String(entry.response_code))}`}>{String(entry.response_code)}</span>
+                    <span class={`code code-${codeTone(String(entry.response_code))}`}>
+                      {String(entry.response_code)}
+                    </span>
                   </td>
                   <td class="mono">{String(entry.response_flags ?? "-")}</td>
                   <td class="numeric">{formatMs(Number(entry.duration_ns) / 1e6)}</td>
@@ -85,10 +87,19 @@ function Entry({ entry }: { entry: AccessLog }) {
   const rows: [string, string][] = [
     [t("log.request"), `${text("method")} ${text("authority")}${text("path")}`],
     [t("log.details"), text("response_code_details")],
-    [t("log.upstream"), [text("upstream_cluster"), text("upstream_host")].filter((one) => one !== DASH).join(" → ") || DASH],
-    [t("log.bytes"), `${formatBytes(Number(entry.request_bytes))} / ${formatBytes(Number(entry.response_bytes))}`],
+    [
+      t("log.upstream"),
+      [text("upstream_cluster"), text("upstream_host")].filter((one) => one !== DASH).join(" → ") || DASH,
+    ],
+    [
+      t("log.bytes"),
+      `${formatBytes(Number(entry.request_bytes))} / ${formatBytes(Number(entry.response_bytes))}`,
+    ],
     ["x-request-id", text("request_id")],
-    [t("panel.principals"), [text("local_principal"), text("peer_principal")].filter((one) => one !== DASH).join(" ← ") || DASH],
+    [
+      t("panel.principals"),
+      [text("local_principal"), text("peer_principal")].filter((one) => one !== DASH).join(" ← ") || DASH,
+    ],
   ];
   return (
     <dl class="pairs log-entry">

@@ -74,7 +74,9 @@ function draw(element: HTMLCanvasElement, trace: Trace, colours: Map<string, num
   const context = element.getContext("2d");
   if (!context || trace.duration <= 0) return;
   const style = getComputedStyle(document.documentElement);
-  const colour = new Map([...colours].map(([name, index]) => [name, style.getPropertyValue(`--c${index}`).trim()]));
+  const colour = new Map(
+    [...colours].map(([name, index]) => [name, style.getPropertyValue(`--c${index}`).trim()]),
+  );
   const bad = style.getPropertyValue("--bad").trim();
   context.scale(ratio, ratio);
   const step = Math.min(4, (HEIGHT - 8) / trace.nodes.length);

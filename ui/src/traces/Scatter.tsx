@@ -53,7 +53,9 @@ export function Scatter({ traces, ...asked }: Props) {
           ))}
           {timeTicks(from, to, Math.max(2, Math.floor(width / 160))).map((tick) => (
             <text key={tick} class="scatter-time" x={x(tick)} y={HEIGHT - 6} text-anchor="middle">
-              {to - from > 172_800 ? dateTime(tick).slice(5, 16) : clockTime(tick).slice(0, to - from < 600 ? 8 : 5)}
+              {to - from > 172_800
+                ? dateTime(tick).slice(5, 16)
+                : clockTime(tick).slice(0, to - from < 600 ? 8 : 5)}
             </text>
           ))}
           {[...traces]
@@ -72,13 +74,23 @@ export function Scatter({ traces, ...asked }: Props) {
             ))}
         </svg>
       )}
-      {hovered && <Tip trace={hovered} left={dot(hovered).cx} top={dot(hovered).cy} flip={dot(hovered).cx > width - 260} />}
+      {hovered && (
+        <Tip
+          trace={hovered}
+          left={dot(hovered).cx}
+          top={dot(hovered).cy}
+          flip={dot(hovered).cx > width - 260}
+        />
+      )}
     </div>
   );
 }
 
 /** The asked interval; only the part with traces in it where they fill less than half. */
-function shownTimes(traces: TraceSummary[], asked: { from: number; to: number }): { from: number; to: number } {
+function shownTimes(
+  traces: TraceSummary[],
+  asked: { from: number; to: number },
+): { from: number; to: number } {
   const starts = traces.map((trace) => trace.start / 1e6);
   const [first, last] = [Math.min(...starts), Math.max(...starts)];
   const room = Math.max(2, (last - first) * 0.04);

@@ -8,16 +8,20 @@ import { Button, Select, TextField } from "../components/Controls";
 import { t } from "../i18n";
 import { parseLogfmt } from "../lib/logfmt";
 import { useData } from "../lib/useData";
-import { formParams, isDuration, LIMITS, type SearchForm as Form } from "./query";
+import { type SearchForm as Form, formParams, isDuration, LIMITS } from "./query";
 
 export function SearchForm({ form }: { form: Form }) {
   const [draft, setDraft] = useState(form);
   const shown = JSON.stringify(form);
   useEffect(() => setDraft(form), [shown]);
   const services = useData("traced services", fetchTracedServices, { live: false });
-  const operations = useData(`operations ${form.service}`, (signal) => fetchOperations(form.service, signal), {
-    live: false,
-  });
+  const operations = useData(
+    `operations ${form.service}`,
+    (signal) => fetchOperations(form.service, signal),
+    {
+      live: false,
+    },
+  );
   const problems = {
     tags: parseLogfmt(draft.tags).problem,
     min: isDuration(draft.min) ? "" : t("traces.duration.problem"),
@@ -47,7 +51,10 @@ export function SearchForm({ form }: { form: Form }) {
         showLabel
         label={t("traces.service")}
         value={draft.service}
-        options={[{ value: "", label: t("traces.service.all") }, ...names.map((name) => ({ value: name, label: name }))]}
+        options={[
+          { value: "", label: t("traces.service.all") },
+          ...names.map((name) => ({ value: name, label: name })),
+        ]}
         onChange={(service) => search({ ...draft, service, operation: "" })}
         testId="trace-service"
       />

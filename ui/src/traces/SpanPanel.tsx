@@ -29,7 +29,11 @@ export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNo
       </header>
       <Facts
         facts={[
-          { label: t("span.duration"), value: formatMicros(node.duration), tone: node.error ? "text-bad" : "" },
+          {
+            label: t("span.duration"),
+            value: formatMicros(node.duration),
+            tone: node.error ? "text-bad" : "",
+          },
           { label: t("span.self"), value: formatMicros(node.self) },
           { label: t("span.start"), value: `+${formatMicros(node.start)}` },
         ]}
@@ -46,7 +50,7 @@ export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNo
       )}
       <AccessLogs traceId={trace.id} requestId={requestId(trace)} node={node} traceStart={trace.start} />
       <Section title={t("span.tags")}>
-        <Tags tags={span.tags ?? []} />
+        <Tags tags={inReadingOrder(span.tags ?? [])} />
       </Section>
       {(span.logs?.length ?? 0) > 0 && (
         <Section title={t("span.events")}>
@@ -86,6 +90,13 @@ export function Section({ title, children }: { title: string; children: Componen
   );
 }
 
+/** What instrumentation says about itself comes last. */
+function inReadingOrder(tags: KeyValue[]): KeyValue[] {
+  const late = (tag: KeyValue) =>
+    Number(tag.key.startsWith("otel.scope.") || tag.value === "" || tag.value === "-");
+  return [...tags].sort((a, b) => late(a) - late(b));
+}
+
 function Tags({ tags }: { tags: KeyValue[] }) {
   return (
     <dl class="pairs tags">
@@ -102,6 +113,7 @@ function Tags({ tags }: { tags: KeyValue[] }) {
 function tone({ key, value }: KeyValue): string {
   const text = String(value);
   if (key === "error" || (key === "otel.status_code" && text === "ERROR")) return "mono text-bad";
-  if (key === "http.status_code" && /^[45]/.test(text)) return text.startsWith("5") ? "mono text-bad" : "mono text-warn";
+  if (key === "http.status_code" && /^[45]/.test(text))
+    return text.startsWith("5") ? "mono text-bad" : "mono text-warn";
   return key === "response_flags" && text !== "-" ? "mono text-bad" : "mono";
 }

@@ -9,7 +9,7 @@ import type { SpanNode } from "./tree";
 
 interface Props {
   node: SpanNode;
-  index: number;
+  name: string;
   colour: number;
   collapsed: boolean;
   selected: boolean;
@@ -29,7 +29,9 @@ export const SpanRow = memo(function SpanRow(props: Props) {
   const { node, colour, collapsed, selected, matched, dim, start, end } = props;
   const parent = node.children.length > 0;
   const failed = node.error || (collapsed && node.errorBelow);
-  const classes = ["span-row", selected && "chosen", matched && "matched", dim && "faded"].filter(Boolean).join(" ");
+  const classes = ["span-row", selected && "chosen", matched && "matched", dim && "faded"]
+    .filter(Boolean)
+    .join(" ");
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the page's keys j, k and Enter move over rows
     <div
@@ -60,8 +62,8 @@ export const SpanRow = memo(function SpanRow(props: Props) {
           <span class="span-toggle" />
         )}
         <i class="span-swatch" style={{ background: `var(--c${colour})` }} />
-        <span class="truncate" title={node.span.operationName}>
-          <b>{node.service}</b> <Kind node={node} />
+        <span class="truncate" title={`${node.service} ${node.span.operationName}`}>
+          <b>{props.name}</b> <Kind node={node} />
           <span class="muted">{spanTitle(node.span)}</span>
         </span>
         {collapsed && <span class="tag">+{node.below}</span>}
@@ -96,7 +98,12 @@ function Bar({ node, colour, start, end }: { node: SpanNode; colour: number; sta
           style={{ left: `${from}%`, width: `max(2px, ${to - from}%)`, "--colour": `var(--c${colour})` }}
         >
           {(node.span.logs ?? []).map((log, index) => (
-            <i key={index} style={{ left: `${((log.timestamp - node.span.startTime) / Math.max(1, node.duration)) * 100}%` }} />
+            <i
+              key={index}
+              style={{
+                left: `${((log.timestamp - node.span.startTime) / Math.max(1, node.duration)) * 100}%`,
+              }}
+            />
           ))}
         </span>
       )}

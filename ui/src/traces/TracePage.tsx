@@ -1,12 +1,12 @@
 /** One trace: its numbers, the waterfall, and the details of the chosen span. */
 
 import { useEffect, useMemo } from "preact/hooks";
-import { fetchTrace } from "../api/jaeger";
 import { ApiError } from "../api/client";
+import { fetchTrace } from "../api/jaeger";
 import { publish } from "../app/probe";
 import { linkTo } from "../app/router";
-import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { Icon } from "../components/Icon";
+import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { Facts } from "../graph/SidePanel";
 import { count, t } from "../i18n";
 import { formatMicros } from "../lib/format";

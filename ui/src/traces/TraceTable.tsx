@@ -1,8 +1,8 @@
 /** Found traces, one a row: what, how long, how many spans, which services. */
 
+import { count, t } from "../i18n";
 import { formatMicros } from "../lib/format";
 import { assignColours } from "../lib/palette";
-import { count, t } from "../i18n";
 import { clockTime, dateTime } from "../lib/time";
 import type { TraceSummary } from "./summary";
 
@@ -28,7 +28,9 @@ export function TraceTable({ traces }: { traces: TraceSummary[] }) {
                     <em>{service.spans}</em>
                   </span>
                 ))}
-                {trace.services.length > MOST_SERVICES && <span>+{trace.services.length - MOST_SERVICES}</span>}
+                {trace.services.length > MOST_SERVICES && (
+                  <span>+{trace.services.length - MOST_SERVICES}</span>
+                )}
               </span>
             </span>
             <span class="trace-numbers">
@@ -37,7 +39,10 @@ export function TraceTable({ traces }: { traces: TraceSummary[] }) {
             </span>
             <span class="trace-duration">
               <span>{formatMicros(trace.duration)}</span>
-              <i class={trace.errors ? "bad" : ""} style={{ width: `${Math.max(1, (trace.duration / longest) * 100)}%` }} />
+              <i
+                class={trace.errors ? "bad" : ""}
+                style={{ width: `${Math.max(1, (trace.duration / longest) * 100)}%` }}
+              />
             </span>
             <time class="muted" title={dateTime(trace.start / 1e6, true)}>
               {clockTime(trace.start / 1e6)}

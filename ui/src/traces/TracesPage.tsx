@@ -72,7 +72,9 @@ export function TracesPage() {
         <section class={`card ${loaded.stale ? "stale" : ""}`}>
           <header>
             <h2>{count("traces.results", traces.length)}</h2>
-            {traces.length >= form.limit && <span class="muted">{t("traces.limited", { n: form.limit })}</span>}
+            {traces.length >= form.limit && (
+              <span class="muted">{t("traces.limited", { n: form.limit })}</span>
+            )}
             <div class="end">
               <Select
                 label={t("traces.sort")}

@@ -7,9 +7,9 @@ import { formatMicros } from "../lib/format";
 import { assignColours } from "../lib/palette";
 import { Minimap, type Window } from "./Minimap";
 import { SpanPanel } from "./SpanPanel";
-import { rulerTicks } from "./scale";
 import { SpanRow } from "./SpanRow";
-import { searchSpans, type Trace, visibleRows } from "./tree";
+import { rulerTicks } from "./scale";
+import { searchSpans, shortNames, type Trace, visibleRows } from "./tree";
 import { useTraceKeys } from "./useTraceKeys";
 import { WaterfallBar } from "./WaterfallBar";
 
@@ -23,6 +23,7 @@ export function Waterfall({ trace }: { trace: Trace }) {
   const scroller = useRef<HTMLDivElement>(null);
   const frame = useFrame(scroller);
   const colours = useMemo(() => assignColours(trace.services.map((service) => service.name)), [trace]);
+  const names = useMemo(() => shortNames(trace), [trace]);
   const rows = useMemo(() => visibleRows(trace, collapsed), [trace, collapsed]);
   const matches = useMemo(() => searchSpans(trace, text), [trace, text]);
   const matched = useMemo(() => new Set(matches), [matches]);
@@ -31,7 +32,8 @@ export function Waterfall({ trace }: { trace: Trace }) {
 
   const reveal = (index: number) => {
     const open = new Set(collapsed);
-    for (let at = trace.nodes[index]?.parent ?? -1; at >= 0; at = trace.nodes[at]!.parent) open.delete(trace.nodes[at]!.span.spanID);
+    for (let at = trace.nodes[index]?.parent ?? -1; at >= 0; at = trace.nodes[at]!.parent)
+      open.delete(trace.nodes[at]!.span.spanID);
     if (open.size !== collapsed.size) setCollapsed(open);
     scrollTo(scroller.current, visibleRows(trace, open).indexOf(index));
   };
@@ -65,7 +67,11 @@ export function Waterfall({ trace }: { trace: Trace }) {
           selected={selected}
           onText={setText}
           onSelect={select}
-          onCollapse={() => setCollapsed(new Set(trace.nodes.filter((node) => node.below > 0).map((node) => node.span.spanID)))}
+          onCollapse={() =>
+            setCollapsed(
+              new Set(trace.nodes.filter((node) => node.below > 0).map((node) => node.span.spanID)),
+            )
+          }
           onExpand={() => setCollapsed(new Set())}
           zoomed={view.from > 0 || view.to < 1}
           onResetZoom={() => setView({ from: 0, to: 1 })}
@@ -93,7 +99,7 @@ export function Waterfall({ trace }: { trace: Trace }) {
                   dim={text.trim() !== "" && !matched.has(index)}
                   start={start}
                   end={end}
-                  index={index}
+                  name={names.get(trace.nodes[index]!.service) ?? ""}
                   onSelect={() => select(index === selected ? null : index)}
                   onToggle={() => toggle(index)}
                 />
@@ -103,13 +109,19 @@ export function Waterfall({ trace }: { trace: Trace }) {
         </div>
         <p class="waterfall-keys">{t("trace.keys")}</p>
       </div>
-      {selected >= 0 && <SpanPanel trace={trace} node={trace.nodes[selected]!} onClose={() => select(null)} />}
+      {selected >= 0 && (
+        <SpanPanel trace={trace} node={trace.nodes[selected]!} onClose={() => select(null)} />
+      )}
     </div>
   );
 }
 
 /** Where the scroller stands, how tall it is and how wide its scroll bar; scrolling redraws at most once a frame. */
-function useFrame(scroller: { current: HTMLDivElement | null }): { top: number; height: number; bar: number } {
+function useFrame(scroller: { current: HTMLDivElement | null }): {
+  top: number;
+  height: number;
+  bar: number;
+} {
   const [frame, setFrame] = useState({ top: 0, height: 800, bar: 0 });
   useEffect(() => {
     const element = scroller.current!;
@@ -142,5 +154,6 @@ function scrollTo(element: HTMLDivElement | null, row: number): void {
   if (!element || row < 0) return;
   const top = row * ROW;
   if (top < element.scrollTop) element.scrollTop = top - ROW * 2;
-  else if (top + ROW > element.scrollTop + element.clientHeight) element.scrollTop = top + ROW * 3 - element.clientHeight;
+  else if (top + ROW > element.scrollTop + element.clientHeight)
+    element.scrollTop = top + ROW * 3 - element.clientHeight;
 }

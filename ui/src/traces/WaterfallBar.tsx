@@ -20,10 +20,14 @@ export function WaterfallBar(props: Props) {
   const at = matches.indexOf(selected);
   const go = (step: 1 | -1) => {
     if (matches.length === 0) return;
-    const next = step > 0 ? matches.find((index) => index > selected) : matches.findLast((index) => index < selected);
+    const next =
+      step > 0 ? matches.find((index) => index > selected) : matches.findLast((index) => index < selected);
     props.onSelect(next ?? (step > 0 ? matches[0]! : matches[matches.length - 1]!));
   };
-  const note = matches.length === 0 ? t("trace.search.none") : t("trace.search.count", { at: at + 1, n: matches.length });
+  const note =
+    matches.length === 0
+      ? t("trace.search.none")
+      : t("trace.search.count", { at: at + 1, n: matches.length });
   return (
     <div class="waterfall-bar">
       <TextField
@@ -38,7 +42,12 @@ export function WaterfallBar(props: Props) {
       >
         {text.trim() && <span class="field-note">{note}</span>}
       </TextField>
-      <IconButton label={t("trace.previous")} icon="up" disabled={matches.length === 0} onClick={() => go(-1)} />
+      <IconButton
+        label={t("trace.previous")}
+        icon="up"
+        disabled={matches.length === 0}
+        onClick={() => go(-1)}
+      />
       <IconButton label={t("trace.next")} icon="down" disabled={matches.length === 0} onClick={() => go(1)} />
       <span class="end">
         {props.zoomed && (

@@ -15,4 +15,5 @@ const COMPARE: Record<Order, (a: TraceSummary, b: TraceSummary) => number> = {
 
 export const readOrder = (text: string | null): Order => ORDERS.find((order) => order === text) ?? "newest";
 
-export const inOrder = (traces: TraceSummary[], order: Order): TraceSummary[] => [...traces].sort(COMPARE[order]);
+export const inOrder = (traces: TraceSummary[], order: Order): TraceSummary[] =>
+  [...traces].sort(COMPARE[order]);

@@ -31,13 +31,16 @@ export function readForm(params: URLSearchParams): SearchForm {
 }
 
 export function formParams(form: SearchForm): Record<string, string | null> {
-  const query: Record<string, string | null> = { limit: form.limit === LIMITS[0] ? null : String(form.limit) };
+  const query: Record<string, string | null> = {
+    limit: form.limit === LIMITS[0] ? null : String(form.limit),
+  };
   for (const field of FIELDS) query[field] = form[field].trim() || null;
   return query;
 }
 
 /** A duration as Jaeger's API takes it: a number and a unit, nothing else. */
-export const isDuration = (text: string): boolean => text.trim() === "" || /^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)$/.test(text.trim());
+export const isDuration = (text: string): boolean =>
+  text.trim() === "" || /^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)$/.test(text.trim());
 
 export function queryOf(form: SearchForm, { from, to }: Interval): TraceQuery {
   return {

@@ -27,7 +27,10 @@ export function durationTicks(low: number, high: number): number[] {
   return ticks.filter((_, index) => index % every === 0);
 }
 
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+const STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
+  604_800,
+];
 
 /** Round times inside the range, at most `most`. */
 export function timeTicks(from: number, to: number, most: number): number[] {

@@ -128,7 +128,10 @@ function nodeOf(raw: RawTrace, span: RawSpan, parent: number, depth: number, sta
 function summarizeBelow(nodes: SpanNode[]): void {
   for (let index = nodes.length - 1; index >= 0; index -= 1) {
     const node = nodes[index]!;
-    node.self = selfTime(node, node.children.map((child) => nodes[child]!));
+    node.self = selfTime(
+      node,
+      node.children.map((child) => nodes[child]!),
+    );
     const parent = nodes[node.parent];
     if (!parent) continue;
     parent.below += 1 + node.below;
@@ -153,6 +156,16 @@ export function selfTime(node: Span, children: Span[]): number {
 }
 
 type Span = Pick<SpanNode, "start" | "duration">;
+
+/** Service names without their namespace, where that still tells them apart within the trace. */
+export function shortNames(trace: Trace): Map<string, string> {
+  const counts = new Map<string, number>();
+  const short = (name: string) => name.split(".")[0] ?? name;
+  for (const { name } of trace.services) counts.set(short(name), (counts.get(short(name)) ?? 0) + 1);
+  return new Map(
+    trace.services.map(({ name }) => [name, counts.get(short(name)) === 1 ? short(name) : name]),
+  );
+}
 
 /** Indexes of the rows to show when some spans are collapsed. */
 export function visibleRows(trace: Trace, collapsed: ReadonlySet<string>): number[] {
