@@ -147,10 +147,10 @@ class LocalMesh:
 
     def _first_view(self) -> MeshView:
         result = self._source.load()
-        self._tell_findings(result)
         if result.view is None:
             wrong = "\n".join(f"  {item}" for item in result.findings if item.level == "error")
             raise BadInputError(f"the mesh is not valid:\n{wrong}")
+        self._tell_findings(result)
         return result.view
 
     async def _start(self) -> None:
@@ -236,7 +236,7 @@ class LocalMesh:
                 if answer is not None and answer.status == 200 and orjson.loads(answer.body)["elements"]["edges"]:
                     self._report("graph", self._urls() | {"seconds": round(self._clock.monotonic() - began, 2)})
                     return
-            await self._clock.sleep(0.25)
+            await self._clock.sleep(0.5)
 
     async def _shut_down(self) -> None:
         """Traffic, logs, sidecars, applications, server: each only when what feeds on it is done."""
