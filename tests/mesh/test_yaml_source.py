@@ -148,7 +148,7 @@ plain = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(plain)
 def test_what_pyyaml_writes_is_read_back(value: object) -> None:
-    text = yaml.safe_dump(value)
+    text = yaml.safe_dump(value, default_style='"')
     documents, findings = read_documents(text, "f.yaml")
     assert not findings
     assert [document.value for document in documents] == ([value] if value is not None else [])

@@ -1,0 +1,99 @@
+"""Any configuration of the right form: findings or a view; and what we accept, Envoy accepts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from envoy_data_plane.envoy.config.route import v3 as route
+from hypothesis import HealthCheck, given, settings
+from mesh_envoy import GATEWAY, caller, complaint
+from mesh_strategies import configurations, messages
+from pydantic import ValidationError
+
+from windvane.mesh.build import build_view
+from windvane.mesh.checks import virtual_service
+from windvane.mesh.files import FileSource
+from windvane.mesh.findings import CODES
+from windvane.mesh.models import HTTPRoute, VirtualService
+from windvane.mesh.resolve import mtls_mode, telemetry_for
+from windvane.xds.route_actions import RouteScope, rule_routes
+from windvane.xds.routes import virtual_hosts
+
+ACTIONS = ("route", "redirect", "directResponse")
+PREFIX = ("spec", "http", 0)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(configurations)
+def test_any_configuration_is_judged(tmp_path_factory: pytest.TempPathFactory, items: list[dict[str, Any]]) -> None:
+    file = tmp_path_factory.mktemp("any") / "mesh.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}), encoding="utf-8")
+    result = FileSource([file]).load()
+    assert all((item.file, item.line) == (str(file), 1) for item in result.findings)
+    assert (result.view is None) == any(item.refuses for item in result.findings)
+    if result.view is not None:
+        for proxy, port in ((caller(), None), (GATEWAY, 80)):
+            assert all(bytes(host) for host in virtual_hosts(proxy, result.view, port))
+            telemetry_for(result.view, proxy.workload)
+            mtls_mode(result.view, proxy.workload, 80)
+
+
+def accepted(rule: dict[str, Any]) -> VirtualService | None:
+    """A VirtualService of one rule, less the parts of it that are refused; None where that leaves nothing."""
+    action = next((name for name in ACTIONS if rule.get(name)), None)
+    kept = {name: value for name, value in rule.items() if name not in ACTIONS or name == action}
+    kept = kept if action else {**kept, "directResponse": {"status": 200}}
+    item = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "a", "namespace": "shop"},
+        "spec": {"hosts": ["a"], "http": [kept]},
+    }
+    for _ in range(40):
+        try:
+            made = VirtualService.model_validate(item)
+        except ValidationError as error:
+            path = error.errors()[0]["loc"]
+        else:
+            refusing = [problem.path for problem in virtual_service.check(made) if CODES[problem.code].refuses]
+            if not refusing:
+                return made
+            path = refusing[0]
+        if not taken_out(item, list(path)):
+            return None
+    return None
+
+
+def taken_out(item: dict[str, Any], path: list[str | int]) -> bool:
+    """Drop the field at a path, or the nearest one around it; False where that is the rule itself."""
+    while len(path) > len(PREFIX):
+        place: Any = item
+        try:
+            for step in path[:-1]:
+                place = place[step]
+            del place[path[-1]]
+        except (KeyError, IndexError, TypeError):
+            path.pop()
+        else:
+            return True
+    return False
+
+
+@pytest.mark.e2e
+def test_envoy_accepts_the_routes_of_any_accepted_rule(tmp_path: Path) -> None:
+    routes: list[route.Route] = []
+
+    @settings(max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(messages(HTTPRoute))
+    def collect(rule: dict[str, Any]) -> None:
+        item = accepted(rule)
+        view = build_view([item] if item is not None else [])
+        for made in view.virtual_services:
+            routes.extend(rule_routes(made, RouteScope(view, "shop", {"a": "b", "v1": "v1"})))
+
+    collect()
+    assert len(routes) > 50
+    assert complaint(tmp_path, [route.VirtualHost(name="a", domains=["*"], routes=routes)]) == ""
