@@ -33,6 +33,11 @@ _RECENT = 32
 _FEW = 4
 _MANY = 32
 
+_NAMESPACE_ATTRIBUTES = (
+    "ResourceAttributes['service.namespace']",
+    "ResourceAttributes['k8s.namespace.name']",
+    "SpanAttributes['istio.namespace']",
+)
 _SCOPES = {"SpanAttributes": "span.", "ScopeAttributes": "scope.", "ResourceAttributes": "resource."}
 _NESTED = ("Events.Attributes", "Links.Attributes")
 
@@ -94,7 +99,7 @@ def services(engine: Engine) -> list[str]:
 def operations(engine: Engine, service: str, kind: str = "") -> list[Operation]:
     """The operations of a service (in either form of its name), sorted; `kind` as in `KINDS` or empty."""
     where = Conditions()
-    add_service(where, service)
+    where.add(service_condition(where, service, plain=has_plain_service(engine, service)))
     if kind:
         where.add(f"SpanKind = {where.bind(kind.capitalize())}")
     frame = engine.query(
@@ -113,7 +118,7 @@ def find_trace_ids(engine: Engine, query: TraceQuery) -> list[str]:
     """Ids of the newest traces that match, newest first; `BadInputError` for a limit out of bounds."""
     if not 0 < query.limit <= MAX_TRACES:
         raise BadInputError(f"search depth must be greater than 0 and at most {MAX_TRACES}, not {query.limit}")
-    where = conditions(query)
+    where = conditions(query, plain=has_plain_service(engine, query.service))
     recent_ns = query.end_ns - max(0, query.end_ns - query.start_ns) // _RECENT
     for since_ns, portion in ((recent_ns, query.limit * _FEW), (query.start_ns, query.limit * _MANY)):
         newest = _among_newest_spans(engine, where, query, since_ns, portion)
@@ -154,11 +159,19 @@ def _of_all_spans(engine: Engine, where: Conditions, limit: int) -> list[str]:
     return [str(trace_id) for trace_id in frame["TraceId"]]
 
 
-def conditions(query: TraceQuery) -> Conditions:
-    """The query as SQL over `otel_traces`."""
+def has_plain_service(engine: Engine, service: str) -> bool:
+    """Whether the `app` of a service given as `app.namespace` also reports under that name alone."""
+    app, dot, _ = service.partition(".")
+    if not dot:
+        return False
+    return len(engine.query("SELECT 1 FROM otel_traces WHERE ServiceName = {app:String} LIMIT 1", {"app": app})) > 0
+
+
+def conditions(query: TraceQuery, *, plain: bool = True) -> Conditions:
+    """The query as SQL over `otel_traces`; `plain` as in `service_condition`."""
     where = Conditions()
     if query.service:
-        add_service(where, query.service)
+        where.add(service_condition(where, query.service, plain=plain))
     if query.operation:
         where.add(f"SpanName = {where.bind(query.operation)}")
     low, high = where.bind(query.start_ns, "Int64"), where.bind(query.end_ns, "Int64")
@@ -172,31 +185,23 @@ def conditions(query: TraceQuery) -> Conditions:
     return where
 
 
-def add_service(where: Conditions, service: str) -> None:
+def service_condition(where: Conditions, service: str, *, plain: bool) -> str:
     """The service under the name given, as `app` when asked `app.namespace`, and the other way round.
 
     Istio's tracers report `app.namespace`, applications mostly `app`; asked for `app`, both are
     meant. Asked for `app.namespace`, plain `app` counts where the span or its resource names that
-    namespace.
+    namespace; `plain` False leaves that out, which spares the engine reading attributes.
     """
-    name, prefix = where.bind(service), where.bind(service + ".")
-    length = len(service.encode()) + 2
-    either = [f"ServiceName = {name}"]
+    either = [f"ServiceName = {where.bind(service)}"]
     app, dot, namespace = service.partition(".")
     if not dot:
-        either.append(f"(startsWith(ServiceName, {prefix}) AND position(ServiceName, '.', {length}) = 0)")
-    elif app and namespace and "." not in namespace:
+        prefix, rest = where.bind(service + "."), len(service.encode()) + 2
+        either.append(f"(startsWith(ServiceName, {prefix}) AND position(ServiceName, '.', {rest}) = 0)")
+    elif plain and app and namespace and "." not in namespace:
         space = where.bind(namespace)
-        named = " OR ".join(
-            f"{attribute} = {space}"
-            for attribute in (
-                "ResourceAttributes['service.namespace']",
-                "ResourceAttributes['k8s.namespace.name']",
-                "SpanAttributes['istio.namespace']",
-            )
-        )
+        named = " OR ".join(f"{attribute} = {space}" for attribute in _NAMESPACE_ATTRIBUTES)
         either.append(f"(ServiceName = {where.bind(app)} AND ({named}))")
-    where.add("(" + " OR ".join(either) + ")")
+    return "(" + " OR ".join(either) + ")"
 
 
 class _Tag:
