@@ -96,7 +96,7 @@ def _count(points: list[Point], _: int) -> float | None:
 @pytest.mark.parametrize(
     ("operation", "wanted"),
     [
-        (kernels.SUM, _sum), (kernels.AVG, _mean), (kernels.MAX, _maximum), (kernels.LAST, _last),
+        (kernels.SUM, _sum), (kernels.AVG, _mean), (kernels.LAST, _last),
         (kernels.CHANGES, _changes), (kernels.RESETS, _resets), (kernels.COUNT, _count),
     ],
 )  # fmt: skip
@@ -111,6 +111,16 @@ def test_over_time(
 ) -> None:
     result = kernels.over_time(*flat(many), np.array(ends, np.int64), span, operation)
     against(result, many, (ends, span), wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(many=st.lists(series, max_size=3), ends=ends, span=span, most=st.booleans())
+def test_extremes(many: list[list[Point]], ends: list[int], span: int, most: bool) -> None:
+    result = kernels.extremes(*flat(many), np.array(ends, np.int64), span, most)
+    if most:
+        against(result, many, (ends, span), _maximum)
+    else:
+        against((-result[0], result[1]), [[(t, -v) for t, v in one] for one in many], (ends, span), _maximum)
 
 
 def _increase(points: list[Point], end: int, span: int) -> float | None:

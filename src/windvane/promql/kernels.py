@@ -102,25 +102,27 @@ def extrapolated(
     series, steps = len(offsets) - 1, len(ends)
     out = np.empty((series, steps))
     present = np.zeros((series, steps), np.bool_)
+    resets = np.empty(_longest(offsets) if counter else 0, np.int64)
     for i in range(series):
         stop = offsets[i + 1]
         low = high = offsets[i]
-        resets = np.empty(0, np.int64)
-        if counter:
-            resets = _resets(values, offsets[i], stop)
-        reset = 0
+        seen, oldest, newest = low + 1, 0, 0
         for s in range(steps):
             low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
             out[i, s] = np.nan
             if high - low < 2:
                 continue
             change = values[high - 1] - values[low]
-            while reset < len(resets) and resets[reset] <= low:
-                reset += 1
-            for r in range(reset, len(resets)):
-                if resets[r] >= high:
-                    break
-                change += values[resets[r] - 1]
+            if counter:
+                while seen < high:
+                    if values[seen] < values[seen - 1]:
+                        resets[newest] = seen
+                        newest += 1
+                    seen += 1
+                while oldest < newest and resets[oldest] <= low:
+                    oldest += 1
+                for r in range(oldest, newest):
+                    change += values[resets[r] - 1]
             factor = _factor(times, values[low], low, high, ends[s], span, change, counter)
             if rate:
                 factor /= span / 1000
@@ -130,19 +132,12 @@ def extrapolated(
 
 
 @inlined
-def _resets(values: Floats, start: int, stop: int) -> Times:
-    """Positions of samples lower than the one before."""
-    count = 0
-    for j in range(start + 1, stop):
-        if values[j] < values[j - 1]:
-            count += 1
-    found = np.empty(count, np.int64)
-    count = 0
-    for j in range(start + 1, stop):
-        if values[j] < values[j - 1]:
-            found[count] = j
-            count += 1
-    return found
+def _longest(offsets: Times) -> int:
+    """Samples of the series that has most."""
+    longest = 0
+    for i in range(len(offsets) - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    return longest
 
 
 @inlined
@@ -163,6 +158,39 @@ def _factor(
     if to_end >= threshold:
         to_end = average / 2
     return (sampled + to_start + to_end) / sampled
+
+
+@kernel
+def extremes(offsets: Times, times: Times, values: Floats, ends: Times, span: int, most: bool) -> tuple[Floats, Mask]:
+    """The maximum (`most`) or minimum of the samples in each window, NaN only if all are.
+
+    A queue holds the positions that can still become the extreme, best first, so each sample is
+    looked at once however many windows it is in.
+    """
+    series, steps = len(offsets) - 1, len(ends)
+    out = np.empty((series, steps))
+    present = np.zeros((series, steps), np.bool_)
+    queue = np.empty(_longest(offsets), np.int64)
+    sign = 1.0 if most else -1.0
+    for i in range(series):
+        stop = offsets[i + 1]
+        low = high = offsets[i]
+        seen, front, back = low, 0, 0
+        for s in range(steps):
+            low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            while seen < high:
+                value = values[seen]
+                if not math.isnan(value):
+                    while back > front and sign * values[queue[back - 1]] < sign * value:
+                        back -= 1
+                    queue[back] = seen
+                    back += 1
+                seen += 1
+            while front < back and queue[front] < low:
+                front += 1
+            present[i, s] = high > low
+            out[i, s] = values[queue[front]] if front < back else np.nan
+    return out, present
 
 
 @kernel
@@ -213,7 +241,7 @@ def _window(times: Times, values: Floats, low: int, high: int, operation: int) -
         return times[low] / 1000
     if operation == TS_LAST:
         return times[high - 1] / 1000
-    return _extreme(times, values, low, high, operation)
+    return _extreme_time(times, values, low, high, 1.0 if operation == TS_MAX else -1.0)
 
 
 @inlined
@@ -288,16 +316,13 @@ def _count_resets(values: Floats, low: int, high: int) -> float:
 
 
 @inlined
-def _extreme(times: Times, values: Floats, low: int, high: int, operation: int) -> float:
-    """Minimum or maximum, NaN only if all are; or the time of its last occurrence."""
-    sign = -1.0 if operation in (MIN, TS_MIN) else 1.0
-    last = operation in (TS_MIN, TS_MAX)
+def _extreme_time(times: Times, values: Floats, low: int, high: int, sign: float) -> float:
+    """When the maximum (`sign` 1) or minimum (-1) last occurred, in seconds; NaN counts only if all are."""
     best = low
     for j in range(low, high):
-        better = sign * values[j] > sign * values[best] or math.isnan(values[best])
-        if better or (last and values[j] == values[best]):
+        if sign * values[j] >= sign * values[best] or math.isnan(values[best]):
             best = j
-    return times[best] / 1000 if last else values[best]
+    return times[best] / 1000
 
 
 @kernel

@@ -8,7 +8,8 @@ put in series order by a kernel.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 from windvane.kit.errors import LimitError
 from windvane.promql import kernels
 from windvane.promql.errors import QueryLimitError, QueryTimeoutError
-from windvane.promql.labels import Labels, Pool
+from windvane.promql.labels import Labels, Pool, concatenate
 from windvane.promql.plan import Read
 from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
 from windvane.promql.value import Ids, Samples
@@ -61,22 +62,28 @@ _CLAUSES = {
 }
 
 
+_FEW = 2000
+"""So many ids are named in a query; more are found by the selector again."""
 _AFTER, _UNTIL = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
 
 
 class Reader:
-    """Reads selections from one store; safe from any thread."""
+    """Reads selections from one store; safe from any thread.
+
+    Labels of an id never change, so those seen are kept (`SeriesLabels`), and only ids are asked again.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._labels = SeriesLabels()
 
     def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
         """All samples of a read; series without any are left out. `QueryLimitError` when there are too many."""
         where = condition(read.matchers)
         params = {**where.params, "after": clamp(read.after), "until": clamp(read.until)}
-        ids, labels = self._series(where.sql, params, pool, limits)
+        ids = self._ids(where.sql, params, limits)
         if not len(ids):
-            return Samples(labels, np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+            return Samples(Labels.empty(pool), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
         frame = self._query(
             "SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples "
             f"WHERE Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}",
@@ -87,21 +94,32 @@ class Reader:
         offsets, times, values, stale = kernels.arrange(ids, *columns)
         some = np.flatnonzero(np.diff(offsets))
         if len(some) < len(ids):
-            labels = labels.take(some)
             offsets = np.append(offsets[some], offsets[-1])
+        labels = self._labels.of(ids[some], pool, lambda unknown: self._fetch(unknown, where, limits))
         return Samples(labels, offsets, times, values, stale)
 
-    def _series(self, where: str, params: dict[str, object], pool: Pool, limits: Limits) -> tuple[Ids, Labels]:
-        """Ascending ids of the series that match and may have samples in the time asked for, and their labels."""
+    def _ids(self, where: str, params: dict[str, object], limits: Limits) -> Ids:
+        """Ascending ids of the series that match and may have samples in the time asked for."""
         frame = self._query(
-            f"SELECT Id, any(Name) AS N, any(toJSONString(Labels)) AS L FROM series WHERE {where} "
-            f"GROUP BY Id HAVING min(FirstSeen) <= {_UNTIL} AND max(LastSeen) > {_AFTER} ORDER BY Id",
+            f"SELECT Id FROM series WHERE {where} GROUP BY Id "
+            f"HAVING min(FirstSeen) <= {_UNTIL} AND max(LastSeen) > {_AFTER} ORDER BY Id",
             params,
             Limits(limits.seconds, limits.memory_bytes),
         )
+        return frame["Id"].to_numpy()
+
+    def _fetch(self, unknown: Ids, where: Condition, limits: Limits) -> tuple[Ids, list[dict[str, str]]]:
+        """Ids and label sets, names included, of at least the unknown ids that `where` holds for."""
+        narrow = len(unknown) <= _FEW
+        frame = self._query(
+            f"SELECT Id, any(Name) AS N, any(toJSONString(Labels)) AS L FROM series WHERE {where.sql}"
+            f"{' AND Id IN {ids:Array(UInt64)}' if narrow else ''} GROUP BY Id",
+            {**where.params, "ids": unknown} if narrow else where.params,
+            Limits(limits.seconds, limits.memory_bytes),
+        )
         sets = [orjson.loads(text) for text in frame["L"].tolist()]
-        labels = Labels.of(pool, sets).with_column(METRIC_NAME, pool.codes(frame["N"].tolist()))
-        return frame["Id"].to_numpy(), labels
+        named = [{METRIC_NAME: name, **labels} for name, labels in zip(frame["N"].tolist(), sets, strict=True)]
+        return frame["Id"].to_numpy(), named
 
     def _query(self, sql: str, params: dict[str, object], limits: Limits) -> pd.DataFrame:
         try:
@@ -112,6 +130,39 @@ class Reader:
             raise QueryLimitError(
                 f"query processing would load too many samples into memory in query execution ({error.message})"
             ) from error
+
+
+class SeriesLabels:
+    """Label sets by series id, bounded (a cell is four bytes); forgotten when the pool of their strings is replaced."""
+
+    def __init__(self, most_cells: int = 32_000_000) -> None:
+        self._most_cells = most_cells
+        self._lock = threading.Lock()
+        self._ids = np.zeros(0, np.uint64)
+        self._labels: Labels | None = None
+
+    def of(self, ids: Ids, pool: Pool, fetch: Fetch) -> Labels:
+        """Labels of ids, row by row; `fetch` gives ids and label sets of those not known yet."""
+        with self._lock:
+            known, labels = self._ids, self._labels
+        if labels is None or labels.pool is not pool or labels.codes.size > self._most_cells:
+            known, labels = np.zeros(0, np.uint64), Labels.empty(pool)
+        unknown = ids[~np.isin(ids, known)]
+        if len(unknown):
+            fresh, sets = fetch(unknown)
+            new = ~np.isin(fresh, known)
+            more = Labels.of(pool, [one for one, wanted in zip(sets, new.tolist(), strict=True) if wanted])
+            known, labels = np.concatenate([known, fresh[new]]), concatenate(labels, more)
+            order = np.argsort(known)
+            known, labels = known[order], labels.take(order)
+            with self._lock:
+                self._ids, self._labels = known, labels
+        chosen = labels.take(np.searchsorted(known, ids))
+        used = np.asarray(chosen.codes.any(axis=0))
+        return chosen.keep(name for name, some in zip(chosen.names, used.tolist(), strict=True) if some)
+
+
+Fetch = Callable[[Ids], tuple[Ids, list[dict[str, str]]]]
 
 
 def clamp(time: int) -> int:

@@ -22,6 +22,7 @@ QUERIES = (
     "quantile(0.5, m)",
     "m and m or m unless m",
     "sum_over_time(m[1m])",
+    "min_over_time(m[1m])",
     "max_over_time(m[1m:10s])",
     "quantile_over_time(0.5, m[1m])",
     "mad_over_time(m[1m])",

@@ -51,7 +51,11 @@ def _result(call: Call, window: Window, values: Floats, present: Mask) -> Vector
 def _over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s = window.samples
-    result = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, _OVER_TIME[call.function])
+    operation = _OVER_TIME[call.function]
+    if operation in (kernels.MIN, kernels.MAX):
+        most = operation == kernels.MAX
+        return _result(call, window, *kernels.extremes(s.offsets, s.times, s.values, window.ends, window.span, most))
+    result = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, operation)
     return _result(call, window, *result)
 
 
