@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest, DiscoveryResponse
+from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from envoy_data_plane.google.protobuf import Any as ProtobufAny
 from envoy_data_plane.google.protobuf import StringValue
-from envoy_data_plane.google.rpc import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.xds.ads import AdsStream
+from windvane.xds.discovery import Request
 from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS, Bundle, Resource, pack
 
 ALL = (CDS, EDS, LDS, RDS, SDS)
@@ -46,11 +46,11 @@ class Peer:
     def subscribe(self, type_url: str, *names: str, version: str = "") -> None:
         self.names[type_url] = list(names)
         self.stream.receive(
-            DiscoveryRequest(
+            Request(
                 type_url=type_url,
-                resource_names=list(names),
-                version_info=version,
-                response_nonce=self.processed.get(type_url, ""),
+                names=names,
+                version=version,
+                nonce=self.processed.get(type_url, ""),
             )
         )
 
@@ -58,22 +58,22 @@ class Peer:
         if names:
             self.names[response.type_url] = list(names)
         self.stream.receive(
-            DiscoveryRequest(
+            Request(
                 type_url=response.type_url,
-                response_nonce=response.nonce,
-                version_info=response.version_info,
-                resource_names=self.names.get(response.type_url, []),
+                nonce=response.nonce,
+                version=response.version_info,
+                names=tuple(self.names.get(response.type_url, [])),
             )
         )
         self.processed[response.type_url] = response.nonce
 
     def nack(self, response: DiscoveryResponse, reason: str) -> None:
         self.stream.receive(
-            DiscoveryRequest(
+            Request(
                 type_url=response.type_url,
-                response_nonce=response.nonce,
-                resource_names=self.names.get(response.type_url, []),
-                error_detail=Status(message=reason),
+                nonce=response.nonce,
+                names=tuple(self.names.get(response.type_url, [])),
+                rejection=reason,
             )
         )
 
@@ -263,7 +263,7 @@ def test_a_proxy_that_comes_back_with_another_version_is_told_everything() -> No
 
 def test_types_nobody_knows_are_ignored() -> None:
     stream = AdsStream()
-    assert not stream.receive(DiscoveryRequest(type_url="type.googleapis.com/envoy.service.runtime.v3.Runtime"))
+    assert not stream.receive(Request(type_url="type.googleapis.com/envoy.service.runtime.v3.Runtime"))
     assert Peer(stream).taken() == []
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry
 from xds_mesh import GATEWAY, SHOP, Mesh, running_mesh, split, until, view_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")]
@@ -133,12 +134,15 @@ def test_strict_refuses_plaintext_and_strangers_permissive_takes_plaintext_witho
                 mesh.plane.update(view_of(SHOP + peer_authentication("PERMISSIVE"), tmp_path), mesh.placement)
                 await mesh.synced(WEB, V1, V2)
                 await answered(client, f"http://{direct}")
-                mesh.collected.http.clear()
-                answer = await client.get(f"http://{direct}", headers={"x-envoy-peer-metadata": "a;b;c;d;e;f;g"})
-                assert answer.status_code == 200
-                await until(lambda: "http_inbound" in mesh.collected.http)
-                entry = mesh.collected.http["http_inbound"][0]
-                assert "peer_metadata" not in entry.common_properties.custom_tags
+                forged = {"x-envoy-peer-metadata": "a;b;c;d;e;f;g", "x-request-id": "the forged one"}
+                assert (await client.get(f"http://{direct}", headers=forged)).status_code == 200
+
+                def entries() -> list[HttpAccessLogEntry]:
+                    logged = mesh.collected.http.get("http_inbound", [])
+                    return [each for each in logged if each.request.request_id == "the forged one"]
+
+                await until(lambda: bool(entries()))
+                assert "peer_metadata" not in entries()[0].common_properties.custom_tags
                 await answered(client, url(mesh))
                 assert "x-forwarded-client-cert" in mesh.seen[-1]
 

@@ -9,13 +9,11 @@ the proxy stays on its old configuration as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest
-
-from windvane.xds.encoding import varint
+from windvane.xds.discovery import Request, response
 from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS, Bundle, Resource
 
 ORDER = (SDS, CDS, EDS, LDS, RDS)
@@ -70,16 +68,16 @@ class AdsStream:
         """Set what the proxy should have, by type URL; types not named stay as they are."""
         self._desired.update(bundles)
 
-    def receive(self, request: DiscoveryRequest) -> bool:
+    def receive(self, request: Request) -> bool:
         """Take a request; True when it rejects what was sent. An answer to an older response is ignored."""
         state = self.types.get(request.type_url)
-        if state is None or (state.subscribed and request.response_nonce != state.nonce):
+        if state is None or (state.subscribed and request.nonce != state.nonce):
             return False
         first, state.subscribed = not state.subscribed, True
         rejected = self._answered(state, request)
-        self._subscribe(request.type_url, request.resource_names)
+        self._subscribe(request.type_url, request.names)
         if first:
-            self._resume(request.type_url, request.version_info)
+            self._resume(request.type_url, request.version)
         return rejected
 
     def responses(self) -> Iterator[tuple[str, bytes]]:
@@ -94,23 +92,23 @@ class AdsStream:
         """Whether the proxy has acknowledged everything it should have."""
         return all(self._settled(type_url) for type_url in self._desired)
 
-    def _answered(self, state: TypeState, request: DiscoveryRequest) -> bool:
+    def _answered(self, state: TypeState, request: Request) -> bool:
         if state.offered is None:
             return False
         offered, state.offered = state.offered, None
-        if request.error_detail is not None:
-            state.rejected, state.reason = state.sent, request.error_detail.message
+        if request.rejection is not None:
+            state.rejected, state.reason = state.sent, request.rejection
             return True
         state.held, state.acked, state.rejected, state.reason = offered, state.sent, "", ""
         return False
 
-    def _subscribe(self, type_url: str, names: Iterable[str]) -> None:
-        state, wanted = self.types[type_url], tuple(dict.fromkeys(names))
-        if wanted != state.names:
-            state.names = wanted
+    def _subscribe(self, type_url: str, names: tuple[str, ...]) -> None:
+        state = self.types[type_url]
+        if names != state.names:
+            state.names = names
             if type_url not in _WHOLE:
                 # A proxy drops what it no longer asks for; should it ask again, it needs it again.
-                state.held = state.held.only(wanted)
+                state.held = state.held.only(names)
 
     def _resume(self, type_url: str, version: str) -> None:
         """A proxy that connects again says what it has: equal content is not sent again."""
@@ -142,7 +140,7 @@ class AdsStream:
             self.types[EDS].refresh.update(each.name for each in news if each.name in self.types[EDS].held)
         state.nonce, state.sent, state.offered = str(next(self._nonces)), wanted.version, wanted
         state.refresh.clear()
-        return _response(type_url, wanted if type_url in _WHOLE else news, wanted.version, state.nonce)
+        return response(type_url, wanted if type_url in _WHOLE else news, wanted.version, state.nonce)
 
     def _news(self, type_url: str, wanted: Bundle) -> list[Resource]:
         """What of `wanted` the proxy does not have, or needs again."""
@@ -171,10 +169,3 @@ class AdsStream:
 
 def _differs(resource: Resource, held: Resource | None) -> bool:
     return held is None or held.digest != resource.digest
-
-
-def _response(type_url: str, resources: Iterable[Resource], version: str, nonce: str) -> bytes:
-    """A DiscoveryResponse, from resources that are already encoded as its fields."""
-    texts = ((0x0A, version), (0x22, type_url), (0x2A, nonce))
-    head = b"".join(bytes((tag,)) + varint(len(text)) + text.encode() for tag, text in texts)
-    return b"".join([head, *(resource.frame for resource in resources)])

@@ -94,8 +94,12 @@ def build(spec: ListenerSpec) -> Resource:
     return pack(spec.name, message)
 
 
-def called_by_address(proxy: Proxy, snapshot: Snapshot) -> Iterator[tuple[MeshService, ServicePort, int]]:
+def called_by_address(proxy: Proxy, snapshot: Snapshot) -> list[tuple[MeshService, ServicePort, int]]:
     """The service ports a proxy has a listener for, with the port that it listens on."""
+    return snapshot.derive(("called by address", proxy.key), lambda: list(_called_by_address(proxy, snapshot)))
+
+
+def _called_by_address(proxy: Proxy, snapshot: Snapshot) -> Iterator[tuple[MeshService, ServicePort, int]]:
     for key, bound in sorted(proxy.place.outbound.items()):
         hostname, _, number = key.rpartition(":")
         service = snapshot.view.services.get(hostname)

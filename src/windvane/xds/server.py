@@ -16,8 +16,6 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from betterproto2 import Message
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest
 
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, UnavailableError
@@ -29,6 +27,7 @@ from windvane.xds.ads import AdsStream, TypeState
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.certificates import Certificates
 from windvane.xds.configuration import configuration
+from windvane.xds.discovery import Request, parse_request
 from windvane.xds.proxy import workload_key
 from windvane.xds.push import PushQueue
 from windvane.xds.resources import SDS, SHORT_NAMES, Bundle
@@ -88,6 +87,7 @@ class _Connection:
 
     def __init__(self, node_id: str, since_ns: int) -> None:
         self.node_id, self.key, self.since_ns = node_id, workload_key(node_id), since_ns
+        self.handler = asyncio.current_task()
         self.stream = AdsStream()
         self.changed = asyncio.Event()
         self.known = False
@@ -117,6 +117,9 @@ class ControlPlane:
 
     def update(self, view: MeshView, placement: Placement) -> None:
         """Make this the mesh; connected proxies get what changed for them. Call it in the loop's thread."""
+        before = self.snapshot
+        if before is not None and before.view.version == view.version and before.placement == placement:
+            return
         self.snapshot = Snapshot(view, placement, self._settings.mesh)
         now = self._clock.monotonic()
         for connection in self._connections.values():
@@ -141,6 +144,9 @@ class ControlPlane:
                 tasks.create_task(self._renew_forever())
         finally:
             self.started.clear()
+            for connection in self._connections.values():
+                if connection.handler is not None:
+                    connection.handler.cancel()
             await server.stop(grace=0.2)
 
     def proxies(self) -> list[ProxyStatus]:
@@ -152,13 +158,15 @@ class ControlPlane:
         sender: asyncio.Task[None] | None = None
         try:
             async for raw in requests:
-                request = _parse(raw)
+                request = parse_request(raw)
                 if connection is None:
                     connection = self._connect(request)
                     sender = asyncio.create_task(self._send_forever(connection, context))
                 self._received(connection, request)
         except BadInputError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+        except asyncio.CancelledError:
+            log.debug("a proxy's stream has ended")  # the handler is where cancelling ends: nobody above to tell
         finally:
             if connection is not None and sender is not None:
                 self._connections.pop(id(connection), None)
@@ -167,16 +175,14 @@ class ControlPlane:
                 with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
                     await sender
 
-    def _connect(self, request: DiscoveryRequest) -> _Connection:
-        if request.node is None:
-            raise BadInputError("the first request of a stream must name its node")
-        connection = _Connection(request.node.id, self._clock.now_ns())
+    def _connect(self, request: Request) -> _Connection:
+        connection = _Connection(request.node_id, self._clock.now_ns())
         self._connections[id(connection)] = connection
         self._metrics.proxies.set(len(self._connections))
         self._offer(connection)
         return connection
 
-    def _received(self, connection: _Connection, request: DiscoveryRequest) -> None:
+    def _received(self, connection: _Connection, request: Request) -> None:
         if connection.stream.receive(request):
             name, state = SHORT_NAMES[request.type_url], connection.stream.types[request.type_url]
             self._metrics.rejections.labels(name).inc()
@@ -247,19 +253,6 @@ class _Instruments:
         self.convergence = metrics.histogram(
             "windvane_xds_convergence_seconds", "From an edit until a proxy has acknowledged all of it."
         )
-
-
-def _parse(raw: bytes) -> DiscoveryRequest:
-    try:
-        return _decoded(DiscoveryRequest, raw)
-    except Exception as error:
-        raise BadInputError(f"not a DiscoveryRequest: {error}") from error
-
-
-def _decoded(kind: type[DiscoveryRequest], raw: bytes) -> DiscoveryRequest:
-    message: Message = kind.parse(raw)
-    assert isinstance(message, DiscoveryRequest)
-    return message
 
 
 def _status(connection: _Connection) -> ProxyStatus:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import betterproto2
 from envoy_data_plane.envoy.config.accesslog import v3 as accesslog
@@ -26,7 +26,6 @@ from envoy_data_plane.envoy.type import v3 as types
 from envoy_data_plane.envoy.type.tracing import v3 as tracing_types
 
 from windvane.mesh.models import CustomTag
-from windvane.mesh.models.telemetry import LiteralTag
 from windvane.mesh.resolve import telemetry_for
 from windvane.xds.bootstrap import ALS_CLUSTER, OTLP_CLUSTER
 from windvane.xds.encoding import any_of
@@ -62,11 +61,20 @@ _TEXT_FORMAT = (
 _FLUSH_INTERVAL, _FLUSH_BYTES = timedelta(milliseconds=200), 16_384
 
 
+class Tag(NamedTuple):
+    """A span tag: `source` says what `value` is. (A tuple, because listeners are looked up by it often.)"""
+
+    name: str
+    source: Literal["literal", "header", "environment", "formatter"]
+    value: str
+    default: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Reporting:
     """What one side of a proxy reports: the Telemetry in force, with the proxy's own names filled in.
 
-    `sampling` is in percent; `tags` are literals by name and Telemetry's custom tags.
+    `sampling` is in percent; `tags` are Istio's and the Telemetry's, by name.
     """
 
     direction: Direction
@@ -74,7 +82,7 @@ class Reporting:
     sampling: float
     spans: bool = True
     sampling_by_request_id: bool = True
-    tags: tuple[tuple[str, CustomTag], ...] = ()
+    tags: tuple[Tag, ...] = ()
     text_log: bool = False
     text_filter: str = ""
 
@@ -91,7 +99,7 @@ def reporting(proxy: Proxy, snapshot: Snapshot, direction: Direction) -> Reporti
         sampling=snapshot.settings.sampling if sampling is None else sampling,
         spans=not side.disable_span_reporting,
         sampling_by_request_id=side.use_request_id_for_trace_sampling,
-        tags=tuple(sorted({**tags, **side.custom_tags}.items(), key=lambda item: item[0])),
+        tags=tuple(sorted({**tags, **{name: _tag(name, tag) for name, tag in side.custom_tags.items()}}.values())),
         text_log=bool(side.access_log) and (not providers or "envoy" in providers),
         text_filter=side.access_log_filter,
     )
@@ -107,7 +115,7 @@ def tracing(wanted: Reporting) -> hcm.HttpConnectionManagerTracing | None:
         client_sampling=types.Percent(value=100.0),
         random_sampling=types.Percent(value=wanted.sampling),
         overall_sampling=types.Percent(value=100.0),
-        custom_tags=[_custom_tag(name, tag) for name, tag in wanted.tags],
+        custom_tags=[_custom_tag(tag) for tag in wanted.tags],
         provider=trace.TracingHttp(name="envoy.tracers.opentelemetry", typed_config=any_of(config)),
         # A gateway is a hop of its own: its span has a child for the call it makes.
         spawn_upstream_span=True if wanted.direction == "gateway" else None,
@@ -140,7 +148,7 @@ def tcp_logs(wanted: Reporting) -> tuple[accesslog.AccessLog, ...]:
     return (_log("envoy.access_loggers.tcp_grpc", config), *_text_log(wanted))
 
 
-def _istio_tags(proxy: Proxy, snapshot: Snapshot) -> dict[str, CustomTag]:
+def _istio_tags(proxy: Proxy, snapshot: Snapshot) -> dict[str, Tag]:
     values = {
         "istio.canonical_revision": proxy.workload.canonical_revision,
         "istio.canonical_service": proxy.workload.canonical_name,
@@ -148,21 +156,30 @@ def _istio_tags(proxy: Proxy, snapshot: Snapshot) -> dict[str, CustomTag]:
         "istio.mesh_id": snapshot.settings.mesh_id,
         "istio.namespace": proxy.namespace,
     }
-    return {name: CustomTag(literal=LiteralTag(value=value)) for name, value in values.items() if value}
+    return {name: Tag(name, "literal", value) for name, value in values.items() if value}
 
 
-def _custom_tag(name: str, tag: CustomTag) -> tracing_types.CustomTag:
+def _tag(name: str, tag: CustomTag) -> Tag:
     if tag.header is not None:
-        header = tracing_types.CustomTagHeader(name=tag.header.name, default_value=tag.header.default_value)
-        return tracing_types.CustomTag(tag=name, request_header=header)
+        return Tag(name, "header", tag.header.name, tag.header.default_value)
     if tag.environment is not None:
-        variable = tag.environment
-        environment = tracing_types.CustomTagEnvironment(name=variable.name, default_value=variable.default_value)
-        return tracing_types.CustomTag(tag=name, environment=environment)
+        return Tag(name, "environment", tag.environment.name, tag.environment.default_value)
     if tag.formatter is not None:
-        return tracing_types.CustomTag(tag=name, value=tag.formatter.value)
-    value = tag.literal.value if tag.literal else ""
-    return tracing_types.CustomTag(tag=name, literal=tracing_types.CustomTagLiteral(value=value))
+        return Tag(name, "formatter", tag.formatter.value)
+    return Tag(name, "literal", tag.literal.value if tag.literal else "")
+
+
+def _custom_tag(tag: Tag) -> tracing_types.CustomTag:
+    made = tracing_types.CustomTag(tag=tag.name)
+    if tag.source == "header":
+        made.request_header = tracing_types.CustomTagHeader(name=tag.value, default_value=tag.default)
+    elif tag.source == "environment":
+        made.environment = tracing_types.CustomTagEnvironment(name=tag.value, default_value=tag.default)
+    elif tag.source == "formatter":
+        made.value = tag.value
+    else:
+        made.literal = tracing_types.CustomTagLiteral(value=tag.value)
+    return made
 
 
 def _common(name: str, tags: Mapping[str, str]) -> als.CommonGrpcAccessLogConfig:
