@@ -20,7 +20,7 @@ _NOT_YET = {
     "networking.istio.io": ("EnvoyFilter", "ProxyConfig", "Sidecar", "WorkloadGroup"),
     "security.istio.io": ("AuthorizationPolicy", "RequestAuthentication"),
     "telemetry.istio.io": (),
-    "extensions.istio.io": ("WasmPlugin",),
+    "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),
     "gateway.networking.k8s.io": (
         "GatewayClass",
         "Gateway",
