@@ -25,8 +25,12 @@ MESH = MeshInfo(
     services={
         ("shop", "reviews"): ServiceBadges(hosts=("reviews",), traffic_shifting=True, circuit_breaker=True),
         ("shop", "mongodb"): ServiceBadges(service_entry_hosts=("db.example",), location="MESH_EXTERNAL"),
+        ("shop", "spare"): ServiceBadges(),
     },
-    workloads={("edge", "gateway"): WorkloadBadges({"app": "gateway"}, gateway_hosts=("shop.example",))},
+    workloads={
+        ("edge", "gateway"): WorkloadBadges({"app": "gateway"}, gateway_hosts=("shop.example",)),
+        ("shop", "details-v1"): WorkloadBadges({"app": "details", "version": "v1"}, workload_entry=True),
+    },
 )
 
 
@@ -73,7 +77,8 @@ def test_every_edge_and_parent_names_a_node_given_before(client: AsgiClient) -> 
 
 
 def test_defaults_are_kialis() -> None:
-    query, boxes = kiali.graph_query(QueryParams(""), NOW)
+    asked = kiali.graph_request(QueryParams(""), NOW)
+    query, boxes = asked.query, asked.boxes
     assert (query.time_ms, query.window_s, query.graph_type) == (NOW // 10**6, 600, "workload")
     assert (query.http, query.grpc, query.tcp, query.response_time, query.throughput) == (
         "requests", "requests", "sent", 0.95, "response",
@@ -86,6 +91,18 @@ def test_appenders_choose_what_is_computed(client: AsgiClient, rates: Rates) -> 
     edges = client.get("/api/namespaces/graph", params).json()["elements"]["edges"]
     assert not any({"isMTLS", "responseTime", "throughput", "healthStatus"} & set(edge["data"]) for edge in edges)
     assert len(rates.asked) == 1
+
+
+def test_idle_nodes_are_configured_and_without_traffic(client: AsgiClient) -> None:
+    def idle(**params: str) -> list[str]:
+        answer = client.get("/api/namespaces/graph", {"namespaces": "shop", **params}).json()
+        nodes = [node["data"] for node in answer["elements"]["nodes"]]
+        return [node.get("workload") or node.get("app") or node["service"] for node in nodes if node.get("isIdle")]
+
+    assert idle(appenders="idleNode") == ["details-v1"]
+    assert idle(appenders="idleNode", graphType="app") == ["details"]
+    assert idle(appenders="idleNode", graphType="service") == ["spare"]
+    assert idle(appenders="none") == []
 
 
 @pytest.mark.parametrize(

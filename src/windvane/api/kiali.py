@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from windvane.kit.values import parse_duration
 from windvane.store.api import Engine
 from windvane.topology.graph import build_graph
 from windvane.topology.identity import GraphType
+from windvane.topology.idle import with_idle_nodes
 from windvane.topology.model import AVERAGE, GraphQuery, MeshInfo
 from windvane.topology.namespaces import known_namespaces
 from windvane.topology.traffic import Ask
@@ -48,8 +50,11 @@ def routes(
     configured = mesh or (lambda: None)
 
     def graph(request: Request) -> Response:
-        query, boxes = graph_query(request.query_params, clock.now_ns())
-        return _json(graph_json(build_graph(ask, query), boxes, configured()))
+        asked, info = graph_request(request.query_params, clock.now_ns()), configured()
+        found = build_graph(ask, asked.query)
+        if asked.idle_nodes and info is not None:
+            found = with_idle_nodes(found, info)
+        return _json(graph_json(found, asked.boxes, info))
 
     def namespaces(_: Request) -> Response:
         info = configured()
@@ -62,8 +67,17 @@ def routes(
     ]
 
 
-def graph_query(params: QueryParams, now_ns: int) -> tuple[GraphQuery, tuple[str, ...]]:
-    """What Kiali's parameters ask for, and the boxes to draw."""
+@dataclass(frozen=True, slots=True)
+class GraphRequest:
+    """What is asked for: the graph, boxes around its nodes, and whether nodes without traffic belong to it."""
+
+    query: GraphQuery
+    boxes: tuple[str, ...]
+    idle_nodes: bool
+
+
+def graph_request(params: QueryParams, now_ns: int) -> GraphRequest:
+    """What Kiali's parameters ask for; `BadInputError` with Kiali's message."""
     appenders = _appenders(params)
     names = [name.strip() for name in params.get("namespaces", "").split(",") if name.strip()]
     graph_type = GraphType(_choice(params, "graphType", "workload", tuple(GraphType)))
@@ -84,7 +98,7 @@ def graph_query(params: QueryParams, now_ns: int) -> tuple[GraphQuery, tuple[str
         security=appenders is None or "securityPolicy" in appenders,
         health=appenders is None or bool({"health", "healthConfig"} & appenders),
     )
-    return query, _boxes(params)
+    return GraphRequest(query, _boxes(params), appenders is None or "idleNode" in appenders)
 
 
 def _appenders(params: QueryParams) -> set[str] | None:

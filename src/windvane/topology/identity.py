@@ -82,7 +82,7 @@ class Workload:
     version: str
 
 
-_NO_WORKLOAD = Workload("", "", "", "")
+NO_WORKLOAD = Workload("", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def resolve(labels: tuple[str, ...], graph_type: GraphType, root_namespace: str 
     named = ServiceName(dest_cluster, service_space, service)
     reached = Workload(dest_space, dest_workload, dest_app, dest_version)
     destination = node_key(graph_type, named, reached)
-    inject = node_key(graph_type, named, _NO_WORKLOAD) if known(service) and destination.type != "service" else None
+    inject = node_key(graph_type, named, NO_WORKLOAD) if known(service) and destination.type != "service" else None
     return Ends(
         source=node_key(graph_type, ServiceName(cluster, space, ""), Workload(space, workload, app, version)),
         destination=destination,

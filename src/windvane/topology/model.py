@@ -128,5 +128,6 @@ class MeshInfo:
     """Configuration as the graph shows it, keyed by (namespace, name)."""
 
     namespaces: tuple[str, ...] = ()
+    cluster: str = "Kubernetes"
     services: Mapping[tuple[str, str], ServiceBadges] = field(default_factory=dict)
     workloads: Mapping[tuple[str, str], WorkloadBadges] = field(default_factory=dict)

@@ -66,17 +66,17 @@ def _rename(span: Span, renamed: Mapping[str, str]) -> Span:
 
 
 def _sort_contents(span: Span) -> Span:
+    maps = (span.attributes, span.resource, span.scope)
+    if not span.events and not span.links and all(list(values) == sorted(values) for values in maps):
+        return span  # copying every span is what a huge trace would wait for
+    attributes, resource, scope = map(_sorted, maps)
+    events = [replace(event, attributes=_sorted(event.attributes)) for event in span.events]
     return replace(
         span,
-        attributes=_sorted(span.attributes),
-        resource=_sorted(span.resource),
-        scope=_sorted(span.scope),
-        events=tuple(
-            sorted(
-                (replace(event, attributes=_sorted(event.attributes)) for event in span.events),
-                key=lambda event: (event.name, event.time_ns),
-            )
-        ),
+        attributes=attributes,
+        resource=resource,
+        scope=scope,
+        events=tuple(sorted(events, key=lambda event: (event.name, event.time_ns))),
         links=tuple(replace(link, attributes=_sorted(link.attributes)) for link in span.links),
     )
 
