@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { RawGraph, RawNode } from "../src/api/kiali";
 import { hide, parseFilter } from "../src/graph/filter";
 import { nodeRect, overlaps } from "../src/graph/geometry";
-import { keepLayout, layOut, type Shape, shapeKey } from "../src/graph/layout";
+import { layOut } from "../src/graph/layered";
+import { keepLayout, type Shape, shapeKey } from "../src/graph/layout";
 import { type Graph, parseGraph } from "../src/graph/model";
 import { placePorts } from "../src/graph/ports";
 import { verticalShifts } from "../src/graph/separate";
@@ -118,7 +119,7 @@ describe("layout", () => {
     raw.elements.nodes!.push({ data: app("reviews", "v3") });
     raw.elements.edges!.push(edge("frontend-v1", "reviews-v3", { http: "0.1" }));
     const grown = parseGraph(raw);
-    const next = keepLayout(first, grown);
+    const next = keepLayout(first, grown)!;
     for (const [id, at] of first.positions) expect(next.positions.get(id)).toEqual(at);
     const [added, ...others] = [...rects(grown, next)].reverse();
     for (const other of others) expect(overlaps(added!, other)).toBe(false);
@@ -129,13 +130,14 @@ describe("layout", () => {
     raw.elements.nodes = raw.elements.nodes!.filter(({ data }) => data.id !== "ledger-v1");
     raw.elements.edges!.pop();
     const without = keepLayout(first, parseGraph(raw));
-    expect(keepLayout(without, graph).positions.get("ledger-v1")).toEqual(first.positions.get("ledger-v1"));
+    expect(keepLayout(without, graph)!.positions.get("ledger-v1")).toEqual(first.positions.get("ledger-v1"));
   });
 
   it("starts afresh when most of the graph is new", () => {
     const raw = shop();
     for (let i = 0; i < 9; i += 1) raw.elements.nodes!.push({ data: app(`extra${i}`, "v1") });
-    expect(keepLayout(first, parseGraph(raw)).routes).not.toBe(first.routes);
+    expect(keepLayout(first, parseGraph(raw))).toBeNull();
+    expect(keepLayout(null, graph)).toBeNull();
   });
 
   it("moves touching boxes apart, the smaller one aside", () => {

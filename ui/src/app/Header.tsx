@@ -62,7 +62,7 @@ function ThemeButton() {
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
   return (
     <IconButton
-      label={`${t("theme.label")}: ${t(`theme.${theme.value}`)}`}
+      label={t("theme.now", { name: t(`theme.${theme.value}`) })}
       icon={THEME_ICONS[theme.value]}
       data-testid="theme"
       onClick={() => chooseTheme(next)}

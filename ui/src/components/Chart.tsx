@@ -27,11 +27,22 @@ interface Props {
   /** Keep at least this much on the value axis, so that tiny noise does not look like a storm. */
   minimumTop?: number;
   compact?: boolean;
+  /** Mark the value axis at powers of two, for bytes. */
+  binary?: boolean;
 }
 
 const SYNC = uPlot.sync("windvane");
 
-export function Chart({ title, columns, lines, format, height = 132, minimumTop = 0, compact }: Props) {
+export function Chart({
+  title,
+  columns,
+  lines,
+  format,
+  height = 132,
+  minimumTop = 0,
+  compact,
+  binary = false,
+}: Props) {
   const root = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
@@ -44,7 +55,7 @@ export function Chart({ title, columns, lines, format, height = 132, minimumTop 
     const element = root.current;
     if (!element || empty) return;
     const chart = new uPlot(
-      options({ lines, format, height, width: element.clientWidth, minimumTop, onCursor: setCursor }),
+      options({ lines, format, height, width: element.clientWidth, minimumTop, binary, onCursor: setCursor }),
       data(columns),
       element,
     );
@@ -118,10 +129,19 @@ interface OptionArguments {
   height: number;
   width: number;
   minimumTop: number;
+  binary: boolean;
   onCursor: (index: number | null) => void;
 }
 
-function options({ lines, format, height, width, minimumTop, onCursor }: OptionArguments): uPlot.Options {
+function options({
+  lines,
+  format,
+  height,
+  width,
+  minimumTop,
+  binary,
+  onCursor,
+}: OptionArguments): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (token: string) => style.getPropertyValue(token).trim();
   const axis = {
@@ -151,7 +171,13 @@ function options({ lines, format, height, width, minimumTop, onCursor }: OptionA
         size: 24,
         values: (_, ticks) => ticks.map((time) => tickText(time, ticks)),
       },
-      { ...axis, size: 54, space: 34, values: (_, ticks) => ticks.map((value) => format(value)) },
+      {
+        ...axis,
+        size: axisWidth,
+        ...(binary ? { incrs: POWERS_OF_TWO } : {}),
+        space: height < 120 ? 20 : 34,
+        values: (_, ticks) => ticks.map((value) => format(value)),
+      },
     ],
     series: [
       {},
@@ -186,3 +212,9 @@ function tickText(time: number, ticks: number[]): string {
   if (step >= 86_400) return dateTime(time).slice(5, 10);
   return step < 60 ? clockTime(time) : clockTime(time).slice(0, 5);
 }
+
+const POWERS_OF_TWO = Array.from({ length: 44 }, (_, power) => 2 ** power);
+
+/** As wide as the longest mark at 11 px. */
+const axisWidth = (_: uPlot, marks: string[] | null): number =>
+  14 + 6.4 * Math.max(4, ...(marks ?? []).map((mark) => mark.length));

@@ -1,6 +1,6 @@
 /** The live service graph: asks for it, keeps its layout steady, and shows details of what is chosen. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { fetchGraph, fetchNamespaces } from "../api/kiali";
 import { paused } from "../app/clock";
 import { publish } from "../app/probe";
@@ -13,13 +13,12 @@ import { useData } from "../lib/useData";
 import { hide, parseFilter } from "./filter";
 import { GraphCanvas } from "./GraphCanvas";
 import { GraphToolbar } from "./GraphToolbar";
-import type { Point } from "./geometry";
 import { Legend } from "./Legend";
-import { keepLayout, type Layout, layOut, shapeKey } from "./layout";
 import { type Graph, parseGraph } from "./model";
 import { SidePanel } from "./SidePanel";
 import { buildScene } from "./scene";
 import { type GraphSettings, readSettings, writeSettings } from "./settings";
+import { useLayout } from "./useLayout";
 
 export function GraphPage() {
   useEffect(() => {
@@ -122,8 +121,8 @@ function Stage({ graph, whole, error, retry, settings, found }: StageProps) {
     });
   }, [graph, layout]);
   if (error && !graph) return <ErrorState error={error} retry={retry} />;
+  if (graph?.nodes.length === 0) return <NothingToDraw hidden={(whole?.nodes.length ?? 0) > 0} />;
   if (!graph || !scene) return <GraphSkeleton />;
-  if (graph.nodes.length === 0) return <NothingToDraw hidden={(whole?.nodes.length ?? 0) > 0} />;
   return (
     <>
       <GraphCanvas
@@ -143,47 +142,6 @@ function Stage({ graph, whole, error, retry, settings, found }: StageProps) {
       <Legend />
     </>
   );
-}
-
-/** Layouts by graph type and namespaces: coming back to one finds everything where it was. */
-const memory = new Map<string, Layout>();
-
-function useLayout(graph: Graph | undefined, settings: GraphSettings) {
-  const [round, setRound] = useState(0);
-  const family = `${settings.type} ${settings.serviceNodes} ${settings.namespaces.join(",")}`;
-  const shape = graph ? shapeKey(graph) : "";
-  const fits = useRef({ family: "", count: 0 });
-  const layout = useMemo(() => {
-    if (!graph || graph.nodes.length === 0) return null;
-    const before = memory.get(family) ?? null;
-    const next = keepLayout(before, graph);
-    if (next.routes !== before?.routes) fits.current.count += 1;
-    memory.set(family, next);
-    return next;
-  }, [family, shape, round]);
-  return {
-    layout,
-    fitKey: `${family} ${fits.current.count}`,
-    move: (id: string, to: Point) => {
-      if (!layout || !graph) return;
-      memory.set(family, withMoved(layout, graph, id, to));
-      setRound((n) => n + 1);
-    },
-    again: () => {
-      if (graph) memory.set(family, layOut(graph));
-      fits.current.count += 1;
-      setRound((n) => n + 1);
-    },
-  };
-}
-
-function withMoved(layout: Layout, graph: Graph, id: string, to: Point): Layout {
-  const positions = new Map(layout.positions).set(id, to);
-  const touched = new Set(
-    graph.edges.filter((edge) => edge.source === id || edge.target === id).map((edge) => edge.id),
-  );
-  const routes = new Map([...layout.routes].filter(([edge]) => !touched.has(edge)));
-  return { positions, routes };
 }
 
 function NothingToDraw({ hidden }: { hidden: boolean }) {

@@ -65,6 +65,7 @@ export function TcpCharts({ traffic }: { traffic: Traffic | null }) {
           { label: t("metric.received"), colour: "--c2" },
         ]}
         format={formatByteRate}
+        binary
         height={96}
         compact
       />

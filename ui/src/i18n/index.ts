@@ -1,6 +1,7 @@
 /** Text in the reader's language. A wrong key or a missing variable does not compile. */
 
 import { language } from "../app/prefs";
+import { uptimeParts } from "../lib/format";
 import { durationText } from "../lib/time";
 import { en, type Key } from "./en";
 import { zh } from "./zh";
@@ -41,4 +42,11 @@ export function durationWords(seconds: number): string {
   const short = durationText(seconds);
   const unit = short.slice(-1) as "s" | "m" | "h" | "d";
   return t(`unit.${unit}`, { n: short.slice(0, -1) });
+}
+
+/** 5423 → "1 h 30 min". */
+export function uptimeWords(seconds: number): string {
+  return uptimeParts(seconds)
+    .map(({ n, unit }) => t(`unit.${unit}`, { n }))
+    .join(" ");
 }

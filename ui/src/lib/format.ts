@@ -80,21 +80,21 @@ export function formatBytes(bytes: number): string {
 
 export const formatByteRate = (perSecond: number): string => `${formatBytes(perSecond)}/s`;
 
-/** How long something has run: "3 d 4 h", "12 min 5 s". */
-export function formatUptime(seconds: number): string {
-  if (!Number.isFinite(seconds)) return DASH;
-  const parts: [number, string][] = [
+export type TimeUnit = "d" | "h" | "m" | "s";
+
+/** How long something has run, in its two largest units. */
+export function uptimeParts(seconds: number): { n: number; unit: TimeUnit }[] {
+  const units: [number, TimeUnit][] = [
     [86_400, "d"],
     [3600, "h"],
-    [60, "min"],
+    [60, "m"],
     [1, "s"],
   ];
-  const found = parts.findIndex(([size]) => seconds >= size);
-  if (found < 0) return `0${NBSP}s`;
-  const [first, second] = [parts[found]!, parts[found + 1]];
-  const head = `${Math.floor(seconds / first[0])}${NBSP}${first[1]}`;
-  const rest = second ? Math.floor((seconds % first[0]) / second[0]) : 0;
-  return second && rest ? `${head} ${rest}${NBSP}${second[1]}` : head;
+  const found = units.findIndex(([size]) => seconds >= size);
+  if (found < 0) return [{ n: 0, unit: "s" }];
+  const [[size, unit], next] = [units[found]!, units[found + 1]];
+  const rest = next ? Math.floor((seconds % size) / next[0]) : 0;
+  return [{ n: Math.floor(seconds / size), unit }, ...(next && rest ? [{ n: rest, unit: next[1] }] : [])];
 }
 
 function trimmed(value: number): string {

@@ -166,6 +166,7 @@ function TcpPanels({ columns }: { columns: NonNullable<ReturnType<typeof useTcpS
             { label: t("metric.received"), colour: "--c2" },
           ]}
           format={formatByteRate}
+          binary
           height={168}
         />
       </section>

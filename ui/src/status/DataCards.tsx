@@ -67,7 +67,7 @@ export function StoreCard({ store }: { store: Status["store"] }) {
     <section class="card" data-testid="store">
       <header>
         <h2>{t("status.store")}</h2>
-        <span class="end muted">{kept && `${t("status.retention")}: ${kept}`}</span>
+        <span class="end muted">{kept && t("status.retention", { list: kept })}</span>
       </header>
       <Table
         label={t("status.store")}

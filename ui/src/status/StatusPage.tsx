@@ -4,8 +4,8 @@ import { useEffect } from "preact/hooks";
 import { fetchStatus, type Status } from "../api/own";
 import { ErrorBanner, ErrorState, Skeleton } from "../components/States";
 import { Facts } from "../graph/SidePanel";
-import { t } from "../i18n";
-import { DASH, formatBytes, formatUptime } from "../lib/format";
+import { t, uptimeWords } from "../i18n";
+import { DASH, formatBytes } from "../lib/format";
 import { dateTime } from "../lib/time";
 import { useData } from "../lib/useData";
 import { ConfigCard } from "./ConfigCard";
@@ -54,7 +54,7 @@ function ServerFacts({ status }: { status: Status }) {
     <Facts
       facts={[
         { label: t("status.version"), value: status.version },
-        { label: t("status.uptime"), value: formatUptime(status.uptime_seconds) },
+        { label: t("status.uptime"), value: uptimeWords(status.uptime_seconds) },
         { label: t("status.started"), value: dateTime(status.started_at) },
         { label: t("status.store"), value: status.store.engine },
         { label: t("status.size"), value: formatBytes(status.store.bytes) },
