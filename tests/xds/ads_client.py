@@ -12,6 +12,8 @@ from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest, DiscoveryResponse
 from envoy_data_plane.google.rpc import Status
 
+from windvane.xds.bootstrap import ADMISSION_HEADER
+
 PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 
 
@@ -57,9 +59,9 @@ class AdsClient:
 
 
 @asynccontextmanager
-async def ads_client(port: int, node_id: str) -> AsyncIterator[AdsClient]:
+async def ads_client(port: int, node_id: str, token: str = "") -> AsyncIterator[AdsClient]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        call = channel.stream_stream(PATH)()
+        call = channel.stream_stream(PATH)(metadata=[(ADMISSION_HEADER, token)] if token else [])
         try:
             yield AdsClient(call, node_id)
         finally:

@@ -18,15 +18,19 @@ from windvane.kit.values import Address
 from windvane.mesh.placement import Placement
 from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
+from windvane.xds.snapshot import MeshSettings
 
 WEB = "sidecar~127.1.0.4~web-v1.shop~shop.svc.cluster.local"
 TABLE = "reviews.shop.svc.cluster.local:9080"
 
 
 @asynccontextmanager
-async def plane(folder: Path, text: str = SHOP, clock: Clock | None = None) -> AsyncIterator[ControlPlane]:
+async def plane(
+    folder: Path, text: str = SHOP, clock: Clock | None = None, token: str = ""
+) -> AsyncIterator[ControlPlane]:
     metrics = Metrics()
-    settings = ControlPlaneSettings(folder / "ca", listen=Address("127.0.0.1", 0), debounce=0.01)
+    mesh = MeshSettings(ads_token=token)
+    settings = ControlPlaneSettings(folder / "ca", mesh, Address("127.0.0.1", 0), debounce=0.01)
     made = ControlPlane(settings, clock or SystemClock(), metrics)
     edit(made, folder, text)
     serving = asyncio.create_task(made.serve())
@@ -215,6 +219,20 @@ def test_a_node_id_that_is_none_is_refused(tmp_path: Path, node_id: str) -> None
         async with plane(tmp_path) as made, ads_client(made.port, node_id) as client:
             await client.send(CDS)
             assert await client.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("shown", ["", "another"])
+def test_who_does_not_know_the_token_gets_no_keys(tmp_path: Path, shown: str) -> None:
+    async def scenario() -> None:
+        async with plane(tmp_path, token="secret") as made:
+            async with ads_client(made.port, WEB, token=shown) as stranger:
+                await stranger.send(SDS, resource_names=["default"])
+                assert await stranger.code() == grpc.StatusCode.UNAUTHENTICATED
+            async with ads_client(made.port, WEB, token="secret") as client:
+                await client.send(SDS, resource_names=["default"])
+                assert names_of(await client.expect(SDS)) == {"default"}
 
     asyncio.run(scenario())
 

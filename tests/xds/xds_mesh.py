@@ -270,7 +270,7 @@ async def running_mesh(
         placement, ads = free_placement(view), Address("127.0.0.1", _free_ports(1)[0])
         collected = Collected()
         collector = await stack.enter_async_context(collected.listening())
-        settings = MeshSettings(ads=ads, collector=collector, sampling=100.0, tcp_report_interval=0.2)
+        settings = MeshSettings(ads=ads, collector=collector, sampling=100.0, tcp_report_interval=0.2, ads_token="t")
         own = ControlPlaneSettings(folder / "ca", settings, ads, certificate_lifetime=lifetime, debounce=0.01)
         plane = ControlPlane(own, SystemClock(), Metrics())
         plane.update(view, placement)

@@ -1,6 +1,7 @@
 """The configuration an Envoy starts with: who it is, where its control plane and collector are.
 
-Everything else arrives over ADS. Run it as
+Everything else arrives over ADS. It holds the mesh's token if there is one: keep the file to its owner.
+Run it as
 `envoy --config-path FILE --concurrency 1 --disable-hot-restart`: several Envoys on one machine
 must not share the hot-restart segment.
 """
@@ -18,6 +19,8 @@ from windvane.xds.snapshot import MeshSettings
 ADS_CLUSTER = "xds-grpc"
 OTLP_CLUSTER = "windvane-otlp"
 ALS_CLUSTER = "windvane-als"
+ADMISSION_HEADER = "x-windvane-token"
+"""gRPC metadata in which a proxy shows the mesh's token."""
 
 _HTTP2 = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -26,6 +29,12 @@ _HTTP2 = {
             "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "10s"}}
         },
     }
+}
+_RUNTIME = {
+    "re2.max_program_size.error_level": 32_768,
+    # Spans leave after a second (5 s by itself), many together when there are many.
+    "tracing.opentelemetry.flush_interval_ms": 1_000,
+    "tracing.opentelemetry.min_flush_spans": 64,
 }
 # Cluster and connection-manager names hold dots; those of ours end in ";" so that one pattern finds the end.
 _STATS_TAGS = [
@@ -44,7 +53,7 @@ def bootstrap(view: MeshView, workload: MeshWorkload, place: WorkloadPlace, sett
     return {
         "node": _node(proxy, view, settings),
         "admin": {"address": socket_address(place.address, place.admin), "ignore_global_conn_limit": True},
-        "dynamic_resources": _dynamic_resources(),
+        "dynamic_resources": _dynamic_resources(settings),
         "static_resources": {
             "clusters": [
                 _grpc_cluster(ADS_CLUSTER, settings.ads),
@@ -54,7 +63,7 @@ def bootstrap(view: MeshView, workload: MeshWorkload, place: WorkloadPlace, sett
         },
         "layered_runtime": {
             "layers": [
-                {"name": "mesh", "static_layer": {"re2.max_program_size.error_level": 32768}},
+                {"name": "mesh", "static_layer": _RUNTIME},
                 {"name": "admin", "admin_layer": {}},
             ]
         },
@@ -93,14 +102,15 @@ def _node(proxy: Proxy, view: MeshView, settings: MeshSettings) -> dict[str, Any
     }
 
 
-def _dynamic_resources() -> dict[str, Any]:
+def _dynamic_resources(settings: MeshSettings) -> dict[str, Any]:
+    token = [{"key": ADMISSION_HEADER, "value": settings.ads_token}] if settings.ads_token else []
     over_ads = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
     return {
         "ads_config": {
             "api_type": "GRPC",
             "transport_api_version": "V3",
             "set_node_on_first_message_only": True,
-            "grpc_services": [{"envoy_grpc": {"cluster_name": ADS_CLUSTER}}],
+            "grpc_services": [{"envoy_grpc": {"cluster_name": ADS_CLUSTER}, "initial_metadata": token}],
         },
         "cds_config": over_ads,
         "lds_config": over_ads,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from windvane.kit.values import Address
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
 from windvane.xds.ads import AdsStream, TypeState
+from windvane.xds.bootstrap import ADMISSION_HEADER
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.certificates import Certificates
 from windvane.xds.configuration import configuration
@@ -154,6 +156,10 @@ class ControlPlane:
         return sorted((_status(each) for each in self._connections.values()), key=lambda status: status.node_id)
 
     async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        if not self._is_admitted(context):
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED, f"the mesh's token is missing or wrong ({ADMISSION_HEADER})"
+            )
         connection: _Connection | None = None
         sender: asyncio.Task[None] | None = None
         try:
@@ -174,6 +180,11 @@ class ControlPlane:
                 sender.cancel()
                 with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
                     await sender
+
+    def _is_admitted(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> bool:
+        shown = dict(context.invocation_metadata() or ()).get(ADMISSION_HEADER, "")
+        wanted = self._settings.mesh.ads_token
+        return not wanted or hmac.compare_digest(str(shown).encode(), wanted.encode())
 
     def _connect(self, request: Request) -> _Connection:
         connection = _Connection(request.node_id, self._clock.now_ns())

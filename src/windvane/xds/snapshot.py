@@ -24,7 +24,8 @@ class MeshSettings:
 
     `ads` and `collector` are addresses of Windvane's gRPC listeners (the collector takes OTLP and
     Envoy access logs). `sampling` is the percentage of traces kept where no Telemetry says.
-    `tcp_report_interval` (seconds) is how often an open TCP connection reports its bytes.
+    `tcp_report_interval` (seconds) is how often an open TCP connection reports its bytes. `ads_token` is
+    what a proxy must know to be given a workload's configuration and keys; "" asks for nothing.
     """
 
     ads: Address = Address("127.0.0.1", 15010)
@@ -33,6 +34,7 @@ class MeshSettings:
     sampling: float = 1.0
     tcp_report_interval: float = 5.0
     connect_timeout: float = 10.0
+    ads_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
