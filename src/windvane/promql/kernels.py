@@ -510,7 +510,7 @@ def joined(
     out_times = np.empty(len(times), np.int64)
     out_values = np.empty(len(times))
     overlap = False
-    stale = False
+    stale = 0
     bits = values.view(np.int64)
     place = 0
     for run in order:
@@ -518,17 +518,18 @@ def joined(
             continue
         if offsets[row[run] + 1] > 0 and out_times[place - 1] >= times[start[run]]:
             overlap = True
+        length = start[run + 1] - start[run]
+        out_times[place : place + length] = times[start[run] : start[run + 1]]
+        out_values[place : place + length] = values[start[run] : start[run + 1]]
         for j in range(start[run], start[run + 1]):
-            out_times[place] = times[j]
-            out_values[place] = values[j]
-            stale |= bits[j] == _STALE
-            place += 1
-        offsets[row[run] + 1] += start[run + 1] - start[run]
+            stale += bits[j] == _STALE
+        offsets[row[run] + 1] += length
+        place += length
     for i in range(series):
         offsets[i + 1] += offsets[i]
     if overlap:
         offsets, out_times, out_values = _ordered(offsets, out_times, out_values)
-    return offsets, out_times[: offsets[series]].copy(), out_values[: offsets[series]].copy(), stale
+    return offsets, out_times[: offsets[series]], out_values[: offsets[series]], stale > 0
 
 
 def arrange(ids: Ids, column: Ids, times: Times, values: Floats) -> tuple[Times, Times, Floats, bool]:
