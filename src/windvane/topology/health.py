@@ -29,7 +29,7 @@ class Status(IntEnum):
     Failure = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tolerance:
     """Percentages of requests with codes matching `code` from which health is Degraded or Failure."""
 
@@ -99,21 +99,31 @@ def _worst(rates: Rates, directions: tuple[str, ...], tolerances: tuple[Toleranc
     verdict = Status.NA
     for protocol, codes in rates.items():
         total = sum(codes.values())
-        if total <= 0:
+        applying = _applying(protocol, directions, tolerances)
+        if total <= 0 or not applying:
             continue
-        for tolerance in _applying(protocol, directions, tolerances):
-            failed = sum([rate for code, rate in codes.items() if _matches(tolerance.code, code)])
-            verdict = max(verdict, _compare(failed / total * 100, tolerance))
+        verdict = max(verdict, Status.Healthy)
+        failed: dict[Tolerance, float] = {}
+        for code, rate in codes.items():
+            for tolerance in _matching(code, applying):
+                failed[tolerance] = failed.get(tolerance, 0.0) + rate
+        for tolerance, rate in failed.items():
+            verdict = max(verdict, _compare(rate / total * 100, tolerance))
     return verdict
 
 
 @functools.lru_cache(maxsize=1_000)
-def _applying(protocol: str, directions: tuple[str, ...], tolerances: tuple[Tolerance, ...]) -> list[Tolerance]:
-    return [
+def _applying(protocol: str, directions: tuple[str, ...], tolerances: tuple[Tolerance, ...]) -> tuple[Tolerance, ...]:
+    return tuple(
         tolerance
         for tolerance in tolerances
         if tolerance.protocol.fullmatch(protocol) and any(map(tolerance.direction.fullmatch, directions))
-    ]
+    )
+
+
+@functools.lru_cache(maxsize=10_000)
+def _matching(code: str, tolerances: tuple[Tolerance, ...]) -> tuple[Tolerance, ...]:
+    return tuple(tolerance for tolerance in tolerances if tolerance.code.fullmatch(code))
 
 
 def more_seen(source: Rates, destination: Rates) -> dict[str, dict[str, float]]:
@@ -124,11 +134,6 @@ def more_seen(source: Rates, destination: Rates) -> dict[str, dict[str, float]]:
         for code, rate in codes.items():
             into[code] = max(into.get(code, 0.0), rate)
     return merged
-
-
-@functools.lru_cache(maxsize=10_000)
-def _matches(pattern: re.Pattern[str], text: str) -> bool:
-    return pattern.fullmatch(text) is not None
 
 
 def _compare(percent: float, tolerance: Tolerance) -> Status:
