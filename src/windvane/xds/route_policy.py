@@ -70,9 +70,10 @@ def consistent_hash(rule: DestinationRule | None, subset: str, port: int | None)
         if policy is None:
             continue
         settings = [item for item in policy.port_level_settings if item.port and item.port.number == port]
-        for level in (*settings, policy):
-            if level.load_balancer is not None and level.load_balancer.consistent_hash is not None:
-                return level.load_balancer.consistent_hash
+        balancers = [*(item.load_balancer for item in settings), policy.load_balancer]
+        for balancer in balancers:
+            if balancer is not None and balancer.consistent_hash is not None:
+                return balancer.consistent_hash
     return None
 
 
