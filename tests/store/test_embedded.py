@@ -57,3 +57,22 @@ def test_a_bad_payload_stores_nothing(engine: Engine) -> None:
     with pytest.raises(BadInputError, match="does not decode"):
         engine.insert_payload(insert, good + b"bad\n")
     assert engine.query("SELECT count() AS n FROM t")["n"][0] == 2
+
+
+def test_arrays_of_arrays_maps_and_tuples(engine: Engine) -> None:
+    frame = engine.query(
+        "SELECT number, [map('a', toString(number)), map()] AS maps, [(number, 'x')] AS pairs, "
+        "arrayMap(i -> range(i), range(number)) AS lists, map('k', [1]) AS plain FROM numbers(60) ORDER BY number DESC"
+    )
+    assert list(frame["number"]) == list(range(59, -1, -1))
+    assert frame["maps"][58] == [{"a": "1"}, {}]
+    assert frame["pairs"][57] == [[2, "x"]]
+    assert frame["lists"][57] == [[], [0]]
+    assert len(engine.query("SELECT `Events.Attributes` FROM otel_traces WHERE SpanName = {n:String}", {"n": "x"})) == 0
+
+
+def test_settings_and_statements_other_than_select(engine: Engine) -> None:
+    assert len(engine.query("EXPLAIN SELECT 1")) > 0
+    assert len(engine.query("SELECT [[number]] AS n FROM numbers(5) SETTINGS max_threads = 1")) == 5
+    with pytest.raises(BadInputError, match="nosuch"):
+        engine.query("SELECT * FROM nosuch")

@@ -36,6 +36,7 @@ from windvane.store.literals import parameter, quoted
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _MIB = 1 << 20
+_SHAPES_KEPT = 2_048
 
 # ClickHouse's error codes by whose doing they are (src/Common/ErrorCodes.cpp).
 _LIMIT_CODES = {158, 159, 160, 191, 241, 307, 396}
@@ -83,6 +84,7 @@ class EmbeddedEngine:
         self._state = threading.Condition()
         self._busy = 0
         self._closed = False
+        self._shapes: dict[str, tuple[str, ...]] = {}
 
     @classmethod
     def open(
@@ -117,9 +119,23 @@ class EmbeddedEngine:
     ) -> pd.DataFrame:
         with self._session() as session:
             session.limit(limits)
-            frame = session.run(sql, params, output="DataFrame")
+            columns = self._nested_columns(session, sql, params)
+            frame = session.run(frames.as_json(sql, columns) if columns else sql, params, output="DataFrame")
         assert isinstance(frame, pd.DataFrame)
-        return frame
+        return frames.parse(frame, columns) if columns else frame
+
+    def _nested_columns(self, session: _Session, sql: str, params: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """Columns of a query that cannot leave chDB as they are; asked once for every text of SQL."""
+        known = self._shapes.get(sql)
+        if known is None:
+            try:
+                known = frames.nested(session.run(f"DESCRIBE ({sql})", params, output="DataFrame"))
+            except WindvaneError:
+                known = ()  # no SELECT (EXPLAIN, SHOW), or wrong: running it will tell
+            if len(self._shapes) >= _SHAPES_KEPT:
+                self._shapes.clear()
+            self._shapes[sql] = known
+        return known
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
         with self._session() as session:
