@@ -26,7 +26,8 @@ def _writable(path: Path) -> bool:
     return os.access(path, os.W_OK | os.X_OK)
 
 
-def _choose_cache() -> None:
+def choose_cache() -> None:
+    """Keep numba from failing where neither the package nor the home directory may be written."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     if config.CACHE_DIR or _writable(Path(__file__).parent / "__pycache__") or _writable(home):
         return
@@ -36,7 +37,7 @@ def _choose_cache() -> None:
         config.CACHE_DIR = str(folder)
 
 
-_choose_cache()
+choose_cache()
 
 
 def kernel(function: _Function) -> _Function:
