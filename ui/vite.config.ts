@@ -1,15 +1,43 @@
-import { defineConfig } from "vite";
+import { existsSync, readFileSync } from "node:fs";
+import { defineConfig, type Plugin } from "vite";
 
 /** Where `npm run dev` finds the API: the fixture server, or a running Windvane. */
 const backend = process.env.WINDVANE_API ?? "http://127.0.0.1:9977";
 
+/** What ends up in the built files and asks that its licence goes along. */
+const SHIPPED = [
+  "preact",
+  "@preact/signals",
+  "@preact/signals-core",
+  "uplot",
+  "@dagrejs/dagre",
+  "@fontsource-variable/inter",
+  "@fontsource-variable/jetbrains-mono",
+];
+
+/** Writes `licenses.txt`: the licence of every library and font in the bundle. */
+function licenses(): Plugin {
+  const text = (name: string): string => {
+    const file = `node_modules/${name}/LICENSE`;
+    if (!existsSync(file)) throw new Error(`${name} is shipped without its licence: ${file} is missing`);
+    return `${name}\n${"=".repeat(name.length)}\n\n${readFileSync(file, "utf8").trim()}\n`;
+  };
+  return {
+    name: "windvane-licenses",
+    apply: "build",
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "licenses.txt", source: SHIPPED.map(text).join("\n\n") });
+    },
+  };
+}
+
 export default defineConfig({
+  plugins: [licenses()],
   build: {
     outDir: "../src/windvane/_ui",
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0,
-    chunkSizeWarningLimit: 600,
     reportCompressedSize: false,
   },
   worker: { format: "es" },

@@ -8,13 +8,14 @@ import { durationWords, t } from "../i18n";
 import { dateTime, fromInputTime, inputTime, resolve } from "../lib/time";
 import { paused, REFRESH_CHOICES, refreshNow, refreshSeconds, setRefresh } from "./clock";
 import { currentRange, setRange } from "./range";
+import { path } from "./router";
 
 const PRESETS = [60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
 export function TimeControl() {
   return (
     <div class="time-control">
-      <RangePicker />
+      {hasRange(path.value) && <RangePicker />}
       <span class="button-group">
         <RefreshPicker />
         <IconButton
@@ -32,6 +33,9 @@ export function TimeControl() {
     </div>
   );
 }
+
+/** One trace and the server's status are what they are, whatever the time range. */
+const hasRange = (pathname: string): boolean => pathname !== "/status" && !pathname.startsWith("/traces/");
 
 function RangePicker() {
   const range = currentRange();

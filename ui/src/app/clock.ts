@@ -1,21 +1,22 @@
 /** When pages ask again: a tick that every visible query follows, and whether it runs. */
 
 import { effect, signal } from "@preact/signals";
-import { params, setParams } from "./router";
+import { params, path, setParams } from "./router";
 
 export const REFRESH_CHOICES = [5, 10, 30, 60, 0] as const;
 
 /** Rises by one when data should be asked again. */
 export const tick = signal(0);
 export const paused = signal(false);
-/** Seconds between ticks; 0 is off. Pages set their default; the URL wins. */
-const defaultRefresh = signal(10);
+/** A list of found traces must not change under the pointer; everything else is live. */
+const defaultRefresh = (): number => (path.value.startsWith("/traces") ? 0 : 10);
 
+/** Seconds between ticks; 0 is off. */
 export function refreshSeconds(): number {
   const text = params.value.get("refresh");
   if (text === "off") return 0;
   const seconds = Number(text?.replace(/s$/, ""));
-  return seconds > 0 ? seconds : defaultRefresh.value;
+  return seconds > 0 ? seconds : defaultRefresh();
 }
 
 export function setRefresh(seconds: number): void {

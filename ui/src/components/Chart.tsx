@@ -168,6 +168,7 @@ function options({
         ...axis,
         grid: { show: false },
         space: 64,
+        incrs: TIME_STEPS,
         size: 24,
         values: (_, ticks) => ticks.map((time) => tickText(time, ticks)),
       },
@@ -208,10 +209,15 @@ function zoomTo(chart: uPlot): void {
 }
 
 function tickText(time: number, ticks: number[]): string {
-  const step = (ticks[1] ?? time) - (ticks[0] ?? time);
+  const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : 60;
   if (step >= 86_400) return dateTime(time).slice(5, 10);
   return step < 60 ? clockTime(time) : clockTime(time).slice(0, 5);
 }
+
+const TIME_STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
+  604_800, 2_592_000,
+];
 
 const POWERS_OF_TWO = Array.from({ length: 44 }, (_, power) => 2 ** power);
 

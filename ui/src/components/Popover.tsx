@@ -47,7 +47,7 @@ export function Popover({ label, text, icon, align = "left", testId, iconOnly, c
         ref={button}
         type="button"
         class={`button ${iconOnly ? "button-ghost button-icon" : "button-plain"}`}
-        aria-label={text === undefined && !iconOnly ? undefined : label}
+        aria-label={typeof text === "string" ? `${label}: ${text}` : label}
         title={iconOnly ? label : undefined}
         aria-expanded={open}
         aria-controls={id}

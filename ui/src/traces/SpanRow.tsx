@@ -36,6 +36,7 @@ export const SpanRow = memo(function SpanRow(props: Props) {
     // biome-ignore lint/a11y/useKeyWithClickEvents: the page's keys j, k and Enter move over rows
     <div
       class={classes}
+      id={`span-${node.span.spanID}`}
       role="treeitem"
       tabIndex={-1}
       aria-level={node.depth + 1}

@@ -85,7 +85,14 @@ export function Waterfall({ trace }: { trace: Trace }) {
             ))}
           </span>
         </div>
-        <div class="waterfall-rows" ref={scroller} role="tree" aria-label={t("trace.waterfall")} tabIndex={0}>
+        <div
+          class="waterfall-rows"
+          ref={scroller}
+          role="tree"
+          aria-label={t("trace.waterfall")}
+          aria-activedescendant={selected >= 0 ? `span-${selectedId}` : undefined}
+          tabIndex={0}
+        >
           <div style={{ height: rows.length * ROW }}>
             <div style={{ transform: `translateY(${first * ROW}px)` }}>
               {rows.slice(first, last).map((index) => (

@@ -60,7 +60,7 @@ export function spanTitle(span: RawSpan): string {
   const [method, url] = [tagOf(span.tags, "http.method"), tagOf(span.tags, "http.url")];
   const path = typeof url === "string" ? /^\w+:\/\/[^/]+(\/[^?#]*)/.exec(url)?.[1] : undefined;
   if (method && path) return `${method} ${path}`;
-  return span.operationName.replace(/\.svc\.cluster\.local(?=[:/]|$)/, "");
+  return span.operationName.replace(/\.svc\.cluster\.local(?![\w.-])/, "");
 }
 
 export const tagOf = (tags: KeyValue[] | undefined, key: string): KeyValue["value"] | undefined =>

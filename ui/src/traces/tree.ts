@@ -45,8 +45,9 @@ export function buildTrace(raw: RawTrace): Trace {
   const roots: RawSpan[] = [];
   for (const span of raw.spans) {
     const parent = parentOf(span);
-    if (parent && byId.has(parent)) children.set(parent, [...(children.get(parent) ?? []), span]);
-    else roots.push(span);
+    if (!parent || !byId.has(parent)) roots.push(span);
+    else if (children.has(parent)) children.get(parent)!.push(span);
+    else children.set(parent, [span]);
   }
   for (const list of children.values()) list.sort(byStart);
   const nodes = walk(raw, roots.sort(byStart), children, start);
@@ -83,7 +84,7 @@ function walk(raw: RawTrace, roots: RawSpan[], children: Map<string, RawSpan[]>,
   const seen = new Set<string>();
   const open = roots.map((span) => ({ span, parent: -1 })).reverse();
   // Spans in a cycle hang from no root: the first of each cycle is taken as one.
-  const rest = raw.spans.filter((span) => !roots.includes(span)).sort(byStart);
+  const rest = [...raw.spans].sort(byStart).reverse();
   for (let next = open.pop() ?? unseen(rest, seen); next; next = open.pop() ?? unseen(rest, seen)) {
     const { span, parent } = next;
     if (seen.has(span.spanID)) continue;
@@ -97,9 +98,10 @@ function walk(raw: RawTrace, roots: RawSpan[], children: Map<string, RawSpan[]>,
   return nodes;
 }
 
+/** The next span, latest last, that was not reached yet. */
 function unseen(rest: RawSpan[], seen: Set<string>): { span: RawSpan; parent: number } | undefined {
   while (rest.length) {
-    const span = rest.shift()!;
+    const span = rest.pop()!;
     if (!seen.has(span.spanID)) return { span, parent: -1 };
   }
   return undefined;
