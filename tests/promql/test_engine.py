@@ -65,6 +65,8 @@ def test_limits(engine: EmbeddedEngine) -> None:
     with pytest.raises(QueryLimitError, match="too many samples"):
         QueryEngine(engine, QuerySettings(max_samples=4)).instant("m[10s]", NOW)
     assert len(QueryEngine(engine, QuerySettings(max_samples=5)).instant("m[10s]", NOW).value.times) == 5  # type: ignore[union-attr]
+    with pytest.raises(QueryLimitError, match="1 series at 11 steps"):
+        QueryEngine(engine, QuerySettings(max_samples=10)).range("m", NOW, NOW + 1000, 100)
     with pytest.raises(QueryTimeoutError):
         QueryEngine(engine).instant("m", NOW, QueryOptions(timeout=1e-9))
     with pytest.raises(QueryError, match="11,000 points"):

@@ -41,7 +41,7 @@ class QuerySettings:
     """Bounds and defaults of queries.
 
     `lookback_ms`: how far back an instant selector looks for a sample. `subquery_step_ms`: the step of
-    `[range:]`. `max_samples`: samples one query may read. `max_points`: steps a range query may have.
+    `[range:]`. `max_samples`: samples one query may read, and values one selector may have over all steps. `max_points`: steps a range query may have.
     `timeout`: seconds one query may take. `pool_strings`: distinct label values kept between queries.
     """
 
@@ -174,7 +174,7 @@ class _Run:
         self._evaluate_seconds = 0.0
         lookback = options.lookback_ms or settings.lookback_ms
         context = Context(steps.start, steps.end, lookback, settings.subquery_step_ms)
-        self.evaluator = Evaluator(context, engine.pool(), self._find, self._check)
+        self.evaluator = Evaluator(context, engine.pool(), self._find, self._check, settings.max_samples)
         if options.explain:
             self.evaluator.costs = []
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from windvane.promql import binary, kernels
 from windvane.promql.aggregate import aggregate
-from windvane.promql.errors import UnsupportedError
+from windvane.promql.errors import QueryLimitError, UnsupportedError
 from windvane.promql.functions import REGISTRY
 from windvane.promql.functions.base import Window
 from windvane.promql.labels import Pool
@@ -73,6 +73,7 @@ class Evaluator:
     pool: Pool
     samples: Callable[[Read], Samples]
     check: Callable[[], None]
+    max_cells: int = 50_000_000
     notes: Notes = field(default_factory=Notes)
     costs: list[NodeCost] | None = None
     _depth: int = 0
@@ -146,7 +147,7 @@ class Evaluator:
         expr = unwrap(expr)
         if isinstance(expr, Range):
             selector = expr.selector
-            samples = self.samples(selector_read(selector, expr.duration, steps, self.context))
+            samples = self._fitting(selector_read(selector, expr.duration, steps, self.context), steps)
             if samples.stale:
                 flat = kernels.without_stale(samples.offsets, samples.times, samples.values)
                 samples = Samples(samples.labels, *flat)
@@ -165,12 +166,22 @@ class Evaluator:
 
     def _selector(self, selector: Selector, steps: Steps) -> tuple[Vector, Times]:
         lookback = self.context.lookback
-        samples = self.samples(selector_read(selector, lookback, steps, self.context))
+        samples = self._fitting(selector_read(selector, lookback, steps, self.context), steps)
         ends = window_ends(selector.offset, selector.at, steps, self.context)
         values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
         some = np.asarray(present.any(axis=1))
         vector = Vector(samples.labels, values, present)
         return (vector, times) if some.all() else (vector.take(some), times[some])
+
+    def _fitting(self, read: Read, steps: Steps) -> Samples:
+        """A read's samples, unless their series at all steps would be a matrix too large to hold."""
+        samples = self.samples(read)
+        if len(samples.labels) * len(steps) > self.max_cells:
+            raise QueryLimitError(
+                "query processing would load too many samples into memory in query execution "
+                f"({len(samples.labels)} series at {len(steps)} steps)"
+            )
+        return samples
 
     def _unary(self, node: Unary, steps: Steps) -> Value:
         value = self.value(node.expr, steps)
