@@ -76,9 +76,12 @@ message Flags {
 
 # Envoy's short strings by the field numbers of ResponseFlags (source/common/stream_info/utility.h);
 # 13 is a message: its presence alone means nothing, a reason in it does.
-FLAGS = tuple(
-    "LH UH UT LR UR UF UC UO NR DI FI RL UAEX RLSE DC URX SI IH DPE UMSDR RFCF NFCF DT UPE NC OM DF DR".split()
+# fmt: off
+FLAGS = (
+    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE",
+    "DC", "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DR",
 )
+# fmt: on
 _PLAIN_FLAGS = {code.lower(): number for number, code in enumerate(FLAGS, 1) if code != "UAEX"}
 PROTO %= "\n  ".join(f"bool {name} = {number};" for name, number in _PLAIN_FLAGS.items())
 
