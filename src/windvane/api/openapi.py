@@ -22,7 +22,7 @@ def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
         "info": {
             "title": "Windvane",
             "version": __version__,
-            "description": "Windvane's own routes; its other faces are as Prometheus, Jaeger, Kiali and OTLP document them.",
+            "description": "Windvane's own routes; the other faces are Prometheus's, Jaeger's, Kiali's and OTLP's.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

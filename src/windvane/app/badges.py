@@ -13,6 +13,7 @@ def mesh_info(view: MeshView | None) -> MeshInfo | None:
     if view is None:
         return None
     return MeshInfo(
+        cluster=view.cluster_id,
         namespaces=tuple(sorted({service.namespace for service in view.services.values()})),
         services={(each.namespace, each.name): _service(view, each) for each in view.services.values()},
         workloads={(each.namespace, each.name): _workload(view, each) for each in view.workloads.values()},

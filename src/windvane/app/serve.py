@@ -45,6 +45,7 @@ from windvane.store.commit import GroupCommit
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.migrate import migrate
 from windvane.topology.traffic import asker
+from windvane.xds.admission import admission_token
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings
 
@@ -138,7 +139,11 @@ def _control(settings: ServeSettings, clock: Clock, metrics: Metrics) -> MeshCon
         return None
     plane = None
     if settings.ads is not None:
-        mesh = MeshSettings(ads=settings.ads, collector=settings.grpc or Address("127.0.0.1", 4317))
+        mesh = MeshSettings(
+            ads=settings.ads,
+            collector=settings.grpc or Address("127.0.0.1", 4317),
+            ads_token=admission_token(settings.data),
+        )
         plane = ControlPlane(ControlPlaneSettings(settings.data / "ca", mesh, settings.ads), clock, metrics)
     identity = MeshIdentity(trust_domain=settings.trust_domain)
     return MeshControl(settings.mesh, settings.placement, identity, clock, plane)

@@ -35,6 +35,7 @@ from windvane.mesh.files import FileSource, LoadResult
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
 from windvane.mesh.watch import watch
+from windvane.xds.admission import admission_token
 from windvane.xds.snapshot import MeshSettings
 
 Report = Callable[[str, Mapping[str, object]], None]
@@ -154,7 +155,7 @@ class LocalMesh:
         return result.view
 
     async def _start(self) -> None:
-        """Start everything but traffic; the sidecars once their control plane can be reached."""
+        """Start everything but traffic, all at once; sidecars keep asking until their control plane answers."""
         self._faces = self.options.faces.claimed(self._claim, self._report)
         self._allocator.restore(_former(self.options.run_dir))
         await self.supervisor.open()
@@ -166,9 +167,6 @@ class LocalMesh:
             "addresses", {"claim": self._claim.name, **{name: str(at) for name, at in self._faces.options().items()}}
         )
         self.supervisor.start(self._server())
-        await self._apply(envoys=False)
-        while not await probes.accepts([(self._faces.ads.host, self._faces.ads.port)]):
-            await self._clock.sleep(0.05)  # an Envoy that finds no control plane waits ever longer
         await self._apply()
         await asyncio.gather(*(child.wait_ready(_START) for child in self.supervisor.children.values()))
 
@@ -184,17 +182,17 @@ class LocalMesh:
         write_whole(self.options.run_dir / PLACEMENT, self._placement.to_json().encode())
         write_whole(self.options.run_dir / "emulator.json", self._applications.plan.to_json())
 
-    async def _apply(self, *, envoys: bool = True) -> None:
+    async def _apply(self) -> None:
         """Make the running processes those of the plan: stop, restart what changed, start."""
         wanted = {spec.name: spec for spec in self._applications.commands.values()}
         if self._applications.plan.workloads:
             spec = emulator(self.options.run_dir / "emulator.json", self._applications.plan)
             wanted[spec.name] = spec
-        if envoys:
-            settings, view = MeshSettings(ads=self._faces.ads, collector=self._faces.grpc), self._view
-            for key, place in self._placement.places.items():
-                spec = sidecar(view, view.workloads[key], place, settings, self.options.run_dir)
-                wanted[spec.name] = spec
+        token = admission_token(self.options.run_dir / "data")
+        settings, view = MeshSettings(ads=self._faces.ads, collector=self._faces.grpc, ads_token=token), self._view
+        for key, place in self._placement.places.items():
+            spec = sidecar(view, view.workloads[key], place, settings, self.options.run_dir)
+            wanted[spec.name] = spec
         former = self._processes
         stale = [name for name in former if name not in wanted or wanted[name].version != former[name].version]
         self._processes = {name: spec for name, spec in former.items() if name not in stale}
