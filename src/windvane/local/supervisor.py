@@ -214,12 +214,19 @@ class Supervisor:
 
     async def _keep_warden(self) -> None:
         while True:
+            first = set(self._groups)
             self._warden = process = await asyncio.create_subprocess_exec(
-                sys.executable, "-ISs", warden.__file__, stdin=asyncio.subprocess.PIPE, start_new_session=True
+                *(sys.executable, "-ISs", warden.__file__, *first),
+                stdin=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
             assert process.stdin is not None
-            process.stdin.write("".join(f"+{group}\n" for group in self._groups).encode())
+            changed = [f"+{group}\n" for group in self._groups - first] + [
+                f"-{group}\n" for group in first - self._groups
+            ]
+            process.stdin.write("".join(changed).encode())
             await process.wait()
+            await self._clock.sleep(_BACKOFF[0])
 
     async def _rotate(self) -> None:
         while True:

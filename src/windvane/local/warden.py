@@ -1,6 +1,6 @@
-"""Run as a script: ends process groups when the supervisor is gone, however it went.
+"""Run as a script with process groups: ends them when the supervisor is gone, however it went.
 
-Reads `+<group>` and `-<group>` lines from standard input, a pipe that only the supervisor holds
+Reads further `+<group>` and `-<group>` lines from standard input, a pipe that only the supervisor holds
 open. At its end every group still listed gets SIGTERM and, five seconds later, SIGKILL. The kernel's
 parent-death signal reaches a child but not the child's children; this reaches both.
 Imports nothing of Windvane: it must start in milliseconds.
@@ -26,7 +26,7 @@ def _signal(group: int, number: int) -> bool:
 
 
 def main() -> None:
-    groups: set[int] = set()
+    groups = {int(group) for group in sys.argv[1:]}
     for line in sys.stdin:
         action, group = line[0], int(line[1:])
         groups.add(group) if action == "+" else groups.discard(group)
