@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.promql import gather, kernels
+from windvane.promql import arrange, gather, kernels
 from windvane.promql.value import STALE
 
 Point = tuple[int, float]
@@ -169,7 +169,7 @@ def test_samples_are_arranged_from_any_order(many: list[list[Point]], data: st.D
     shuffled += shuffled[:2]
     ids = np.array([10 * i + 3 for i in range(len(many))], np.uint64)
     column, times, values = (np.array([row[k] for row in shuffled], kind) for k, kind in enumerate(("u8", "i8", "f8")))
-    got = kernels.arrange(ids, column, times, values)
+    got = arrange.arrange(ids, column, times, values)
     for mine, wanted in zip(got, flat(many), strict=False):
         np.testing.assert_array_equal(mine, wanted)
 
@@ -179,7 +179,7 @@ def test_staleness_markers_are_found_and_removed() -> None:
     _, present, at = kernels.latest(offsets, times, values, np.array([0, 10, 20]), 100)
     assert present.tolist() == [[True, False, True], [False, False, False]]
     assert at[0].tolist() == [0, 0, 20]
-    kept = kernels.without_stale(offsets, times, values)
+    kept = arrange.without_stale(offsets, times, values)
     assert [part.tolist() for part in kept[:2]] == [[0, 2, 2], [0, 20]]
 
 

@@ -41,8 +41,9 @@ class QuerySettings:
     """Bounds and defaults of queries.
 
     `lookback_ms`: how far back an instant selector looks for a sample. `subquery_step_ms`: the step of
-    `[range:]`. `max_samples`: samples one query may read, and values one selector may have over all steps. `max_points`: steps a range query may have.
-    `timeout`: seconds one query may take. `pool_strings`: distinct label values kept between queries.
+    `[range:]`. `max_samples`: samples one query may read, and values one selector may have over all
+    steps. `max_points`: steps a range query may have. `timeout`: seconds one query may take.
+    `pool_strings`: distinct label values kept between queries.
     """
 
     lookback_ms: int = 300_000

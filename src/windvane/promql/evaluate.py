@@ -15,6 +15,7 @@ import numpy as np
 
 from windvane.promql import binary, kernels
 from windvane.promql.aggregate import aggregate
+from windvane.promql.arrange import without_stale
 from windvane.promql.errors import QueryLimitError, UnsupportedError
 from windvane.promql.functions import REGISTRY
 from windvane.promql.functions.base import Window
@@ -149,7 +150,7 @@ class Evaluator:
             selector = expr.selector
             samples = self._fitting(selector_read(selector, expr.duration, steps, self.context), steps)
             if samples.stale:
-                flat = kernels.without_stale(samples.offsets, samples.times, samples.values)
+                flat = without_stale(samples.offsets, samples.times, samples.values)
                 samples = Samples(samples.labels, *flat)
             return Window(samples, window_ends(selector.offset, selector.at, steps, self.context), expr.duration)
         assert isinstance(expr, Subquery)

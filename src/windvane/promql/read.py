@@ -17,7 +17,7 @@ import orjson
 import pandas as pd
 
 from windvane.kit.errors import LimitError
-from windvane.promql import kernels
+from windvane.promql.arrange import arrange
 from windvane.promql.errors import QueryLimitError, QueryTimeoutError
 from windvane.promql.labels import Labels, Pool, concatenate
 from windvane.promql.plan import Read
@@ -91,7 +91,7 @@ class Reader:
             limits,
         )
         columns = (frame["Id"].to_numpy(), frame["T"].to_numpy(), frame["Value"].to_numpy())
-        offsets, times, values, stale = kernels.arrange(ids, *columns)
+        offsets, times, values, stale = arrange(ids, *columns)
         some = np.flatnonzero(np.diff(offsets))
         if len(some) < len(ids):
             offsets = np.append(offsets[some], offsets[-1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.promql import kernels
+from windvane.promql.arrange import arrange
 from windvane.promql.evaluate import Evaluator
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.parse import parse
@@ -48,6 +48,6 @@ def _samples(pool: Pool) -> Samples:
     values[3] = STALE
     for array in (ids, column, both, values):
         array.setflags(write=False)
-    arranged = kernels.arrange(ids, column, both, values)
+    arranged = arrange(ids, column, both, values)
     labels = Labels.of(pool, [{"__name__": "m", "le": "1"}, {"__name__": "m", "le": "+Inf"}])
     return Samples(labels, *arranged)
