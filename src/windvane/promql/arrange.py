@@ -41,7 +41,7 @@ def runs_of(ids: Ids, column: Ids, times: Times) -> tuple[Times, Times, Times]:
 
 
 @kernel
-def joined(
+def joined(  # noqa: PLR0917 - numba takes arrays by position
     row: Times, start: Times, order: Times, times: Times, values: Floats, series: int
 ) -> tuple[Times, Times, Floats, bool]:
     """Stretches put together: flat samples in series order, and whether any is a staleness marker.
