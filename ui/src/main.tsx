@@ -9,5 +9,7 @@ import "./styles/graph.css";
 import "./styles/traces.css";
 import { render } from "preact";
 import { App } from "./app/App";
+import { followLinks } from "./app/router";
 
+document.addEventListener("click", followLinks);
 render(<App />, document.getElementById("app")!);

@@ -7,7 +7,7 @@ import { t } from "../i18n";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Header } from "./Header";
 import { lazy } from "./lazy";
-import { followLinks, path } from "./router";
+import { path } from "./router";
 
 const ServicesPage = lazy(() => import("../services/ServicesPage").then((m) => m.ServicesPage));
 const ServicePage = lazy(() => import("../services/ServicePage").then((m) => m.ServicePage));
@@ -40,8 +40,7 @@ function match(pathname: string): Match | null {
 export function App() {
   const found = match(path.value);
   return (
-    // biome-ignore lint/a11y: links inside are the interactive elements; this only listens for them
-    <div class="app" onClick={followLinks}>
+    <div class="app">
       <Header />
       <main id="content" tabIndex={-1}>
         <ErrorBoundary key={path.value}>

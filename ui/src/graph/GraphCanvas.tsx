@@ -32,7 +32,6 @@ export function GraphCanvas(props: Props) {
         ref={viewport.svg}
         role="application"
         aria-label={t("graph.label")}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: the drawing itself takes the zoom and pan keys
         tabIndex={0}
         data-testid="graph-canvas"
         class={props.motion ? "graph-motion" : ""}

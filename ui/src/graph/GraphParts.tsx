@@ -89,7 +89,6 @@ export const NodeView = memo(function NodeView({ item, dim, found, selected, onO
   const share = node.share === null ? "" : formatRatio(node.share);
   const room = NODE_WIDTH - 38 - (share ? 54 : 7);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: SVG has no button
     <g
       class={`node node-${node.health} node-kind-${node.kind} ${dim ? "dim" : ""} ${found ? "found" : ""} ${selected ? "chosen" : ""}`}
       transform={`translate(${at.x - NODE_WIDTH / 2} ${at.y - NODE_HEIGHT / 2})`}

@@ -46,7 +46,7 @@ export function verticalShifts(boxes: { id: string; rect: Rect }[]): Map<string,
 /** The way in one direction until the rectangle is free of the others. */
 function clear(rect: Rect, placed: Rect[], direction: 1 | -1): number {
   let y = rect.y;
-  for (let again = true; again; ) {
+  for (let again = true; again;) {
     again = false;
     for (const other of placed) {
       if (!overlaps({ ...rect, y }, other, GAP)) continue;

@@ -61,7 +61,6 @@ export function Scatter({ traces, ...asked }: Props) {
           {[...traces]
             .sort((a, b) => a.errors - b.errors)
             .map((trace) => (
-              // biome-ignore lint/a11y: the list below is the accessible way to the same traces
               <circle
                 key={trace.id}
                 class={trace.errors ? "scatter-dot bad" : "scatter-dot"}

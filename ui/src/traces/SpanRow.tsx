@@ -33,7 +33,7 @@ export const SpanRow = memo(function SpanRow(props: Props) {
     .filter(Boolean)
     .join(" ");
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the page's keys j, k and Enter move over rows
+    // eslint-disable-next-line jsx-a11y/click-events-have-key-events -- the page's keys j, k and Enter move over rows
     <div
       class={classes}
       id={`span-${node.span.spanID}`}

@@ -172,7 +172,7 @@ export function shortNames(trace: Trace): Map<string, string> {
 /** Indexes of the rows to show when some spans are collapsed. */
 export function visibleRows(trace: Trace, collapsed: ReadonlySet<string>): number[] {
   const rows: number[] = [];
-  for (let index = 0; index < trace.nodes.length; ) {
+  for (let index = 0; index < trace.nodes.length;) {
     const node = trace.nodes[index]!;
     rows.push(index);
     index += collapsed.has(node.span.spanID) ? 1 + node.below : 1;
