@@ -124,7 +124,7 @@ class Server:
         http = await _listen(stack, faces.everything(otlp.routes(receiver)), settings.http)
         if settings.otlp_http is not None:
             await _listen(stack, build_app([otlp.routes(receiver)]), settings.otlp_http)
-        threading.Thread(target=_warm, args=(faces.queries,), daemon=True, name="warm-promql").start()
+        threading.Thread(target=faces.queries.warm, daemon=True, name="warm-promql").start()
         return cls(http, loops)
 
 
@@ -224,13 +224,3 @@ class _Faces:
         if self.control is not None and not self.control.loaded.is_set():
             return "the mesh's files are not read yet"
         return None
-
-
-def _warm(queries: QueryEngine) -> None:
-    """Compile (or load from the cache) the window kernels before the first user waits for them."""
-    for query in (
-        "sum(rate(windvane_warm_up[1m]))",
-        "histogram_quantile(0.95, sum by (le) (rate(windvane_warm_up[1m])))",
-    ):
-        with contextlib.suppress(Exception):
-            queries.instant(query, 0)
