@@ -13,6 +13,7 @@ import { path } from "./router";
 const PRESETS = [60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
 export function TimeControl() {
+  if (path.value.startsWith("/traces/")) return null;
   return (
     <div class="time-control">
       {hasRange(path.value) && <RangePicker />}
@@ -34,8 +35,8 @@ export function TimeControl() {
   );
 }
 
-/** One trace and the server's status are what they are, whatever the time range. */
-const hasRange = (pathname: string): boolean => pathname !== "/status" && !pathname.startsWith("/traces/");
+/** The server's status is that of now; one trace needs neither a range nor a refresh. */
+const hasRange = (pathname: string): boolean => pathname !== "/status";
 
 function RangePicker() {
   const range = currentRange();
