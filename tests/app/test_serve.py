@@ -1,0 +1,128 @@
+"""`windvane serve` as a process: it starts empty, answers on every face, describes itself and stops cleanly."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+NOW = time.time_ns()
+TRACE = {
+    "resourceSpans": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "cart.shop"}}]},
+            "scopeSpans": [
+                {
+                    "spans": [
+                        {
+                            "traceId": "0af7651916cd43dd8448eb211c80319c",
+                            "spanId": "b7ad6b7169203331",
+                            "name": "GET /cart",
+                            "kind": 2,
+                            "startTimeUnixNano": str(NOW - 5_000_000),
+                            "endTimeUnixNano": str(NOW),
+                            "attributes": [{"key": "items", "value": {"intValue": "3"}}],
+                        }
+                    ]
+                }
+            ],
+        }
+    ]
+}
+
+
+def start(data: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
+    """A server on ports of the system's choice, and its URL once it is ready."""
+    command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", "127.0.0.1:0"]
+    command += ["--grpc", "none", "--otlp-http", "none", *options]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    deadline = time.monotonic() + 60
+    for line in server.stderr:
+        if found := re.search(r"console and APIs on (http://[\d.:]+)", line):
+            return server, found[1]
+        if time.monotonic() > deadline:
+            break
+    pytest.fail(f"the server did not start (exit code {server.poll()})")
+
+
+def stop(server: subprocess.Popen[str]) -> int:
+    server.send_signal(signal.SIGTERM)
+    server.communicate(timeout=60)
+    return server.returncode
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server, address = start(tmp_path_factory.mktemp("serve"))
+    yield address
+    assert stop(server) == 0
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=30, trust_env=False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/-/healthy",
+        "/-/ready",
+        "/metrics",
+        "/api/v1/query?query=vector(1)",
+        "/api/v1/labels",
+        "/api/services",
+        "/api/traces?service=nobody",
+        "/api/namespaces",
+        "/api/namespaces/graph?namespaces=shop",
+        "/api/windvane/v1/services",
+        "/api/windvane/v1/access-logs",
+        "/api/windvane/v1/status",
+        "/api/windvane/v1/mesh/proxies",
+        "/",
+        "/services/shop/cart",
+    ],
+)
+def test_every_face_of_an_empty_server_answers(url: str, path: str) -> None:
+    assert get(url + path).status_code == 200
+
+
+def test_openapi_describes_every_route_of_our_own(url: str) -> None:
+    document = get(url + "/api/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    answered = [path for path in document["paths"] if get(url + path.format(namespace="a", name="b")).status_code < 500]
+    assert answered == list(document["paths"])
+    assert {"/api/windvane/v1/services", "/api/windvane/v1/access-logs", "/api/windvane/v1/status"} <= set(answered)
+
+
+def test_errors_of_our_own_routes_have_one_shape(url: str) -> None:
+    answer = get(url + "/api/windvane/v1/services?window=soon")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["kind"] == "bad_input"
+    assert "soon" in answer.json()["error"]["message"]
+
+
+def test_an_acknowledged_trace_is_there_after_a_restart_and_the_directory_is_one_servers(tmp_path: Path) -> None:
+    server, url = start(tmp_path)
+    answer = httpx.post(url + "/v1/traces", json=TRACE, timeout=30, trust_env=False)
+    assert answer.status_code == 200
+    second = subprocess.run(
+        [sys.executable, "-m", "windvane", "serve", "--data", str(tmp_path), "--http", "127.0.0.1:0"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert str(server.pid) in second.stderr
+    assert "Traceback" not in second.stderr
+    assert stop(server) == 0
+    server, url = start(tmp_path)
+    found = get(url + "/api/traces/0af7651916cd43dd8448eb211c80319c").json()["data"][0]
+    assert found["spans"][0]["operationName"] == "GET /cart"
+    assert {"key": "items", "type": "int64", "value": 3} in found["spans"][0]["tags"]
+    assert stop(server) == 0
