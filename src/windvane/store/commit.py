@@ -206,11 +206,11 @@ class GroupCommit:
             self._hold(-sum(len(request.payload) for request in group))
 
     async def _commit(self, kind: Kind, group: Sequence[_Request]) -> None:
-        """Commit a group; a half whose bytes do not decode is halved again."""
+        """Commit a group; one that some request's bytes may have failed is halved, again and again."""
         loop = asyncio.get_running_loop()
         try:
             rows = await loop.run_in_executor(self._threads, self._insert, kind, group)
-        except (BadInputError, LimitError) as error:
+        except (BadInputError, LimitError, InternalError) as error:
             if len(group) == 1:
                 _answer(group, error)
                 return

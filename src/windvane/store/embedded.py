@@ -43,7 +43,7 @@ _LIMIT_CODES = {158, 159, 160, 191, 241, 307, 396}
 _FULL_CODES = {202, 243, 252, 439}
 _GONE_CODES = {210, 236, 394}
 # A payload that fails for any other reason is taken to be at fault itself: only these mean a defect of ours.
-_DEFECT_CODES = {16, 36, 46, 47, 60, 62, 81, 115, 387}
+_DEFECT_CODES = {16, 46, 47, 60, 62, 81, 115}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,11 @@ _SPAN = Fields(
         "trace_state": "String",
         "parent_span_id": "String",
         "name": "String",
-        "kind": "Int32",
+        "kind": "Int64",
         "start": "UInt64",
         "end": "UInt64",
         "status_message": "String",
-        "status_code": "Int32",
+        "status_code": "Int64",
     },
 )
 _EVENT = Fields(f"{_RECORD}_events", 4, {"time": "UInt64", "name": "String"})
@@ -44,7 +44,7 @@ _LOG = Fields(
     3,
     {
         "time": "UInt64",
-        "severity_number": "Int32",
+        "severity_number": "Int64",
         "severity_text": "String",
         "flags": "UInt32",
         "trace_id": "String",
@@ -79,7 +79,7 @@ def _text(value: Sequence[str]) -> str:
     string, boolean, integer, double, array, kvlist, raw, kind = value
     return (
         f"multiIf({kind} = 'string', {string}, {kind} = 'int', toString({integer}), "
-        f"{kind} = 'bool', if({boolean}, 'true', 'false'), {kind} = 'double', toString({double}), "
+        f"{kind} = 'bool', if({boolean} != 0, 'true', 'false'), {kind} = 'double', toString({double}), "
         f"{kind} = 'array', {array}, {kind} = 'kvlist', {kvlist}, {kind} = 'bytes', base64Encode({raw}), '')"
     )
 

@@ -100,14 +100,15 @@ TRACES = _table(_COMMON, _SPAN)
 LOGS = _table(_COMMON, _LOG)
 
 _REASONS = {
-    1: "a varint does not end",
+    1: "a varint does not end or is longer than 64 bits",
     2: "a field reaches beyond its message",
     3: "a field has the wrong wire type",
     4: "a wire type that does not exist",
     5: "a trace id is not 16 bytes long",
     6: "a span id is not 8 bytes long",
-    7: "field number 0",
+    7: "a field number that protobuf does not have",
     8: "messages nest deeper than OTLP's do",
+    9: "a value that is two things at once",
 }
 
 
@@ -148,15 +149,14 @@ def warm() -> None:
 
 @njit(cache=True, nogil=True)
 def _varint(data: Any, position: int, end: int) -> tuple[int, int]:
-    """Value and position after it; position -1 when it does not end."""
+    """Value (as a signed 64-bit integer) and position after it; position -1 when it is none."""
     value, shift = 0, 0
     while position < end and shift < 70:
         byte = int(data[position])
         position += 1
-        if shift < 63:
-            value |= (byte & 127) << shift
+        value |= (byte & 127) << shift
         if byte < 128:
-            return value, position
+            return (0, -1) if shift == 63 and byte != 1 else (value, position)
         shift += 7
     return 0, -1
 
@@ -213,6 +213,7 @@ def _scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 -- one loop, compiled; a ret
     starts = np.zeros(_MAX_DEPTH + 1, dtype=np.int64)
     lengths = np.zeros(_MAX_DEPTH + 1, dtype=np.int64)
     messages = np.zeros(_MAX_DEPTH + 1, dtype=np.int64)
+    valued = np.zeros(_MAX_DEPTH + 1, dtype=np.int64)
     depth, position = 0, 0
     ends[0], messages[0] = data.size, _REQUEST
     records, extras, repaired, found = 0, 0, 0, 0
@@ -230,12 +231,16 @@ def _scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 -- one loop, compiled; a ret
             if position < 0:
                 return 1, starts[depth], message, 0, 0, 0, 0
         number, wire = tag >> 3, tag & 7
-        if number == 0:
+        if number <= 0 or number >= 1 << 29:
             return 7, position, message, 0, 0, 0, 0
         kind = table[message, number] if number < _MAX_FIELD else 0
         expected = 2 if kind >= _MESSAGE else wires[kind]
         if kind != _SKIP and wire != expected:
             return 3, position, message, 0, 0, 0, 0
+        if kind == _MESSAGE + _VALUE or (message == _VALUE and kind != _SKIP):
+            if valued[depth]:
+                return 9, position, message, 0, 0, 0, 0
+            valued[depth] = 1
         if wire == 0:
             _, position = _varint(data, position, end)
             if position < 0:
@@ -259,6 +264,7 @@ def _scan(  # noqa: C901, PLR0911, PLR0912, PLR0915 -- one loop, compiled; a ret
                 if depth == _MAX_DEPTH - 1:
                     return 8, at, message, 0, 0, 0, 0
                 depth += 1
+                valued[depth] = 0
                 lengths[depth], starts[depth], ends[depth], messages[depth] = at, position, position + size, child
                 if child == _RECORD:
                     records += 1

@@ -3,7 +3,8 @@
 Field numbers are those of opentelemetry-proto (https://opentelemetry.io/docs/specs/otlp/); what
 no column holds is left out, so the engine skips it. `array_value` and `kvlist_value` are strings
 here: their messages nest without end, which no column type can, so they arrive as JSON text
-(`windvane.signals.otlp.nested`).
+(`windvane.signals.otlp.nested`). Bools and enums are read as 64-bit integers, the wider reading of the same
+varint: the engine refuses a bool of 2, protobuf does not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 _COMMON = """syntax = "proto3";
 message AnyValue {
   oneof kind {
-    string string_value = 1; bool bool_value = 2; int64 int_value = 3; double double_value = 4;
+    string string_value = 1; int64 bool_value = 2; int64 int_value = 3; double double_value = 4;
     string array_value = 5; string kvlist_value = 6; bytes bytes_value = 7;
   }
 }
@@ -27,10 +28,10 @@ TRACES = (
     _COMMON
     + """message Event { fixed64 time = 1; string name = 2; repeated KeyValue attributes = 3; }
 message Link { bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; repeated KeyValue attributes = 4; }
-message Status { string message = 2; int32 code = 3; }
+message Status { string message = 2; int64 code = 3; }
 message Record {
   bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; bytes parent_span_id = 4; string name = 5;
-  int32 kind = 6; fixed64 start = 7; fixed64 end = 8; repeated KeyValue attributes = 9;
+  int64 kind = 6; fixed64 start = 7; fixed64 end = 8; repeated KeyValue attributes = 9;
   repeated Event events = 11; repeated Link links = 13; Status status = 15;
 }
 message Scoped { Scope scope = 1; repeated Record records = 2; string schema_url = 3; }
@@ -42,7 +43,7 @@ message Request { repeated Batch batches = 1; }
 LOGS = (
     _COMMON
     + """message Record {
-  fixed64 time = 1; int32 severity_number = 2; string severity_text = 3; AnyValue body = 5;
+  fixed64 time = 1; int64 severity_number = 2; string severity_text = 3; AnyValue body = 5;
   repeated KeyValue attributes = 6; fixed32 flags = 8; bytes trace_id = 9; bytes span_id = 10;
   fixed64 observed_time = 11; string event_name = 12;
 }
@@ -59,7 +60,7 @@ VALUE_KINDS = (
 
 _VALUE = {
     "string_value": "String",
-    "bool_value": "Bool",
+    "bool_value": "Int64",
     "int_value": "Int64",
     "double_value": "Float64",
     "array_value": "String",
