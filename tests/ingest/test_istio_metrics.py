@@ -27,7 +27,7 @@ from windvane.ingest.istio_sql import BUCKETS
 from windvane.kit.clock import ManualClock
 from windvane.kit.errors import UnavailableError
 from windvane.store.embedded import EmbeddedEngine
-from windvane.store.series import STALE_BITS
+from windvane.store.series import STALE_BITS, series_id
 
 Totals = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 START_MS = 1_700_000_000_000
@@ -209,7 +209,7 @@ def test_the_engine_counts_as_brute_force_does(engine: EmbeddedEngine, clock: Ma
     assert same(newest(engine), counted(rows))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(seed=st.integers(0, 10_000), data=st.data())
 def test_any_split_over_commits_ticks_and_restarts_counts_the_same(
     engine: EmbeddedEngine, seed: int, data: st.DataObject
@@ -277,6 +277,25 @@ def test_every_series_of_a_request(engine: EmbeddedEngine, clock: ManualClock) -
     assert tick.samples == live + 2 + live  # with the watermark, istio_build, and a zero before each new series
     labels = engine.query("SELECT Labels FROM series WHERE Name = 'istio_build'")["Labels"][0]
     assert labels == {"component": "proxy", "tag": "1.30"}
+
+
+def test_announced_ids_are_those_of_the_labels(engine: EmbeddedEngine, clock: ManualClock) -> None:
+    store(engine, random_rows(seed=5, count=60), 1)
+    make(engine, clock).tick()
+    frame = engine.query("SELECT Id, Name, Labels FROM series")
+    for number, name, labels in zip(frame["Id"], frame["Name"], frame["Labels"], strict=True):
+        assert number == series_id({"__name__": name, **labels})
+    unannounced = engine.query("SELECT count() AS n FROM samples WHERE Id NOT IN (SELECT Id FROM series)")
+    assert unannounced["n"][0] == 0
+
+
+def test_series_are_not_announced_again_for_a_restart(engine: EmbeddedEngine, clock: ManualClock) -> None:
+    store(engine, [row("http_outbound", Protocol="http")], 1)
+    for _ in range(3):
+        make(engine, clock).tick()
+        clock.advance(5)
+    count = engine.query("SELECT count() AS n FROM series WHERE Name = 'istio_requests_total'")["n"][0]
+    assert count == 1
 
 
 def test_a_new_series_starts_from_zero_just_after_the_tick_before(engine: EmbeddedEngine, clock: ManualClock) -> None:

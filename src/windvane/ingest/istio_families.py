@@ -17,9 +17,12 @@ from windvane.ingest.istio_labels import HTTP_LABELS, PEER_LABELS, TCP_LABELS
 from windvane.ingest.istio_sql import BUCKETS
 from windvane.store.api import Engine, PayloadInsert
 from windvane.store.native import encode
-from windvane.store.series import ANNOUNCE_EVERY_MS, NAME, digest, id_sql, pair
+from windvane.store.series import ANNOUNCE_EVERY_MS, NAME, digest, pair
 
 _BOUNDS = (*(f"{bound:g}" if bound < 1 else str(int(bound)) for bound in BUCKETS), "+Inf")
+
+# How far ahead LastSeen is put: announced every hour, it stays a bound also when a tick is late.
+_SEEN_AHEAD_MS = 2 * ANNOUNCE_EVERY_MS
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,10 @@ class Family:
         """Sample values, one a series, in the shape of `ids`."""
         return self.totals * self.layout.scales
 
-    def restore(self, values: NDArray[np.float64]) -> None:
-        """Set totals from sample values in the shape of `ids`."""
+    def restore(self, values: NDArray[np.float64], last_seen_ms: NDArray[np.int64]) -> None:
+        """Set totals from sample values in the shape of `ids`, and when each row was announced."""
         self.totals = np.rint(values / self.layout.scales).astype(np.int64)
+        self.announced = last_seen_ms - _SEEN_AHEAD_MS
 
     def drop(self, rows: NDArray[np.int64]) -> None:
         """Forget label sets; row numbers of others change."""
@@ -136,8 +140,9 @@ class Family:
         frame = pd.DataFrame(
             {
                 "Labels": labels,
+                "Ids": [ids.tobytes() for ids in self.ids[due].astype("<u8")],
                 "First": np.full(len(due), now_ms).astype("<M8[ms]"),
-                "Last": np.full(len(due), now_ms + 2 * ANNOUNCE_EVERY_MS).astype("<M8[ms]"),
+                "Last": np.full(len(due), now_ms + _SEEN_AHEAD_MS).astype("<M8[ms]"),
             }
         )
         payload, structure = encode(frame)
@@ -147,13 +152,16 @@ class Family:
 
 def _announcement(layout: Layout, structure: str) -> PayloadInsert:
     """One label set in, all its series out: the engine multiplies, Python sends each label once."""
-    columns = ", ".join(f"('{name}', '{bound}')" for name, bound in zip(layout.names, layout.bounds, strict=True))
-    own = "mapSort(if(column.2 = '', Labels, mapUpdate(Labels, map('le', column.2))))"
+    columns = ", ".join(
+        f"('{name}', '{bound}', {1 + 8 * place})"
+        for place, (name, bound) in enumerate(zip(layout.names, layout.bounds, strict=True))
+    )
+    bounded = "mapFromArrays(arrayPushBack(mapKeys(Labels), 'le'), arrayPushBack(mapValues(Labels), column.2))"
     return PayloadInsert(
         "series",
         ("Id", "Name", "Labels", "FirstSeen", "LastSeen"),
-        f"SELECT {id_sql('column.1', 'own')} AS Id, column.1 AS Name, {own} AS own, First, Last "
-        f"FROM {{source}} ARRAY JOIN [{columns}] AS column",
+        "SELECT reinterpretAsUInt64(substring(Ids, column.3, 8)), column.1, "
+        f"if(column.2 = '', Labels, {bounded}), First, Last FROM {{source}} ARRAY JOIN [{columns}] AS column",
         "Native",
         structure,
     )

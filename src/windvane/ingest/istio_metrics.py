@@ -28,7 +28,7 @@ from windvane.ingest.istio_tcp import Connections
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import WindvaneError
 from windvane.kit.metrics import Metrics
-from windvane.store.api import Engine, Limits
+from windvane.store.api import Engine
 from windvane.store.series import NAME, STALE, SampleWriter, series_id
 
 __all__ = ["Directory", "IstioMetrics", "IstioMetricsSettings", "Tick"]
@@ -132,7 +132,7 @@ class IstioMetrics:
     def _count(self, upto: int, now_ms: int) -> int:
         self._refresh_directory()
         span = {"after": self._watermark, "upto": upto}
-        requests = self._engine.query(sql.requests(), span)
+        requests = self._engine.query(sql.requests(), span, limits=sql.PATIENT)
         if not requests.empty:
             self._count_requests(requests, now_ms)
         connections = self._connections.advance(span, now_ms)
@@ -211,21 +211,22 @@ class IstioMetrics:
 
     def _recover_family(self, family: Family, now_ms: int) -> None:
         layout = family.layout
-        own = self._engine.query(_LABELS_THEN, {"at": self._time_ms, "name": layout.anchor})
-        for labels in own["Labels"].tolist():
+        own = self._engine.query(_LABELS_THEN, {"at": self._time_ms, "name": layout.anchor}, limits=sql.PATIENT)
+        last_seen_ms = []
+        for labels, seen_ms in zip(own["Labels"].tolist(), own["seen"].tolist(), strict=True):
             if set(labels) <= set(layout.labels):
                 family.row({name: labels.get(name, "") for name in layout.labels})
+                last_seen_ms.append(seen_ms)
         family.grow(now_ms)
         if not len(family):
             return
         names = sorted(set(layout.names))
-        totals = self._engine.query(_TOTALS_THEN, {"at": self._time_ms, "names": names}, limits=_RECOVERY)
+        totals = self._engine.query(_TOTALS_THEN, {"at": self._time_ms, "names": names}, limits=sql.PATIENT)
         stored = totals["Id"].to_numpy(np.uint64)
         place = np.minimum(np.searchsorted(stored, family.ids), max(len(stored) - 1, 0))
-        family.restore(np.where(stored[place] == family.ids, totals["total"].to_numpy(np.float64)[place], 0.0))
+        values = np.where(stored[place] == family.ids, totals["total"].to_numpy(np.float64)[place], 0.0)
+        family.restore(values, np.array(last_seen_ms, np.int64))
 
-
-_RECOVERY = Limits(seconds=600.0)
 
 _LAST_TICK = (
     "SELECT toUnixTimestamp64Milli(Time) AS at, Value AS value FROM samples WHERE Id = {id:UInt64} "
@@ -233,7 +234,8 @@ _LAST_TICK = (
 )
 _THEN = "Time = fromUnixTimestamp64Milli({at:Int64}) AND NOT isNaN(Value)"
 _LABELS_THEN = (
-    "SELECT any(Labels) AS Labels FROM series WHERE Name = {name:String} AND Id IN (SELECT Id FROM samples WHERE "
+    "SELECT any(Labels) AS Labels, toUnixTimestamp64Milli(max(LastSeen)) AS seen FROM series "
+    "WHERE Name = {name:String} AND Id IN (SELECT Id FROM samples WHERE "
     f"{_THEN} AND Id IN (SELECT Id FROM series WHERE Name = {{name:String}})) GROUP BY Id ORDER BY Id"
 )
 _TOTALS_THEN = (

@@ -34,7 +34,7 @@ class Connections:
         of commits (`after`, `upto`]. Call once for every range, in order."""
         if self._since_ms is None:
             self._since_ms = now_ms
-        heard = self._engine.query(sql.connections(), span)
+        heard = self._engine.query(sql.connections(), span, limits=sql.PATIENT)
         if heard.empty:
             return heard
         heard = heard.set_index("stream")
