@@ -103,9 +103,10 @@ class Server:
         engine = await asyncio.to_thread(_open_store, settings)
         stack.push_async_callback(asyncio.to_thread, engine.close)
         control = _control(settings, clock, metrics)
+        nobody = Directory()
         istio = IstioMetrics(
             engine,
-            control.directory if control else Directory,
+            control.directory if control else lambda: nobody,
             settings=IstioMetricsSettings(interval=settings.metrics_interval),
             clock=clock,
             metrics=metrics,
