@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,6 +79,13 @@ class OtlpReceiver:
         self._commit = commit
         self._accounting = accounting
         self._settings = settings or OtlpSettings()
+        self._warm = threading.Event()
+        threading.Thread(target=self._warm_up, daemon=True, name="otlp-warm").start()
+
+    def _warm_up(self) -> None:
+        """Compile the check beside the event loop; until then every request goes to a thread."""
+        scan.warm()
+        self._warm.set()
 
     async def export(self, signal: str, body: bytes, *, transport: str) -> None:
         """Store a protobuf request of `signal`; raises as `GroupCommit.submit` does."""
@@ -118,7 +126,7 @@ class OtlpReceiver:
         self._accounting.refused(signal, error.kind, 1)
 
     async def _off_loop(self, work: Any, body: bytes, *arguments: Any) -> Any:
-        if len(body) <= _INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES and self._warm.is_set():
             return work(body, *arguments)
         return await asyncio.get_running_loop().run_in_executor(None, work, body, *arguments)
 
