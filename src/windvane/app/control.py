@@ -12,7 +12,7 @@ import json
 import logging
 from pathlib import Path
 
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from windvane.app.directory import directory_of
 from windvane.ingest.istio_metrics import Directory
@@ -80,7 +80,11 @@ class MeshControl:
             self.loaded.set()
 
     async def _follow_placement(self, file: Path) -> None:
-        async for _ in awatch(file.parent, watch_filter=lambda _, path: Path(path).name == file.name, debounce=20):
+        def is_ours(_: Change, path: str) -> bool:
+            return Path(path).name == file.name
+
+        # Not recursive: the store's own files may be below, and they change all the time.
+        async for _ in awatch(file.parent, watch_filter=is_ours, debounce=20, recursive=False):
             self._read_placement()
             self._publish()
 

@@ -28,6 +28,7 @@ __all__ = ["METHOD", "AccessLogService", "AccessLogSettings", "kind"]
 
 METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 KIND = "access_logs"
+_DELAY = 0.5  # seconds; a commit has a fixed price, and no sender waits for this one
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class AccessLogSettings:
 
 def kind() -> Kind:
     """The group commit's kind of access logs; commits become visible in the order of their numbers."""
-    return Kind(KIND, _insert)
+    return Kind(KIND, _insert, delay=_DELAY)
 
 
 def _insert(commit: int) -> PayloadInsert:

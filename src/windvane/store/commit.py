@@ -12,6 +12,7 @@ reserved in the table `windvane_sequence`, and what a crash leaves of a block is
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -38,11 +39,13 @@ class Kind:
 
     `insert` gives the statement for a commit, whose sequence number it may write into rows.
     `parallel` commits of a kind may run at once; with 1 they become visible in sequence order.
+    `delay` replaces the settings' for a kind whose senders do not wait: larger commits cost less.
     """
 
     name: str
     insert: Callable[[int], PayloadInsert]
     parallel: int = 1
+    delay: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,8 @@ class GroupCommit:
         return lane.due or lane.bytes >= self._settings.flush_bytes
 
     async def _become_due(self, lane: _Lane) -> None:
-        await self._clock.sleep(self._settings.delay)
+        delay = lane.kind.delay
+        await self._clock.sleep(self._settings.delay if delay is None else delay)
         lane.timer = None
         lane.due = True
         self._consider(lane)
@@ -236,6 +240,7 @@ class CommitSequence:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._lock = threading.Lock()  # lanes commit from threads of their own
         self._next = self._end = 0
 
     def reserve(self) -> None:
@@ -249,11 +254,12 @@ class CommitSequence:
 
     def next(self) -> int:
         """The next number, from 1 on."""
-        if self._next >= self._end:
-            self.reserve()
-        number = self._next
-        self._next += 1
-        return number
+        with self._lock:
+            if self._next >= self._end:
+                self.reserve()
+            number = self._next
+            self._next += 1
+            return number
 
 
 class _Measures:
