@@ -2,10 +2,10 @@
 
     ./run bench ingest [--spans 400000] [--senders 16] [--request 1000]
 
-Every request differs: random trace, span and request ids, times of its own. Spans are what an
-Envoy sidecar sends: 17 attributes (3 integers, 1 bool, a request id a trace) and 5 on the resource,
-about 720 bytes. Server and senders share the machine; the clock runs from the first request to the
-last acknowledgement, which is when a span can be queried.
+Spans are what Envoy sidecars send: random ids, eight spans a trace over ten services, 17 attributes
+(3 integers, 1 bool, a request id a trace) and 5 on the resource. Server and senders share the
+machine; the clock runs from the first request to the last acknowledgement, which is when a span can
+be queried.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 import psutil
 from machine import machine
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import GrpcServer, otlp_services
@@ -43,89 +46,95 @@ from windvane.store.status import table_sizes
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 SERVICES = [
-    f"{name}.shop" for name in "frontend checkout cart catalog reviews ratings payment shipping email ads".split()
+    f"{name}.shop"
+    for name in ("frontend", "checkout", "cart", "catalog", "reviews", "ratings", "payment", "shipping", "email", "ads")
 ]
-TEMPLATES = 12
+TRACE_SPANS = 8
+RATE = 100_000  # spans a second by their own clocks
 GROUP = 16  # requests in one commit of the bare engine
 START = 1_790_000_000_000_000_000
 
 
-class Template:
-    """A serialized request whose ids are overwritten in place: distinct bytes at the price of a copy."""
+def requests_of(count: int, spans: int) -> list[bytes]:
+    """Requests in the order of their time: each from one sidecar, each trace of eight spans over several."""
+    chance = random.Random(7)
+    sidecars: dict[str, list[Span]] = {service: [] for service in SERVICES}
+    for number in range((count + len(SERVICES)) * spans // TRACE_SPANS):
+        for service, span in _trace(chance, START + number * TRACE_SPANS * 10**9 // RATE):
+            sidecars[service].append(span)
+    batches = [
+        (list_[at + spans - 1].start, service, list_[at : at + spans])
+        for service, list_ in sidecars.items()
+        for at in range(0, len(list_) - spans + 1, spans)
+    ]
+    batches.sort(key=lambda batch: batch[0])
+    return [_request(chance, service, list_) for _, service, list_ in batches[:count]]
 
-    def __init__(self, spans: int, seed: int) -> None:
-        self._chance = random.Random(seed)
-        request = ExportTraceServiceRequest()
-        self._ids: list[tuple[bytes, bytes]] = []
-        for service in SERVICES:
-            self._add_service(request, service, spans // len(SERVICES))
-        self._data = request.SerializeToString()
-        self._places = self._find_ids()
 
-    def distinct(self) -> bytes:
-        """The request with new random ids; spans of one trace keep sharing theirs."""
-        data, traces = bytearray(self._data), [os.urandom(16) for _ in range(len(self._ids) // 8 + 1)]
-        for trace_at, request_at, number in self._places:
-            trace = traces[number % len(traces)]
-            data[trace_at : trace_at + 16] = trace
-            data[trace_at + 18 : trace_at + 26] = os.urandom(8)  # span id
-            data[trace_at + 28 : trace_at + 36] = os.urandom(8)  # parent span id
-            data[request_at : request_at + 32] = trace[::-1].hex().encode()
-        return bytes(data)
+class Span(NamedTuple):
+    """What spans of one trace share or refer to."""
 
-    def _add_service(self, request: ExportTraceServiceRequest, service: str, spans: int) -> None:
-        batch = request.resource_spans.add()
-        described = {"k8s.namespace.name": "shop", "k8s.pod.name": f"{service}-7d9f5", "host.name": "node-1"}
-        for key, value in {"service.name": service, "telemetry.sdk.language": "cpp", **described}.items():
-            batch.resource.attributes.add(key=key).value.string_value = value
-        scope = batch.scope_spans.add()
-        scope.scope.name = "envoy"
-        for _ in range(spans):
-            self._add_span(scope, service)
+    trace: bytes
+    span: bytes
+    parent: bytes
+    request: str
+    start: int
 
-    def _add_span(self, scope: object, service: str) -> None:
-        chance = self._chance
-        trace, marker = chance.randbytes(16), chance.randbytes(16).hex().encode()
-        self._ids.append((trace, marker))
-        start = START + chance.randrange(10**9)
-        peer = chance.choice(SERVICES)
-        span = scope.spans.add(  # type: ignore[attr-defined]
-            trace_id=trace,
-            span_id=bytes(8),
-            parent_span_id=bytes(8),
-            name=f"{peer}.svc.cluster.local:9080/*",
-            kind=chance.choice((2, 3)),
-            start_time_unix_nano=start,
-            end_time_unix_nano=start + int(chance.lognormvariate(15, 1)),
-        )
-        texts = {
-            "node_id": f"sidecar~10.0.0.{SERVICES.index(service)}~{service}-v1.shop~shop.svc.cluster.local",
-            "component": "proxy",
-            "upstream_cluster": f"outbound|9080|v{chance.randrange(3)}|{peer}.svc.cluster.local",
-            "upstream_cluster.name": f"outbound|9080||{peer}.svc.cluster.local",
-            "http.method": chance.choice(("GET", "POST")),
-            "http.url": f"http://{service}:9080/item/{chance.randrange(2_000)}",
-            "http.protocol": "HTTP/1.1",
-            "response_flags": "-" if chance.random() < 0.98 else "UF",
-            "user_agent": "windvane-traffic/1.0",
-            "peer.address": f"127.0.{chance.randrange(4)}.{chance.randrange(250)}",
-            "guid:x-request-id": marker.decode(),
-            "istio.mesh_id": "mesh1",
-            "istio.canonical_service": service,
-        }
-        for key, value in texts.items():
-            span.attributes.add(key=key).value.string_value = value
-        span.attributes.add(key="http.status_code").value.int_value = chance.choice((200, 200, 200, 200, 404, 500))
-        span.attributes.add(key="request_size").value.int_value = chance.randrange(500)
-        span.attributes.add(key="response_size").value.int_value = chance.randrange(20_000)
-        span.attributes.add(key="http.retried").value.bool_value = False
 
-    def _find_ids(self) -> list[tuple[int, int, int]]:
-        places, at = [], 0
-        for number, (trace, marker) in enumerate(self._ids):
-            at = self._data.index(trace, at)
-            places.append((at, self._data.index(marker, at), number))
-        return places
+def _trace(chance: random.Random, start: int) -> Iterator[tuple[str, Span]]:
+    trace, request, parent = chance.randbytes(16), str(uuid.UUID(bytes=chance.randbytes(16))), b""
+    for _ in range(TRACE_SPANS):
+        span = chance.randbytes(8)
+        began = start + int(chance.expovariate(1 / 2e7))
+        yield chance.choice(SERVICES), Span(trace, span, parent, request, began)
+        parent = span if chance.random() < 0.7 else parent
+
+
+def _request(chance: random.Random, service: str, spans: Sequence[Span]) -> bytes:
+    request = ExportTraceServiceRequest()
+    batch = request.resource_spans.add()
+    described = {"k8s.namespace.name": "shop", "k8s.pod.name": f"{service}-7d9f5", "host.name": "node-1"}
+    for key, value in {"service.name": service, "telemetry.sdk.language": "cpp", **described}.items():
+        batch.resource.attributes.add(key=key).value.string_value = value
+    scope = batch.scope_spans.add()
+    scope.scope.name = "envoy"
+    for span in spans:
+        _add_span(scope, chance, service, span)
+    return request.SerializeToString()
+
+
+def _add_span(scope: ScopeSpans, chance: random.Random, service: str, source: Span) -> None:
+    peer = chance.choice(SERVICES)
+    span = scope.spans.add(
+        trace_id=source.trace,
+        span_id=source.span,
+        parent_span_id=source.parent,
+        name=f"{peer}.svc.cluster.local:9080/*",
+        kind=chance.choice((2, 3)),  # type: ignore[arg-type]
+        start_time_unix_nano=source.start,
+        end_time_unix_nano=source.start + int(chance.lognormvariate(15, 1)),
+    )
+    texts = {
+        "node_id": f"sidecar~10.0.0.{SERVICES.index(service)}~{service}-v1.shop~shop.svc.cluster.local",
+        "component": "proxy",
+        "upstream_cluster": f"outbound|9080|v{chance.randrange(3)}|{peer}.svc.cluster.local",
+        "upstream_cluster.name": f"outbound|9080||{peer}.svc.cluster.local",
+        "http.method": chance.choice(("GET", "POST")),
+        "http.url": f"http://{service}:9080/item/{chance.randrange(2_000)}",
+        "http.protocol": "HTTP/1.1",
+        "response_flags": "-" if chance.random() < 0.98 else "UF",
+        "user_agent": "windvane-traffic/1.0",
+        "peer.address": f"127.0.{chance.randrange(4)}.{chance.randrange(250)}",
+        "guid:x-request-id": source.request,
+        "istio.mesh_id": "mesh1",
+        "istio.canonical_service": service,
+    }
+    for key, value in texts.items():
+        span.attributes.add(key=key).value.string_value = value
+    span.attributes.add(key="http.status_code").value.int_value = chance.choice((200, 200, 200, 200, 404, 500))
+    span.attributes.add(key="request_size").value.int_value = chance.randrange(500)
+    span.attributes.add(key="response_size").value.int_value = chance.randrange(20_000)
+    span.attributes.add(key="http.retried").value.bool_value = False
 
 
 async def serve(directory: str) -> None:
@@ -138,17 +147,19 @@ async def serve(directory: str) -> None:
         await asyncio.to_thread(scan.warm)
         server = GrpcServer(Address("127.0.0.1", 0), otlp_services(receiver))
         await server.start()
+        before = sum(os.times()[:2])
         print(json.dumps({"port": server.port, "rest": psutil.Process().memory_info().rss}), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        busy = sum(os.times()[:2]) - before
         await server.stop()
     commits = next(
         sample.value
         for metric in metrics.registry.collect()
         for sample in metric.samples
-        if sample.name == "windvane_commit_seconds_count" and sample.labels["kind"] == "otlp_traces"
+        if sample.name == "windvane_commit_seconds_count" and sample.labels["kind"] == "otlp_plain_traces"
     )
-    told = {"peak": peak, "cpu": sum(os.times()[:2]), "commits": commits}
+    told = {"peak": peak, "cpu": busy, "commits": commits}
     engine.command("OPTIMIZE TABLE otel_traces FINAL")
     table = next(size for size in table_sizes(engine) if size.name == "otel_traces")
     columns = engine.query(
@@ -179,7 +190,7 @@ def bare(requests: Sequence[bytes], directory: str) -> float:
     """Seconds in which two threads insert the same bytes straight into an engine, in groups."""
     engine = EmbeddedEngine.open(directory)
     migrate(engine, Retention(default=None))
-    insert = next(kind for kind in kinds() if kind.name == "otlp_traces").insert(1)
+    insert = next(kind for kind in kinds() if kind.name == "otlp_plain_traces").insert(1)
     groups = [requests[at : at + GROUP] for at in range(0, len(requests), GROUP)]
 
     def store(group: Sequence[bytes]) -> int:
@@ -205,8 +216,7 @@ def main() -> None:
         asyncio.run(serve(options.server))
         return
     print(machine())
-    templates = [Template(options.request, seed) for seed in range(TEMPLATES)]
-    requests = [templates[n % TEMPLATES].distinct() for n in range(options.spans // options.request)]
+    requests = requests_of(options.spans // options.request, options.request)
     spans = len(requests) * options.request
     size = sum(map(len, requests)) / spans
     print(
@@ -217,7 +227,9 @@ def main() -> None:
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert server.stdout is not None
         ready = json.loads(server.stdout.readline())
+        before = sum(os.times()[:2])
         seconds = asyncio.run(send(ready["port"], requests, options.senders))
+        sending = sum(os.times()[:2]) - before
         told = json.loads(server.communicate("\n", timeout=300)[0])
         straight = bare(requests, str(Path(folder) / "bare"))
     assert told["rows"] == spans, f"{told['rows']} spans stored of {spans}"
@@ -225,7 +237,10 @@ def main() -> None:
     print(f"end to end over gRPC: {spans / seconds:,.0f} spans/s ({told['commits']:.0f} commits)")
     print(f"bare engine, 2 threads, {GROUP} requests a group: {spans / straight:,.0f} spans/s")
     print(f"ratio: {straight / seconds:.2f}")
-    print(f"server: {told['cpu'] / spans * 1e6:.1f} µs of processor a span, merges so far included")
+    print(
+        f"processor: {told['cpu'] / spans * 1e6:.1f} µs a span in the server, merges so far included; senders "
+        f"{sending / spans * 1e6:.1f}"
+    )
     print(f"disk: {told['bytes'] / spans:.1f} bytes a span, of which indexes {told['index'] / spans:.1f}")
     print(f"resident: {ready['rest'] * mib:.0f} MiB at rest, {told['peak'] * mib:.0f} MiB at most")
 

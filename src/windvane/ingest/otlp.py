@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from windvane.ingest.accounting import LOGS, TRACES, Accounting
 from windvane.kit.errors import BadInputError, LimitError, OverloadedError, WindvaneError
 from windvane.signals.otlp import responses, scan
-from windvane.signals.otlp.decode import LOGS_STATEMENT, TRACES_STATEMENT, Statement
+from windvane.signals.otlp.decode import LOGS_STATEMENT, PLAIN_TRACES_STATEMENT, TRACES_STATEMENT, Statement
 from windvane.signals.otlp.nested import rewrite
 from windvane.signals.otlp.transcode import transcode
 from windvane.signals.otlp.wire import framed
@@ -48,28 +48,32 @@ class OtlpResponse:
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
-    name: str
     table: NDArray[Any]
-    statement: Statement
+    kind: str  # of requests that have events or links
+    plain: str  # of requests that have none
 
 
 _SIGNALS = {
-    TRACES: _Signal(TRACES, scan.TRACES, TRACES_STATEMENT),
-    LOGS: _Signal(LOGS, scan.LOGS, LOGS_STATEMENT),
+    TRACES: _Signal(scan.TRACES, "otlp_traces", "otlp_plain_traces"),
+    LOGS: _Signal(scan.LOGS, "otlp_logs", "otlp_logs"),
+}
+_STATEMENTS = {
+    "otlp_traces": TRACES_STATEMENT,
+    "otlp_plain_traces": PLAIN_TRACES_STATEMENT,
+    "otlp_logs": LOGS_STATEMENT,
 }
 _HTTP_STATUS = {"bad_input": 400, "limit": 413, "overloaded": 503, "unavailable": 503}
 
 
 def kinds() -> list[Kind]:
     """What group commit has to know to store spans and logs."""
-    return [_kind(signal, parallel=2 if signal.name == TRACES else 1) for signal in _SIGNALS.values()]
+    return [_kind(name, statement) for name, statement in _STATEMENTS.items()]
 
 
-def _kind(signal: _Signal, parallel: int) -> Kind:
-    made = signal.statement
+def _kind(name: str, made: Statement) -> Kind:
     settings = dict(made.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens"}
     insert = PayloadInsert(made.table, made.columns, made.select, made.format, made.structure, settings)
-    return Kind(f"otlp_{signal.name}", lambda _: insert, parallel)
+    return Kind(name, lambda _: insert, parallel=1 if name == "otlp_logs" else 2)
 
 
 class OtlpReceiver:
@@ -90,14 +94,14 @@ class OtlpReceiver:
     async def export(self, signal: str, body: bytes, *, transport: str) -> None:
         """Store a protobuf request of `signal`; raises as `GroupCommit.submit` does."""
         try:
-            payload, records = await self._off_loop(_checked, body, _SIGNALS[signal])
+            payload, records, kind = await self._off_loop(_checked, body, _SIGNALS[signal])
         except WindvaneError as error:
             self._unreadable(signal, transport, error)
             raise
         if not records:
             return
         with self._accounting.handling(signal, transport, records):
-            await self._commit.submit(f"otlp_{signal}", payload, records)
+            await self._commit.submit(kind, payload, records)
 
     async def export_http(self, signal: str, body: bytes, content_type: str, encoding: str) -> OtlpResponse:
         """Answer an OTLP/HTTP request; errors become google.rpc.Status bodies in the sender's format."""
@@ -162,10 +166,10 @@ def _inflate(body: bytes, window: int, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _checked(body: bytes, signal: _Signal) -> tuple[bytes, int]:
-    """The request as the engine reads it, and how many records it holds."""
+def _checked(body: bytes, signal: _Signal) -> tuple[bytes, int, str]:
+    """The request as the engine reads it, how many records it holds, and its kind for group commit."""
     found = scan.scan(body, signal.table)
-    return framed(rewrite(found)), found.records
+    return framed(rewrite(found)), found.records, signal.kind if found.extras else signal.plain
 
 
 def _failed(error: WindvaneError, *, json: bool, unsupported: bool) -> OtlpResponse:

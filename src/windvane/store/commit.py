@@ -57,7 +57,7 @@ class CommitSettings:
     """
 
     delay: float = 0.2
-    flush_bytes: int = 2 << 20
+    flush_bytes: int = 8 << 20
     group_bytes: int = 16 << 20
     memory_bytes: int = 128 << 20
     retry_after: float = 1.0
