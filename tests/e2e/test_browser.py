@@ -20,6 +20,14 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SPLIT = """
+() => {
+  const reviews = window.__windvane.graph.nodes.filter(node => node.app === "reviews");
+  const shares = Object.fromEntries(reviews.map(node => [node.version, node.share]));
+  return reviews.length === 3 && Math.abs(shares.v1 - 0.9) < 0.06 && shares.v2 < 0.15 && shares.v3 < 0.06;
+}
+"""
+"""The split as weighted, once there were requests enough for all three versions."""
 HTTP_EDGES = """
 () => {
   const graph = window.__windvane.graph, apps = Object.fromEntries(graph.nodes.map(node => [node.id, node.app]));
@@ -83,9 +91,8 @@ def open_graph(page: Page, demo: Demo, query: str = "") -> dict[str, Any]:
 def test_the_graph_shows_services_split_and_locks(page: Page, demo: Demo) -> None:
     seen = open_graph(page, demo)
     expect(page.get_by_test_id("graph-node").first).to_be_visible()
-    shares = {node["version"]: node["share"] for node in seen["nodes"] if node["app"] == "reviews"}
-    assert set(shares) == {"v1", "v2", "v3"}
-    assert shares["v1"] == pytest.approx(0.90, abs=0.06)
+    assert {node["version"] for node in seen["nodes"] if node["app"] == "reviews"} >= {"v1"}
+    page.wait_for_function(SPLIT, timeout=60_000)
     page.wait_for_function(HTTP_EDGES, timeout=60_000)
 
 

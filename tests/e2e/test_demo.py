@@ -52,7 +52,8 @@ def test_every_http_edge_between_sidecars_is_mutual_tls(demo: Demo) -> None:
 
 def _deepest(demo: Demo) -> Any:
     found = demo.get("/api/traces", service="istio-ingressgateway.istio-system", limit=200, lookback="1h")["data"]
-    return next((trace for trace in found if {"fraud.payments", "payment.payments"} <= _services(trace)), None)
+    oldest_first = reversed(found)  # of the newest traces not all spans have arrived
+    return next((trace for trace in oldest_first if {"fraud.payments", "payment.payments"} <= _services(trace)), None)
 
 
 def _services(trace: Any) -> set[str]:

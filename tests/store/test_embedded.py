@@ -76,3 +76,9 @@ def test_settings_and_statements_other_than_select(engine: Engine) -> None:
     assert len(engine.query("SELECT [[number]] AS n FROM numbers(5) SETTINGS max_threads = 1")) == 5
     with pytest.raises(BadInputError, match="nosuch"):
         engine.query("SELECT * FROM nosuch")
+
+
+def test_a_request_over_too_many_days_is_the_senders_fault_not_a_full_store(engine: Engine) -> None:
+    days = "SELECT toDateTime64('2026-01-01 00:00:00', 9) + INTERVAL number DAY FROM numbers(150)"
+    with pytest.raises(BadInputError, match="too many days"):
+        engine.command(f"INSERT INTO otel_logs (Timestamp) {days}")

@@ -280,6 +280,8 @@ def _translated(error: Exception) -> WindvaneError:
     message = text[match.end() :] if match else text
     if code in _LIMIT_CODES:
         return LimitError(f"a limit of the store was reached: {message}")
+    if "Too many partitions for single INSERT block" in text:  # the same number as a full store, another fault
+        return _StatementError(f"one request covers too many days: {message}", code)
     if code in _FULL_CODES:
         return OverloadedError(f"the store is full: {message}")
     if code in _GONE_CODES:
