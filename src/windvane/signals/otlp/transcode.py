@@ -3,7 +3,7 @@
 The rules are the specification's (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding):
 lowerCamelCase names (snake_case is read too), ids in hex, 64-bit integers as strings or numbers,
 enums as integers, bytes in base64, unknown fields ignored. JSON is the format of browsers and
-scripts: this is a Python loop, about a tenth as fast as protobuf.
+scripts: this is a Python loop, many times slower than protobuf.
 """
 
 from __future__ import annotations

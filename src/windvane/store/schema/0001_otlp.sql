@@ -4,9 +4,8 @@
 -- exporter drops.
 --
 -- Order: newest-first searches read a service's rows backwards; neighbours in time share traces, which also
--- compresses best (85 bytes a span against 89 in the exporter's order, 81 with ZSTD(3) on maps; the text index of
--- SearchTokens adds 24).
--- Merging eight parts at once instead of two or three takes a fifth off the processor time of a span.
+-- compresses well. The text index of SearchTokens adds 24 bytes a span (bench/ingest.py).
+-- Parts are merged eight at once, not two or three: fewer rewrites of the same span.
 -- SearchTokens: `key=value` of every attribute, kept only in a text index, made when parts are merged. Hex ids enter
 -- with their first 8 characters (whole random ids alone would double the index), long values with their first 64:
 -- see windvane.store.tokens.
