@@ -38,11 +38,25 @@ TRACE = {
 }
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Servers of failed tests do not stay."""
+    yield
+    for server in STARTED:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+
+
 def start(data: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     """A server on ports of the system's choice, and its URL once it is ready."""
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", "127.0.0.1:0"]
     command += ["--grpc", "none", "--otlp-http", "none", *options]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    STARTED.append(server)
     assert server.stderr is not None
     deadline = time.monotonic() + 60
     for line in server.stderr:
