@@ -11,7 +11,7 @@ import click
 from windvane import __version__
 from windvane.kit.errors import BadInputError, WindvaneError
 
-_NOT_COMMANDS = {"main", "output"}
+_NOT_COMMANDS = {"main", "mesh_options", "output"}
 
 
 class LazyGroup(click.Group):
