@@ -6,10 +6,8 @@ Run as `python bench/graph.py [services]`; prints medians in milliseconds, the t
 from __future__ import annotations
 
 import random
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from machine import machine, measured
 
 from windvane.api.kiali_json import graph_json
 from windvane.promql.engine import QueryEngine
@@ -32,7 +31,6 @@ from windvane.topology.traffic import asker
 NOW = 1_790_000_000_000
 CALLS = 5
 BUCKETS = ("5", "25", "100", "500", "2500", "+Inf")
-ROUNDS = 9
 
 
 def _peer(side: str, number: int) -> dict[str, str]:
@@ -89,19 +87,8 @@ def fill(writer: SampleWriter, services: int) -> int:
     return len(requests)
 
 
-def measured(run: Callable[[], Any]) -> str:
-    """Medians over several runs after a first one (compiled kernels): elapsed, and CPU of all threads."""
-    run()
-    elapsed, busy = [], []
-    for _ in range(ROUNDS):
-        started, used = time.perf_counter(), time.process_time()
-        run()
-        elapsed.append((time.perf_counter() - started) * 1_000)
-        busy.append((time.process_time() - used) * 1_000)
-    return f"{statistics.median(elapsed):8.1f} ms {statistics.median(busy):8.1f} ms CPU"
-
-
 def main() -> None:
+    print(machine())
     services = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     with tempfile.TemporaryDirectory() as directory:
         engine = EmbeddedEngine.open(Path(directory))

