@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,10 @@ class Demo:
                 return line
         pytest.fail(f"no event {event!r}; had {self.events[-8:]}\n{self.stderr()}\n{self.logs()}")
 
+    def in_sync(self) -> bool:
+        """Whether every sidecar has acknowledged the newest configuration."""
+        return all(proxy["synced"] for proxy in self.get("/api/windvane/v1/mesh/proxies")["proxies"])
+
     def drain(self) -> list[dict[str, Any]]:
         """All events so far, without waiting."""
         while not self._lines.empty():
@@ -140,3 +145,15 @@ class Demo:
             self.process.kill()
             self.process.wait()
         self._stderr.close()
+
+
+@contextmanager
+def with_graph(folder: Path, rate: int) -> Iterator[Demo]:
+    """A running demo whose graph has traffic; stopped in order at the end, whatever happened."""
+    demo = Demo(folder / "shop", "--rate", str(rate))
+    try:
+        demo.wait_for("graph", within=90)
+        yield demo
+    finally:
+        demo.stop()
+        demo.kill()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_process import Demo, until
+from demo_process import Demo, until, with_graph
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -15,13 +15,8 @@ REVIEWS = 'reporter="source",source_workload="frontend-v1",destination_service_n
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    demo = Demo(tmp_path_factory.mktemp("edits") / "shop", "--rate", "40")
-    try:
-        demo.wait_for("graph", within=90)
+    with with_graph(tmp_path_factory.mktemp("edits"), rate=40) as demo:
         yield demo
-    finally:
-        demo.stop()
-        demo.kill()
 
 
 def routing(demo: Demo) -> Path:
@@ -35,10 +30,6 @@ def by_version(demo: Demo) -> dict[str, float]:
 
 def config(demo: Demo) -> dict[str, object]:
     return demo.get("/api/windvane/v1/status")["config"]  # type: ignore[no-any-return]
-
-
-def synced(demo: Demo) -> bool:
-    return all(proxy["synced"] for proxy in demo.get("/api/windvane/v1/mesh/proxies")["proxies"])
 
 
 def sampled_after(demo: Demo, before: dict[str, float]) -> dict[str, float]:
@@ -65,7 +56,7 @@ def test_a_new_split_takes_all_new_requests_and_fails_none(running: Demo) -> Non
     )
     assert shifted != text
     routing(running).write_text(shifted)
-    until(lambda: config(running)["version"] != version and synced(running), 20, "the edit at every sidecar")
+    until(lambda: config(running)["version"] != version and running.in_sync(), 20, "the edit at every sidecar")
     before = steady(running)
     until(lambda: by_version(running)["v3"] > before["v3"] + 100, 60, "requests to v3")
     after = by_version(running)

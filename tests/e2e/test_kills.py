@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from demo_process import Demo, until
+from demo_process import Demo, until, with_graph
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -17,13 +17,8 @@ TOTAL = 'sum(istio_requests_total{reporter="source",source_workload="istio-ingre
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    demo = Demo(tmp_path_factory.mktemp("kills") / "shop", "--rate", "30")
-    try:
-        demo.wait_for("graph", within=90)
+    with with_graph(tmp_path_factory.mktemp("kills"), rate=30) as demo:
         yield demo
-    finally:
-        demo.stop()
-        demo.kill()
 
 
 def kill(demo: Demo, process: str) -> int:
@@ -67,9 +62,4 @@ def test_a_killed_server_keeps_what_it_stored_and_goes_on_counting(running: Demo
     assert {span["spanID"] for span in trace["spans"]} <= {span["spanID"] for span in same["spans"]}
     until(lambda: running.scalar(TOTAL) > total, 60, "the counter going on from where it was")
     assert running.scalar(f"resets({TOTAL.removeprefix('sum(').removesuffix(')')}[10m])") == 0
-    proxies = running.get("/api/windvane/v1/mesh/proxies")["proxies"]
-    until(
-        lambda: all(p["synced"] for p in proxies) or running.get("/api/windvane/v1/mesh/proxies"),
-        30,
-        "sidecars in sync",
-    )
+    until(running.in_sync, 30, "sidecars in sync with the new server")

@@ -9,9 +9,11 @@ from windvane.xds.proxy import selects
 
 
 def mesh_info(view: MeshView | None) -> MeshInfo | None:
-    """Badges of a view; None where there is no mesh of our own."""
-    if view is None:
-        return None
+    """Badges of a view, made once for each; None where there is no mesh of our own."""
+    return None if view is None else view.derive("badges", lambda: _badges(view))
+
+
+def _badges(view: MeshView) -> MeshInfo:
     return MeshInfo(
         cluster=view.cluster_id,
         namespaces=tuple(sorted({service.namespace for service in view.services.values()})),

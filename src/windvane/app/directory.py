@@ -74,10 +74,11 @@ def _nodes(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
 
 def _services(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
     """Outbound clusters are named alike at every proxy; an inbound one means its own workload's service."""
+    subsets = _subsets(snapshot.view)
     for service in snapshot.view.services.values():
         names = (service.hostname, service.name, service.namespace)
         for port in service.ports:
-            for subset in ("", *_subsets(snapshot.view, service.hostname)):
+            for subset in ("", *subsets.get(service.hostname, ())):
                 yield (cluster_name(port.number, subset, service.hostname), *names, "")
             for key in service.workloads:
                 proxy = snapshot.proxy(key)
@@ -86,7 +87,9 @@ def _services(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
                     yield (f"inbound|{inbound}||", *names, proxy.node_id)
 
 
-def _subsets(view: MeshView, hostname: str) -> list[str]:
-    return [
-        subset.name for rule in view.destination_rules if rule.spec.host == hostname for subset in rule.spec.subsets
-    ]
+def _subsets(view: MeshView) -> dict[str, list[str]]:
+    """Names of subsets by the host that their rules are for."""
+    found: dict[str, list[str]] = {}
+    for rule in view.destination_rules:
+        found.setdefault(rule.spec.host, []).extend(subset.name for subset in rule.spec.subsets)
+    return found

@@ -22,6 +22,7 @@ from windvane.ingest.accounting import Accounting
 from windvane.kit.clock import Clock
 from windvane.store.api import Engine
 from windvane.store.migrate import Retention
+from windvane.store.status import table_sizes
 from windvane.xds.server import ControlPlane, ProxyStatus
 from windvane.xds.snapshot import Snapshot
 
@@ -29,10 +30,6 @@ _SIGNALS = ("traces", "logs", "access_logs", "metrics")
 _TYPES: dict[str, Literal["CDS", "EDS", "LDS", "RDS", "SDS"]] = {
     "cds": "CDS", "eds": "EDS", "lds": "LDS", "rds": "RDS", "sds": "SDS",
 }  # fmt: skip
-_TABLES = """
-SELECT table AS name, sum(rows) AS stored_rows, sum(bytes_on_disk) AS disk
-FROM system.parts WHERE active AND database = currentDatabase() GROUP BY table ORDER BY disk DESC, name
-"""
 
 
 def status_source(
@@ -42,7 +39,7 @@ def status_source(
     started = clock.now_ns() / 1e9
 
     def status() -> ServerStatus:
-        tables = [StoredTable(name=n, rows=r, bytes=b) for n, r, b in engine.query(_TABLES).itertuples(index=False)]
+        tables = [StoredTable(name=each.name, rows=each.rows, bytes=each.bytes) for each in table_sizes(engine)]
         return ServerStatus(
             version=__version__,
             started_at=started,
