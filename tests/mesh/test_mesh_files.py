@@ -157,7 +157,12 @@ def test_other_files_wake_nobody(tmp_path: Path) -> None:
     tree = FileSource([tmp_path])
     assert tree.is_watched(str(tmp_path / "deep" / "b.yml"))
     assert not tree.is_watched(str(tmp_path / ".git" / "b.yml"))
+    (tmp_path / "b.txt").touch()
     assert not tree.is_watched(str(tmp_path / "b.txt"))
+    (tmp_path / "new").mkdir()
+    (tmp_path / ".git").mkdir()
+    assert tree.is_watched(str(tmp_path / "new"))
+    assert not tree.is_watched(str(tmp_path / ".git"))
 
 
 def test_files_and_directories_together(tmp_path: Path) -> None:

@@ -67,10 +67,14 @@ class FileSource:
         return LoadResult(None if refused else view, ordered(findings))
 
     def is_watched(self, path: str) -> bool:
-        """Whether a change of this file can change the configuration."""
+        """Whether a change of this file or folder can change the configuration.
+
+        A folder counts too: what is written into a new one before it is watched itself is told by
+        nothing but the folder's own appearance.
+        """
         file = Path(path).resolve()
         for root in (Path(item).resolve() for item in self.paths):
-            if file == root or (root in file.parents and _counts(file.relative_to(root))):
+            if file == root or (root in file.parents and _may_hold(file, file.relative_to(root))):
                 return True
         return False
 
@@ -120,3 +124,10 @@ def _expand(path: str | Path) -> Iterable[str | Path]:
 
 def _counts(relative: Path) -> bool:
     return relative.suffix in SUFFIXES and not any(part.startswith(".") for part in relative.parts)
+
+
+def _may_hold(file: Path, relative: Path) -> bool:
+    """A file that counts, or a folder (also one that is gone) that may hold such files."""
+    if any(part.startswith(".") for part in relative.parts):
+        return False
+    return relative.suffix in SUFFIXES or file.is_dir() or not file.exists()
