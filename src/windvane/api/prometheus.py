@@ -8,49 +8,20 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import parse_qs
 
 import orjson
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from windvane import __version__
-from windvane.api.prometheus_json import query_data, series_count, success
+from windvane.api.prometheus_http import Handler, Params, api_route, milliseconds, named, success
+from windvane.api.prometheus_json import query_data, series_count
 from windvane.kit.clock import Clock
-from windvane.kit.errors import BadInputError, WindvaneError
-from windvane.kit.values import parse_duration
 from windvane.promql.catalog import Window
 from windvane.promql.engine import QueryEngine, QueryOptions, QueryResult
-from windvane.promql.errors import ParseError, QueryError
-from windvane.promql.parse import parse_selector, round_half_away
-from windvane.promql.syntax import Selector
+from windvane.promql.errors import QueryError
 
-_T = TypeVar("_T")
-_MAX_BODY = 4 << 20
-_MAX_SECONDS = 1e13
 _ESCAPED = re.compile(r"_([0-9a-fA-F]{1,6})_")
-_STATUS_BY_TYPE = {
-    "bad_data": 400,
-    "execution": 422,
-    "timeout": 503,
-    "canceled": 499,
-    "unavailable": 503,
-    "not_found": 404,
-    "internal": 500,
-}
-_TYPE_BY_KIND = {
-    "bad_input": "bad_data",
-    "not_found": "not_found",
-    "limit": "execution",
-    "overloaded": "unavailable",
-    "unavailable": "unavailable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +32,6 @@ class StatusInfo:
     retention: str = "none"
     scrape_interval: str = "5s"
     directory: str = ""
-
-
-class Params:
-    """Parameters of one request."""
-
-    def __init__(self, values: Mapping[str, list[str]], path: Mapping[str, str]) -> None:
-        self._values = values
-        self.path = path
-
-    def text(self, name: str) -> str:
-        """The first value, '' when absent."""
-        return next(iter(self._values.get(name, [])), "")
-
-    def all(self, name: str) -> list[str]:
-        """Every value."""
-        return self._values.get(name, [])
-
-    def time(self, name: str, default: int) -> int:
-        """A time in milliseconds, given as Unix seconds or RFC 3339."""
-        return _checked(name, self.text(name), _time) if self.text(name) else default
-
-    def duration(self, name: str, default: float | None = None) -> float | None:
-        """Seconds, given as a number or a duration."""
-        return _checked(name, self.text(name), _duration) if self.text(name) else default
-
-    def limit(self) -> int:
-        """How many results at most; 0 means all."""
-        return _checked("limit", self.text("limit"), _natural) if self.text("limit") else 0
-
-
-Handler = Callable[[Params], bytes]
 
 
 def routes(queries: QueryEngine, clock: Clock, info: StatusInfo) -> list[BaseRoute]:
@@ -114,45 +54,7 @@ def routes(queries: QueryEngine, clock: Clock, info: StatusInfo) -> list[BaseRou
         ("status/flags", lambda _: success(b"{}"), get),
         ("status/runtimeinfo", face.runtimeinfo, get),
     ]
-    return [Route(f"/api/v1/{path}", _endpoint(handler), methods=methods) for path, handler, methods in table]
-
-
-def _endpoint(handler: Handler) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            params = await _params(request)
-            return _json(await run_in_threadpool(handler, params))
-        except WindvaneError as error:
-            return _error(error)
-
-    return endpoint
-
-
-async def _params(request: Request) -> Params:
-    values: dict[str, list[str]] = {}
-    if request.method == "POST":
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_BODY:
-                raise QueryError(f"request body is larger than {_MAX_BODY} bytes")
-        try:
-            values = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10_000)
-        except ValueError as error:
-            raise QueryError(f"error parsing form values: {error}") from None
-    for name in set(request.query_params) - set(values):
-        values[name] = request.query_params.getlist(name)
-    return Params(values, request.path_params)
-
-
-def _json(body: bytes, status: int = 200) -> Response:
-    return Response(body, status_code=status, media_type="application/json")
-
-
-def _error(error: WindvaneError) -> Response:
-    kind = getattr(error, "error_type", _TYPE_BY_KIND.get(error.kind, "internal"))
-    body = orjson.dumps({"status": "error", "errorType": kind, "error": error.message})
-    return _json(body, _STATUS_BY_TYPE[kind])
+    return [api_route(path, handler, methods) for path, handler, methods in table]
 
 
 class _Face:
@@ -167,7 +69,7 @@ class _Face:
     def query(self, params: Params) -> bytes:
         """`/query`: one moment."""
         at = params.time("time", self._now())
-        with _named("query"):
+        with named("query"):
             result = self._queries.instant(params.text("query"), at, _options(params))
         return _answer(result, params)
 
@@ -176,7 +78,7 @@ class _Face:
         for name in ("start", "end", "step"):
             if not params.text(name):
                 raise QueryError(f'invalid parameter "{name}": cannot parse "" to a valid {_KIND[name]}')
-        step = _ms(params.duration("step")) or 0
+        step = milliseconds(params.duration("step")) or 0
         start, end = params.time("start", 0), params.time("end", 0)
         if step <= 0:
             raise QueryError(
@@ -185,13 +87,13 @@ class _Face:
             )
         if end < start:
             raise QueryError('invalid parameter "end": end timestamp must not be before start time')
-        with _named("query"):
+        with named("query"):
             result = self._queries.range(params.text("query"), start, end, step, _options(params))
         return _answer(result, params)
 
     def labels(self, params: Params) -> bytes:
         """`/labels`: label names."""
-        names = self._queries.catalog.label_names(_selectors(params), self._window(params), params.limit())
+        names = self._queries.catalog.label_names(params.selectors(), self._window(params), params.limit())
         return success(orjson.dumps(names))
 
     def label_values(self, params: Params) -> bytes:
@@ -201,12 +103,12 @@ class _Face:
             raise QueryError(f'invalid label name: "{name}"')
         catalog = self._queries.catalog
         return success(
-            orjson.dumps(catalog.label_values(name, _selectors(params), self._window(params), params.limit()))
+            orjson.dumps(catalog.label_values(name, params.selectors(), self._window(params), params.limit()))
         )
 
     def series(self, params: Params) -> bytes:
         """`/series`: label sets."""
-        selectors = _selectors(params)
+        selectors = params.selectors()
         if not selectors:
             raise QueryError("no match[] parameter provided")
         return success(orjson.dumps(self._queries.catalog.series(selectors, self._window(params), params.limit())))
@@ -255,18 +157,8 @@ class _Face:
 _KIND = {"start": "timestamp", "end": "timestamp", "step": "duration"}
 
 
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Says which parameter a parse error is about, as Prometheus does."""
-    try:
-        yield
-    except ParseError as error:
-        error.message = f'invalid parameter "{name}": {error.message}'
-        raise
-
-
 def _options(params: Params) -> QueryOptions:
-    lookback = _ms(params.duration("lookback_delta"))
+    lookback = milliseconds(params.duration("lookback_delta"))
     return QueryOptions(params.duration("timeout"), lookback, explain=params.text("stats") == "all")
 
 
@@ -276,54 +168,6 @@ def _answer(result: QueryResult, params: Params) -> bytes:
         warnings = (*warnings, "results truncated due to limit")
     stats = result.stats if params.text("stats") else None
     return success(query_data(result.value, limit, stats), warnings, result.infos)
-
-
-def _selectors(params: Params) -> list[Selector]:
-    with _named("match[]"):
-        return [parse_selector(text) for text in params.all("match[]")]
-
-
-def _checked(name: str, text: str, read: Callable[[str], _T]) -> _T:
-    try:
-        return read(text)
-    except (ValueError, BadInputError):
-        raise QueryError(f'invalid parameter "{name}": cannot parse {text!r} to a valid {_WANTED[read]}') from None
-
-
-def _time(text: str) -> int:
-    try:
-        seconds = float(text)
-    except ValueError:
-        moment = datetime.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError(text) from None
-        return round(moment.timestamp() * 1000)
-    if not abs(seconds) < _MAX_SECONDS:
-        raise ValueError(text)
-    return round_half_away(seconds * 1000)
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = parse_duration(text)
-    if not abs(seconds) < _MAX_SECONDS:
-        raise ValueError(text)
-    return seconds
-
-
-def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(text)
-    return int(text)
-
-
-_WANTED: dict[object, str] = {_time: "timestamp", _duration: "duration", _natural: "limit"}
-
-
-def _ms(seconds: float | None) -> int | None:
-    return None if seconds is None else round_half_away(seconds * 1000)
 
 
 def unescape_label(name: str) -> str:

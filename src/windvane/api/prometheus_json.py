@@ -17,16 +17,6 @@ from windvane.promql.value import Floats, MatrixResult, QueryValue, ScalarResult
 _NAMES = {ScalarResult: "scalar", StringResult: "string", VectorResult: "vector", MatrixResult: "matrix"}
 
 
-def success(data: bytes, warnings: tuple[str, ...] = (), infos: tuple[str, ...] = ()) -> bytes:
-    """The envelope of an answer; `data` is JSON."""
-    notes = b"".join(
-        b',"%s":%s' % (name, orjson.dumps(list(texts)))
-        for name, texts in ((b"warnings", warnings), (b"infos", infos))
-        if texts
-    )
-    return b'{"status":"success","data":%s%s}' % (data, notes)
-
-
 def query_data(value: QueryValue, limit: int = 0, stats: QueryStats | None = None) -> bytes:
     """`data` of an instant or range query, at most `limit` series (0: all)."""
     cost = b"" if stats is None else b',"stats":%s' % orjson.dumps(_stats(stats))
