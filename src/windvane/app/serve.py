@@ -12,39 +12,25 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
 import uvloop
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
-from windvane.api import console, jaeger, kiali, otlp, prometheus
-from windvane.api.app import build_app, health_routes
-from windvane.api.openapi import openapi_routes
-from windvane.api.windvane import status, telemetry
-from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.settings import ServeSettings
-from windvane.app.status import proxies_source, status_source
+from windvane.app.tenant import Common, Identity, Tenant, warm
+from windvane.app.tenants import Tenants, TenantServices, dispatched
 from windvane.app.web import WebListener
-from windvane.ingest import als
-from windvane.ingest import otlp as otlp_ingest
-from windvane.ingest.accounting import Accounting
-from windvane.ingest.grpc_server import GrpcServer, otlp_services
-from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
-from windvane.ingest.otlp import OtlpReceiver
+from windvane.ingest.grpc_server import GrpcServer
 from windvane.kit.clock import Clock, SystemClock
+from windvane.kit.errors import InternalError
 from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.mesh.build import MeshIdentity
-from windvane.promql.engine import QueryEngine
-from windvane.store.commit import GroupCommit
-from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
-from windvane.store.migrate import migrate
-from windvane.topology.traffic import asker
+from windvane.store.tenants import DEFAULT_DATABASE
 from windvane.xds.admission import admission_token
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings
@@ -79,60 +65,70 @@ async def _until_signal(settings: ServeSettings) -> None:
         server = await Server.start(settings, SystemClock(), stack)
         log.info("console and APIs on http://%s/", server.http)
         ended = asyncio.create_task(stop.wait())
-        await asyncio.wait([ended, *server.loops], return_when=asyncio.FIRST_COMPLETED)
+        awaited: list[asyncio.Future[Any]] = [ended, server.failed]
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
-        for loop in server.loops:
-            if loop.done():
-                loop.result()  # a loop that ended has failed: say why
+        if server.failed.done():
+            server.failed.result()
         log.info("stopping")
 
 
 @dataclass(slots=True)
 class Server:
-    """A running server: the address of its HTTP face and the loops that must not end."""
+    """A running server: the address of its HTTP face, and a future that fails when one of its loops ends."""
 
     http: Address
-    loops: list[asyncio.Task[None]]
+    failed: asyncio.Future[None]
 
     @classmethod
     async def start(cls, settings: ServeSettings, clock: Clock, stack: contextlib.AsyncExitStack) -> Server:
         """Start all of it; `stack` takes what is to be undone, in order."""
         metrics = Metrics()
-        accounting = Accounting(metrics)
-        loops: list[asyncio.Task[None]] = []
-        engine = await asyncio.to_thread(_open_store, settings)
-        stack.push_async_callback(asyncio.to_thread, engine.close)
+        loops = _Loops()
         control = _control(settings, clock, metrics)
-        nobody = Directory()
-        istio = IstioMetrics(
-            engine,
-            control.directory if control else lambda: nobody,
-            settings=IstioMetricsSettings(interval=settings.metrics_interval),
-            clock=clock,
-            metrics=metrics,
-        )
-        stack.push_async_callback(asyncio.to_thread, istio.tick)
-        commit = GroupCommit(engine, [*otlp_ingest.kinds(), als.kind()], clock=clock, metrics=metrics)
-        await stack.enter_async_context(commit)
-        receiver = OtlpReceiver(commit, accounting)
-        await _start_grpc(settings, stack, receiver, als.AccessLogService(commit, accounting, clock=clock))
-        _keep(stack, loops, istio.run())
+        common = Common(settings, clock, loops.keep)
+        default = await Tenant.start(Identity(DEFAULT_DATABASE, settings.retention, metrics, control), common, stack)
+        tenants = Tenants(default, settings.tenants, common, metrics)
+        stack.push_async_callback(tenants.close)
+        await tenants.start()
+        if settings.grpc is not None:
+            server = GrpcServer(settings.grpc, [TenantServices(tenants)])
+            await server.start()
+            stack.push_async_callback(server.stop)
+            log.info("OTLP and access logs over gRPC on %s", Address(settings.grpc.host, server.port))
         if control is not None:
-            _keep(stack, loops, control.run())
+            loops.keep(stack, control.run())
             if control.plane is not None:
-                _keep(stack, loops, control.plane.serve())
-        faces = _Faces(settings, engine, QueryEngine(engine), clock, metrics, accounting, control)
-        http = await _listen(stack, faces.everything(otlp.routes(receiver)), settings.http)
+                loops.keep(stack, control.plane.serve())
+        http = await _listen(stack, dispatched(tenants, lambda tenant: tenant.faces), settings.http)
         if settings.otlp_http is not None:
-            await _listen(stack, build_app([otlp.routes(receiver)]), settings.otlp_http)
-        threading.Thread(target=faces.queries.warm, daemon=True, name="warm-promql").start()
-        return cls(http, loops)
+            await _listen(stack, dispatched(tenants, lambda tenant: tenant.receivers), settings.otlp_http)
+        warm(default.queries)
+        return cls(http, loops.failed)
 
 
-def _open_store(settings: ServeSettings) -> EmbeddedEngine:
-    engine = EmbeddedEngine.open(settings.data / "store", settings=EmbeddedSettings(memory_bytes=settings.memory))
-    migrate(engine, settings.retention)
-    return engine
+class _Loops:
+    """Loops that must not end before they are told to."""
+
+    def __init__(self) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def keep(self, stack: contextlib.AsyncExitStack, loop: Coroutine[Any, Any, None]) -> None:
+        """Run a loop until the stack unwinds; its own end before that is an error, kept in `failed`."""
+        task = asyncio.create_task(loop)
+        task.add_done_callback(self._ended)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        stack.push_async_callback(end)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self.failed.done():
+            return
+        error = task.exception()
+        self.failed.set_exception(error or InternalError(f"{task.get_coro()} ended"))
 
 
 def _control(settings: ServeSettings, clock: Clock, metrics: Metrics) -> MeshControl | None:
@@ -150,78 +146,8 @@ def _control(settings: ServeSettings, clock: Clock, metrics: Metrics) -> MeshCon
     return MeshControl(settings.mesh, settings.placement, identity, clock, plane)
 
 
-async def _start_grpc(
-    settings: ServeSettings, stack: contextlib.AsyncExitStack, receiver: OtlpReceiver, logs: als.AccessLogService
-) -> None:
-    if settings.grpc is None:
-        return
-    server = GrpcServer(settings.grpc, [*otlp_services(receiver), logs])
-    await server.start()
-    stack.push_async_callback(logs.close)
-    stack.push_async_callback(server.stop)
-
-
-def _keep(stack: contextlib.AsyncExitStack, loops: list[asyncio.Task[None]], loop: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(loop)
-    loops.append(task)
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.wait([task])
-
-    stack.push_async_callback(end)
-
-
-async def _listen(stack: contextlib.AsyncExitStack, application: Starlette, wanted: Address) -> Address:
+async def _listen(stack: contextlib.AsyncExitStack, application: ASGIApp, wanted: Address) -> Address:
     listener = WebListener(application, wanted)
     listener.start()
     stack.push_async_callback(listener.stop)
     return listener.address
-
-
-@dataclass(frozen=True)
-class _Faces:
-    """The HTTP faces over one store."""
-
-    settings: ServeSettings
-    engine: EmbeddedEngine
-    queries: QueryEngine
-    clock: Clock
-    metrics: Metrics
-    accounting: Accounting
-    control: MeshControl | None
-
-    def everything(self, receivers: list[BaseRoute]) -> Starlette:
-        """All faces on one address, the console last: it answers every path that is left."""
-        engine, clock, control, settings = self.engine, self.clock, self.control, self.settings
-        kept = settings.retention.of("metrics")
-        info = prometheus.StatusInfo(
-            started_ms=clock.now_ns() // 1_000_000,
-            retention="none" if kept is None else f"{kept:g}s",
-            scrape_interval=f"{settings.metrics_interval:g}s",
-            directory=str(settings.data),
-        )
-        own = [
-            *telemetry.routes(engine, asker(self.queries), clock),
-            *status.routes(
-                status_source(engine, settings.retention, self.accounting, control, clock),
-                proxies_source(control.plane if control else None),
-            ),
-        ]
-        return build_app(
-            [
-                health_routes(self.metrics, self._missing),
-                prometheus.routes(self.queries, clock, info),
-                jaeger.routes(engine, clock),
-                kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
-                own,
-                openapi_routes(own),
-                receivers,
-                console.routes(),
-            ]
-        )
-
-    def _missing(self) -> str | None:
-        if self.control is not None and not self.control.loaded.is_set():
-            return "the mesh's files are not read yet"
-        return None

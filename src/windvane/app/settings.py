@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.store.migrate import Retention
+from windvane.store.tenants import database_of
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettings:
+    """Whether requests name tenants (header `X-Scope-OrgID`), and which there may be."""
+
+    enabled: bool = False
+    names: frozenset[str] | None = None
+    """The only tenants there are; None makes any on its first write."""
+    retention: Mapping[str, Retention] = field(default_factory=dict)
+    """Where a tenant's differs from the server's."""
+    most: int = 100
+    """So many tenants at once, each with its own caches and buffers."""
+
+    @classmethod
+    def parse(cls, tenants: str, retention: tuple[str, ...] = (), most: int = 100) -> TenantSettings:
+        """Read `off`, `auto` or `a,b`, and retentions such as `a:30d,traces=3d`."""
+        if tenants == "off":
+            if retention:
+                raise BadInputError("a retention of a tenant needs --tenants")
+            return cls()
+        names = None if tenants == "auto" else frozenset(filter(None, tenants.split(",")))
+        kept: dict[str, Retention] = {}
+        for text in retention:
+            name, separator, rule = text.partition(":")
+            if not separator:
+                raise BadInputError(
+                    f"not a retention of a tenant: {text!r} (expected for example team-a:30d,traces=3d)"
+                )
+            kept[name] = Retention.parse(rule)
+        for name in {*(names or ()), *kept}:
+            database_of(name)
+        return cls(True, names, kept, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +73,4 @@ class ServeSettings:
     """Seconds between two samples of Istio's metrics; 5 to 15 suits Istio's dashboards."""
     memory: int = 2 << 30
     """Bytes the store may use for queries and merges together."""
+    tenants: TenantSettings = field(default_factory=TenantSettings)

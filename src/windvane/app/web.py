@@ -8,10 +8,12 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from windvane.kit.errors import ConflictError
 from windvane.kit.values import Address
+
+_BACKLOG = 2048
 
 
 class _Uvicorn(uvicorn.Server):
@@ -25,7 +27,7 @@ class _Uvicorn(uvicorn.Server):
 class WebListener:
     """One application on one address. `address` is the one really bound."""
 
-    def __init__(self, application: Starlette, wanted: Address) -> None:
+    def __init__(self, application: ASGIApp, wanted: Address) -> None:
         self._socket = _bind(wanted)
         self.address = Address(wanted.host, int(self._socket.getsockname()[1]))
         config = uvicorn.Config(
@@ -34,6 +36,7 @@ class WebListener:
             log_config=None,
             access_log=False,
             http="httptools",
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=5,
         )
         self._server = _Uvicorn(config)
@@ -56,6 +59,7 @@ def _bind(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)  # from here on connections wait instead of being refused
     except OSError as error:
         listener.close()
         raise ConflictError(f"cannot listen on {address}: {error.strerror}") from error

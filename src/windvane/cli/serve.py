@@ -53,10 +53,23 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
+@click.option(
+    "--tenants",
+    default="off",
+    show_default=True,
+    help="Tenants by header X-Scope-OrgID: off, auto (made by their first write), or their names: a,b.",
+)
+@click.option(
+    "--tenant-retention",
+    multiple=True,
+    metavar="NAME:RULE",
+    help="Retention of one tenant, as in --retention; may be repeated.",
+)
+@click.option("--max-tenants", default=100, show_default=True, help="So many tenants at once.")  # fmt: skip
 def command(**options: Any) -> None:
     """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
-    from windvane.app.settings import ServeSettings  # noqa: PLC0415
+    from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
 
     if options["ads"] is not None and not options["mesh"]:
@@ -74,5 +87,6 @@ def command(**options: Any) -> None:
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
             memory=parse_size(options["memory"]),
+            tenants=TenantSettings.parse(options["tenants"], options["tenant_retention"], options["max_tenants"]),
         )
     )

@@ -1,0 +1,171 @@
+"""One tenant: its database and the rooms that work on it, started in the order they need each other.
+
+Every part that holds data of a tenant is made here, once a tenant; so no room knows of tenants, and
+what two of them store cannot meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from windvane.api import console, jaeger, kiali, otlp, prometheus
+from windvane.api.app import build_app, health_routes
+from windvane.api.openapi import openapi_routes
+from windvane.api.windvane import status, telemetry
+from windvane.app.badges import mesh_info
+from windvane.app.control import MeshControl
+from windvane.app.settings import ServeSettings
+from windvane.app.status import proxies_source, status_source
+from windvane.ingest import als
+from windvane.ingest import otlp as otlp_ingest
+from windvane.ingest.accounting import Accounting
+from windvane.ingest.grpc_server import otlp_services
+from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
+from windvane.ingest.otlp import OtlpReceiver
+from windvane.kit.clock import Clock
+from windvane.kit.metrics import Metrics
+from windvane.promql.engine import QueryEngine
+from windvane.store.commit import GroupCommit
+from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
+from windvane.store.migrate import Retention, migrate
+from windvane.topology.traffic import asker
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the tenants of a server share; the mesh is the default tenant's alone."""
+
+    settings: ServeSettings
+    clock: Clock
+    keep: Callable[[contextlib.AsyncExitStack, Coroutine[Any, Any, None]], None]
+    """Runs a loop until the stack unwinds; the server ends when the loop does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is one tenant's own: where its data are and how long; `control` is None for all but the default."""
+
+    database: str
+    retention: Retention
+    metrics: Metrics
+    control: MeshControl | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A running tenant: what answers for it over HTTP and gRPC."""
+
+    engine: EmbeddedEngine
+    faces: Starlette
+    """Every HTTP face, receivers included."""
+    receivers: Starlette
+    """OTLP alone, for its second address."""
+    services: Sequence[grpc.GenericRpcHandler]
+    queries: QueryEngine
+
+    @classmethod
+    async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
+        """Open the database (made when new) and start its loops; `stack` takes what is to be undone."""
+        rooms = await _Rooms.start(own, common, stack)
+        receivers = otlp.routes(rooms.receiver)
+        return cls(
+            rooms.engine,
+            rooms.faces(receivers),
+            build_app([receivers]),
+            [*otlp_services(rooms.receiver), rooms.logs],
+            rooms.queries,
+        )
+
+
+@dataclass(frozen=True)
+class _Rooms:
+    """The rooms over one database."""
+
+    common: Common
+    own: Identity
+    engine: EmbeddedEngine
+    accounting: Accounting
+    receiver: OtlpReceiver
+    logs: als.AccessLogService
+    queries: QueryEngine
+
+    @classmethod
+    async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
+        settings, clock = common.settings, common.clock
+        engine = await asyncio.to_thread(_open_store, settings, own)
+        stack.push_async_callback(asyncio.to_thread, engine.close)
+        nobody = Directory()
+        istio = IstioMetrics(
+            engine,
+            own.control.directory if own.control else lambda: nobody,
+            settings=IstioMetricsSettings(interval=settings.metrics_interval),
+            clock=clock,
+            metrics=own.metrics,
+        )
+        stack.push_async_callback(asyncio.to_thread, istio.tick)
+        commit = GroupCommit(engine, [*otlp_ingest.kinds(), als.kind()], clock=clock, metrics=own.metrics)
+        await stack.enter_async_context(commit)
+        accounting = Accounting(own.metrics)
+        logs = als.AccessLogService(commit, accounting, clock=clock)
+        stack.push_async_callback(logs.close)
+        common.keep(stack, istio.run())
+        receiver = OtlpReceiver(commit, accounting)
+        return cls(common, own, engine, accounting, receiver, logs, QueryEngine(engine))
+
+    def faces(self, receivers: list[BaseRoute]) -> Starlette:
+        """All faces on one address, the console last: it answers every path that is left."""
+        engine, clock, settings = self.engine, self.common.clock, self.common.settings
+        control, retention = self.own.control, self.own.retention
+        kept = retention.of("metrics")
+        info = prometheus.StatusInfo(
+            started_ms=clock.now_ns() // 1_000_000,
+            retention="none" if kept is None else f"{kept:g}s",
+            scrape_interval=f"{settings.metrics_interval:g}s",
+            directory=str(settings.data),
+        )
+        own = [
+            *telemetry.routes(engine, asker(self.queries), clock),
+            *status.routes(
+                status_source(engine, retention, self.accounting, control, clock),
+                proxies_source(control.plane if control else None),
+            ),
+        ]
+        return build_app(
+            [
+                health_routes(self.own.metrics, self._missing),
+                prometheus.routes(self.queries, clock, info),
+                jaeger.routes(engine, clock),
+                kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
+                own,
+                openapi_routes(own),
+                receivers,
+                console.routes(),
+            ]
+        )
+
+    def _missing(self) -> str | None:
+        if self.own.control is not None and not self.own.control.loaded.is_set():
+            return "the mesh's files are not read yet"
+        return None
+
+
+def _open_store(settings: ServeSettings, own: Identity) -> EmbeddedEngine:
+    engine = EmbeddedEngine.open(
+        settings.data / "store", own.database, settings=EmbeddedSettings(memory_bytes=settings.memory)
+    )
+    migrate(engine, own.retention)
+    return engine
+
+
+def warm(queries: QueryEngine) -> None:
+    """Load the query engine's kernels beside everything else."""
+    threading.Thread(target=queries.warm, daemon=True, name="warm-promql").start()
