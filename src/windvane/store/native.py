@@ -8,11 +8,13 @@ Format: https://clickhouse.com/docs/en/interfaces/formats/Native
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from windvane.kit.errors import BadInputError
 
@@ -20,15 +22,67 @@ _NUMBERS = {"i": "Int", "u": "UInt", "f": "Float"}
 _TIME_SCALE = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a block: its name, the engine's type of it, and its data as the format has it."""
+
+    name: str
+    kind: str
+    data: bytes
+
+    @property
+    def structure(self) -> str:
+        """`name Type` for a table function."""
+        return f"`{self.name}` {self.kind}"
+
+
 def encode(frame: pd.DataFrame) -> tuple[bytes, str]:
     """The block's bytes and its structure (`name Type, …`) for a table function."""
-    parts = [_varint(len(frame.columns)), _varint(len(frame))]
-    structure = []
-    for name, column in frame.items():
-        kind, data = _column(str(name), column)
-        parts += [_string(str(name)), _string(kind), data]
-        structure.append(f"`{name}` {kind}")
-    return b"".join(parts), ", ".join(structure)
+    columns = [Column(str(name), *_column(str(name), column)) for name, column in frame.items()]
+    return block(columns, len(frame)), ", ".join(column.structure for column in columns)
+
+
+def block(columns: Sequence[Column], rows: int) -> bytes:
+    """Columns of `rows` rows as one block; blocks of the same columns may follow each other."""
+    parts = [_varint(len(columns)), _varint(rows)]
+    for column in columns:
+        parts += [_string(column.name), _string(column.kind), column.data]
+    return b"".join(parts)
+
+
+def numbers(name: str, values: NDArray[Any]) -> Column:
+    """A column of numbers, of the width that the array has."""
+    return Column(name, _number_kind(values.dtype), _little(values))
+
+
+def moments(name: str, times_ms: NDArray[np.int64]) -> Column:
+    """A column of times given in milliseconds since the epoch."""
+    return Column(name, "DateTime64(3, 'UTC')", _little(times_ms.astype(np.int64, copy=False)))
+
+
+def lists(name: str, ends: NDArray[Any], values: NDArray[Any]) -> Column:
+    """A column of lists of numbers: all values one after the other, and where the list of each row ends."""
+    kind = f"Array({_number_kind(values.dtype)})"
+    return Column(name, kind, _little(ends.astype(np.uint64, copy=False)) + _little(values))
+
+
+def maps(name: str, rows: Sequence[Mapping[str, str]]) -> Column:
+    """A column of maps of strings."""
+    values = _strings(value for row in rows for value in row.values())
+    return Column(name, "Map(String, String)", _offsets(rows) + _strings(chain.from_iterable(rows)) + values)
+
+
+def texts(name: str, values: Iterable[str]) -> Column:
+    """A column of strings."""
+    return Column(name, "String", _strings(values))
+
+
+def _number_kind(kind: np.dtype[Any]) -> str:
+    return f"{_NUMBERS[kind.kind]}{kind.itemsize * 8}"
+
+
+def _little(values: NDArray[Any]) -> bytes:
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _column(name: str, column: pd.Series[Any]) -> tuple[str, bytes]:
@@ -42,8 +96,7 @@ def _column(name: str, column: pd.Series[Any]) -> tuple[str, bytes]:
         return f"DateTime64({scale}, 'UTC')", column.to_numpy().astype("<i8").tobytes()
     if kind in _NUMBERS:
         values = column.to_numpy(dtype=np.dtype(str(column.dtype).lower()))
-        little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-        return f"{_NUMBERS[kind]}{values.itemsize * 8}", little.tobytes()
+        return _number_kind(values.dtype), _little(values)
     if kind == "b":
         return "Bool", column.to_numpy().astype("u1").tobytes()
     return _objects(name, column.tolist())
