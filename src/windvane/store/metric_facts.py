@@ -1,0 +1,231 @@
+"""What metrics carry beside float samples, on its way into the store: native histograms, exemplars, metadata.
+
+Rows become one Native block and one INSERT. A block can also be handed to the group commit: blocks
+of one table may follow each other. The series of an id is announced by `windvane.store.series`
+first. Tables: `schema/0004_metric_facts.sql`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from windvane.kit.clock import Clock, SystemClock
+from windvane.kit.errors import BadInputError
+from windvane.store import native
+from windvane.store.api import Engine, PayloadInsert
+from windvane.store.native_histograms import Buckets, HistogramRows
+
+_REPEAT_NS = 3_600 * 10**9
+_KNOWN_LIMIT = 200_000
+_Number = TypeVar("_Number", np.int32, np.float64)
+
+TYPES = frozenset({"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"})
+
+
+class HistogramRow(Protocol):
+    """One native histogram sample, as a row of table `native_histograms` has it.
+
+    Bucket counts are absolute, one an index, indexes ascending; `hint` is Prometheus's counter reset
+    hint (0 unknown, 1 reset, 2 no reset, 3 gauge); a `sum` with the staleness marker's bits ends the series.
+    """
+
+    @property
+    def schema(self) -> int: ...
+    @property
+    def hint(self) -> int: ...
+    @property
+    def is_float(self) -> bool: ...
+    @property
+    def zero_threshold(self) -> float: ...
+    @property
+    def zero_count(self) -> float: ...
+    @property
+    def count(self) -> float: ...
+    @property
+    def sum(self) -> float: ...
+    @property
+    def positive_index(self) -> Sequence[int] | NDArray[np.int32]: ...
+    @property
+    def positive_count(self) -> Sequence[float] | NDArray[np.float64]: ...
+    @property
+    def negative_index(self) -> Sequence[int] | NDArray[np.int32]: ...
+    @property
+    def negative_count(self) -> Sequence[float] | NDArray[np.float64]: ...
+    @property
+    def custom_bounds(self) -> Sequence[float] | NDArray[np.float64]: ...
+
+
+def histogram_rows(rows: Sequence[HistogramRow]) -> HistogramRows:
+    """Histograms one by one as the columns that the store takes."""
+
+    def floats(values: Iterable[float]) -> NDArray[np.float64]:
+        return np.fromiter(values, np.float64, len(rows))
+
+    bounds = _flat([row.custom_bounds for row in rows], np.float64)
+    return HistogramRows(
+        schema=np.fromiter((row.schema for row in rows), np.int8, len(rows)),
+        hint=np.fromiter((row.hint for row in rows), np.uint8, len(rows)),
+        is_float=np.fromiter((row.is_float for row in rows), np.uint8, len(rows)),
+        zero_threshold=floats(row.zero_threshold for row in rows),
+        zero_count=floats(row.zero_count for row in rows),
+        count=floats(row.count for row in rows),
+        sum=floats(row.sum for row in rows),
+        positive=_buckets([row.positive_index for row in rows], [row.positive_count for row in rows]),
+        negative=_buckets([row.negative_index for row in rows], [row.negative_count for row in rows]),
+        bounds_offsets=_offsets([row.custom_bounds for row in rows]),
+        bounds=bounds,
+    )
+
+
+def histogram_block(ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: HistogramRows) -> bytes:
+    """Native histogram samples as a block of `HISTOGRAMS`."""
+    return native.block(_histogram_columns(ids, times_ms, rows), len(rows))
+
+
+def exemplar_block(
+    ids: NDArray[np.uint64],
+    times_ms: NDArray[np.int64],
+    values: NDArray[np.float64],
+    labels: Sequence[Mapping[str, str]],
+) -> bytes:
+    """Exemplars (each with labels of its own) as a block of `EXEMPLARS`."""
+    return native.block(_exemplar_columns(ids, times_ms, values, labels), len(labels))
+
+
+def write_exemplars(
+    engine: Engine,
+    ids: NDArray[np.uint64],
+    times_ms: NDArray[np.int64],
+    values: NDArray[np.float64],
+    labels: Sequence[Mapping[str, str]],
+) -> int:
+    """Store exemplars of announced series; the number stored."""
+    _same_length(ids, times_ms, values, labels)
+    return engine.insert_payload(EXEMPLARS, exemplar_block(ids, times_ms, values, labels)) if len(labels) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a metric family is; `type` is one of `TYPES`."""
+
+    family: str
+    type: str
+    help: str = ""
+    unit: str = ""
+
+
+class MetadataWriter:
+    """Writes metadata that is new, and what is still sent again every hour. Safe from any thread."""
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self._engine = engine
+        self._clock = clock or SystemClock()
+        self._known: dict[Metadata, int] = {}
+        self._lock = threading.Lock()
+
+    def write(self, entries: Iterable[Metadata]) -> int:
+        """Store entries; the number of rows written (0 when all are known). `BadInputError` for an unknown type."""
+        now = self._clock.now_ns()
+        with self._lock:
+            news = [one for one in dict.fromkeys(entries) if self._known.get(one, 0) <= now - _REPEAT_NS]
+            if not news:
+                return 0
+            stored = self._engine.insert_payload(METADATA, _metadata_block(news, now))
+            if len(self._known) + len(news) > _KNOWN_LIMIT:
+                self._known.clear()
+            self._known.update(dict.fromkeys(news, now))
+        return stored
+
+
+def _metadata_block(entries: Sequence[Metadata], now_ns: int) -> bytes:
+    for one in entries:
+        if one.type not in TYPES:
+            raise BadInputError(
+                f"metadata of {one.family!r}: {one.type!r} is no metric type ({', '.join(sorted(TYPES))})"
+            )
+    columns = [
+        native.texts("Family", (one.family for one in entries)),
+        native.texts("Type", (one.type for one in entries)),
+        native.texts("Help", (one.help for one in entries)),
+        native.texts("Unit", (one.unit for one in entries)),
+        native.moments("Seen", np.full(len(entries), now_ns // 1_000_000, np.int64)),
+    ]
+    return native.block(columns, len(entries))
+
+
+def _histogram_columns(
+    ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: HistogramRows
+) -> list[native.Column]:
+    return [
+        native.numbers("Id", ids.astype(np.uint64, copy=False)),
+        native.moments("Time", times_ms),
+        native.numbers("Schema", rows.schema),
+        native.numbers("Hint", rows.hint),
+        native.numbers("IsFloat", rows.is_float),
+        native.numbers("ZeroThreshold", rows.zero_threshold),
+        native.numbers("ZeroCount", rows.zero_count),
+        native.numbers("Count", rows.count),
+        native.numbers("Sum", rows.sum),
+        native.lists("PositiveIndex", rows.positive.offsets[1:], rows.positive.index),
+        native.lists("PositiveCount", rows.positive.offsets[1:], rows.positive.count),
+        native.lists("NegativeIndex", rows.negative.offsets[1:], rows.negative.index),
+        native.lists("NegativeCount", rows.negative.offsets[1:], rows.negative.count),
+        native.lists("CustomBounds", rows.bounds_offsets[1:], rows.bounds),
+    ]
+
+
+def _exemplar_columns(
+    ids: NDArray[np.uint64],
+    times_ms: NDArray[np.int64],
+    values: NDArray[np.float64],
+    labels: Sequence[Mapping[str, str]],
+) -> list[native.Column]:
+    return [
+        native.numbers("Id", ids.astype(np.uint64, copy=False)),
+        native.moments("Time", times_ms),
+        native.numbers("Value", values),
+        native.maps("Labels", labels),
+    ]
+
+
+_Lists = Sequence[Sequence[float] | NDArray[np.float64] | NDArray[np.int32]]
+
+
+def _buckets(index: _Lists, count: _Lists) -> Buckets:
+    return Buckets(_offsets(index), _flat(index, np.int32), _flat(count, np.float64))
+
+
+def _offsets(rows: _Lists) -> NDArray[np.int64]:
+    return np.cumsum([0, *map(len, rows)], dtype=np.int64)
+
+
+def _flat(rows: _Lists, kind: type[_Number]) -> NDArray[_Number]:
+    return np.concatenate([np.asarray(row, kind) for row in rows]) if len(rows) else np.empty(0, kind)
+
+
+def _same_length(*columns: Sequence[object] | NDArray[np.generic]) -> None:
+    lengths = [len(column) for column in columns]
+    if len(set(lengths)) > 1:
+        raise BadInputError(f"columns of different lengths: {lengths}")
+
+
+def insert_of(table: str, columns: Sequence[native.Column]) -> PayloadInsert:
+    """The statement that stores blocks of such columns in a table."""
+    names = [column.name for column in columns]
+    select = f"SELECT {', '.join(f'`{name}`' for name in names)} FROM {{source}}"
+    return PayloadInsert(table, names, select, "Native", ", ".join(column.structure for column in columns))
+
+
+_IDS, _TIMES, _VALUES = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0)
+HISTOGRAMS = insert_of("native_histograms", _histogram_columns(_IDS, _TIMES, histogram_rows([])))
+EXEMPLARS = insert_of("exemplars", _exemplar_columns(_IDS, _TIMES, _VALUES, []))
+METADATA = insert_of(
+    "metric_metadata",
+    [*(native.texts(name, []) for name in ("Family", "Type", "Help", "Unit")), native.moments("Seen", _TIMES)],
+)
