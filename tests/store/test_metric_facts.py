@@ -15,8 +15,8 @@ from windvane.store.metric_facts import (
     Metadata,
     MetadataWriter,
     histogram_block,
-    histogram_rows,
     write_exemplars,
+    write_histograms,
 )
 
 
@@ -43,10 +43,9 @@ def test_histograms_keep_every_field(engine: EmbeddedEngine) -> None:
         Histogram(3, 1, True, 0.5, 1.5, 9.25, -2.0, [-4, 0, 7], [1.0, 2.0, 4.5], [2], [0.25]),
         Histogram(-53, 2, custom_bounds=[0.1, 1.0], positive_index=[0, 2], positive_count=[3.0, 4.0], count=7.0),
     ]
-    columns = histogram_rows(rows)
-    assert engine.insert_payload(HISTOGRAMS, histogram_block(IDS, TIMES, columns) * 2) == 4
+    assert engine.insert_payload(HISTOGRAMS, histogram_block(IDS, TIMES, rows) * 2) == 4
     engine.command("TRUNCATE TABLE native_histograms")
-    assert engine.insert_payload(HISTOGRAMS, histogram_block(IDS, TIMES, columns)) == 2
+    assert write_histograms(engine, IDS, TIMES, rows) == 2
     found = engine.query("SELECT * EXCEPT Time, toUnixTimestamp64Milli(Time) AS t FROM native_histograms ORDER BY t")
     first, second = found.iloc[0], found.iloc[1]
     assert (first["Id"], first["t"], first["Schema"], first["Hint"], first["IsFloat"]) == (7, TIMES[0], 3, 1, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,9 @@ from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import BadInputError
 from windvane.store import native
 from windvane.store.api import Engine, PayloadInsert
-from windvane.store.native_histograms import Buckets, HistogramRows
 
 _REPEAT_NS = 3_600 * 10**9
 _KNOWN_LIMIT = 200_000
-_Number = TypeVar("_Number", np.int32, np.float64)
 
 TYPES = frozenset({"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"})
 
@@ -61,29 +59,7 @@ class HistogramRow(Protocol):
     def custom_bounds(self) -> Sequence[float] | NDArray[np.float64]: ...
 
 
-def histogram_rows(rows: Sequence[HistogramRow]) -> HistogramRows:
-    """Histograms one by one as the columns that the store takes."""
-
-    def floats(values: Iterable[float]) -> NDArray[np.float64]:
-        return np.fromiter(values, np.float64, len(rows))
-
-    bounds = _flat([row.custom_bounds for row in rows], np.float64)
-    return HistogramRows(
-        schema=np.fromiter((row.schema for row in rows), np.int8, len(rows)),
-        hint=np.fromiter((row.hint for row in rows), np.uint8, len(rows)),
-        is_float=np.fromiter((row.is_float for row in rows), np.uint8, len(rows)),
-        zero_threshold=floats(row.zero_threshold for row in rows),
-        zero_count=floats(row.zero_count for row in rows),
-        count=floats(row.count for row in rows),
-        sum=floats(row.sum for row in rows),
-        positive=_buckets([row.positive_index for row in rows], [row.positive_count for row in rows]),
-        negative=_buckets([row.negative_index for row in rows], [row.negative_count for row in rows]),
-        bounds_offsets=_offsets([row.custom_bounds for row in rows]),
-        bounds=bounds,
-    )
-
-
-def histogram_block(ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: HistogramRows) -> bytes:
+def histogram_block(ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: Sequence[HistogramRow]) -> bytes:
     """Native histogram samples as a block of `HISTOGRAMS`."""
     return native.block(_histogram_columns(ids, times_ms, rows), len(rows))
 
@@ -96,6 +72,14 @@ def exemplar_block(
 ) -> bytes:
     """Exemplars (each with labels of its own) as a block of `EXEMPLARS`."""
     return native.block(_exemplar_columns(ids, times_ms, values, labels), len(labels))
+
+
+def write_histograms(
+    engine: Engine, ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: Sequence[HistogramRow]
+) -> int:
+    """Store native histogram samples of announced series; the number stored."""
+    _same_length(ids, times_ms, rows)
+    return engine.insert_payload(HISTOGRAMS, histogram_block(ids, times_ms, rows)) if len(rows) else 0
 
 
 def write_exemplars(
@@ -160,23 +144,26 @@ def _metadata_block(entries: Sequence[Metadata], now_ns: int) -> bytes:
 
 
 def _histogram_columns(
-    ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: HistogramRows
+    ids: NDArray[np.uint64], times_ms: NDArray[np.int64], rows: Sequence[HistogramRow]
 ) -> list[native.Column]:
+    def floats(name: str, values: Iterable[float]) -> native.Column:
+        return native.numbers(name, np.fromiter(values, np.float64, len(rows)))
+
     return [
         native.numbers("Id", ids.astype(np.uint64, copy=False)),
         native.moments("Time", times_ms),
-        native.numbers("Schema", rows.schema),
-        native.numbers("Hint", rows.hint),
-        native.numbers("IsFloat", rows.is_float),
-        native.numbers("ZeroThreshold", rows.zero_threshold),
-        native.numbers("ZeroCount", rows.zero_count),
-        native.numbers("Count", rows.count),
-        native.numbers("Sum", rows.sum),
-        native.lists("PositiveIndex", rows.positive.offsets[1:], rows.positive.index),
-        native.lists("PositiveCount", rows.positive.offsets[1:], rows.positive.count),
-        native.lists("NegativeIndex", rows.negative.offsets[1:], rows.negative.index),
-        native.lists("NegativeCount", rows.negative.offsets[1:], rows.negative.count),
-        native.lists("CustomBounds", rows.bounds_offsets[1:], rows.bounds),
+        native.numbers("Schema", np.fromiter((row.schema for row in rows), np.int8, len(rows))),
+        native.numbers("Hint", np.fromiter((row.hint for row in rows), np.uint8, len(rows))),
+        native.numbers("IsFloat", np.fromiter((row.is_float for row in rows), np.uint8, len(rows))),
+        floats("ZeroThreshold", (row.zero_threshold for row in rows)),
+        floats("ZeroCount", (row.zero_count for row in rows)),
+        floats("Count", (row.count for row in rows)),
+        floats("Sum", (row.sum for row in rows)),
+        _ragged("PositiveIndex", [row.positive_index for row in rows], np.int32),
+        _ragged("PositiveCount", [row.positive_count for row in rows], np.float64),
+        _ragged("NegativeIndex", [row.negative_index for row in rows], np.int32),
+        _ragged("NegativeCount", [row.negative_count for row in rows], np.float64),
+        _ragged("CustomBounds", [row.custom_bounds for row in rows], np.float64),
     ]
 
 
@@ -197,16 +184,9 @@ def _exemplar_columns(
 _Lists = Sequence[Sequence[float] | NDArray[np.float64] | NDArray[np.int32]]
 
 
-def _buckets(index: _Lists, count: _Lists) -> Buckets:
-    return Buckets(_offsets(index), _flat(index, np.int32), _flat(count, np.float64))
-
-
-def _offsets(rows: _Lists) -> NDArray[np.int64]:
-    return np.cumsum([0, *map(len, rows)], dtype=np.int64)
-
-
-def _flat(rows: _Lists, kind: type[_Number]) -> NDArray[_Number]:
-    return np.concatenate([np.asarray(row, kind) for row in rows]) if len(rows) else np.empty(0, kind)
+def _ragged(name: str, rows: _Lists, kind: type[np.int32] | type[np.float64]) -> native.Column:
+    values: NDArray[Any] = np.concatenate([np.asarray(row, kind) for row in rows]) if len(rows) else np.empty(0, kind)
+    return native.lists(name, np.cumsum([len(row) for row in rows], dtype=np.uint64), values)
 
 
 def _same_length(*columns: Sequence[object] | NDArray[np.generic]) -> None:
@@ -223,7 +203,7 @@ def insert_of(table: str, columns: Sequence[native.Column]) -> PayloadInsert:
 
 
 _IDS, _TIMES, _VALUES = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0)
-HISTOGRAMS = insert_of("native_histograms", _histogram_columns(_IDS, _TIMES, histogram_rows([])))
+HISTOGRAMS = insert_of("native_histograms", _histogram_columns(_IDS, _TIMES, []))
 EXEMPLARS = insert_of("exemplars", _exemplar_columns(_IDS, _TIMES, _VALUES, []))
 METADATA = insert_of(
     "metric_metadata",
