@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from windvane.promql.labels import Labels
 
+if TYPE_CHECKING:
+    from windvane.promql.native.histogram import Histogram
+
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Ids = NDArray[np.uint64]
+Grid = NDArray[np.object_]
+"""Native histograms (None where there is none) in the shape of a matrix, or one after the other."""
 
 STALE_BITS = np.int64(0x7FF0000000000002)
 """The NaN that marks the end of a series; any other NaN is an ordinary value."""
@@ -53,19 +59,47 @@ class Text:
 class Vector:
     """An instant vector at every step: (series x steps) values, and which of them are there.
 
-    Where `present` is False the value means nothing. No two rows have equal labels.
+    Where `present` is False the value means nothing. No two rows have equal labels. `native` has the
+    elements that are native histograms; their value means nothing, and where it is None all are floats.
     """
 
     labels: Labels
     values: Floats
     present: Mask
+    native: Grid | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.integer] | Mask) -> Vector:
         """The chosen series."""
-        return Vector(self.labels.take(rows), self.values[rows], self.present[rows])
+        native = None if self.native is None else self.native[rows]
+        return Vector(self.labels.take(rows), self.values[rows], self.present[rows], native)
+
+    def with_labels(self, labels: Labels) -> Vector:
+        """The same elements under other labels."""
+        return Vector(labels, self.values, self.present, self.native)
+
+    def with_present(self, present: Mask) -> Vector:
+        """Only these of the elements."""
+        return Vector(self.labels, self.values, present, self.native)
+
+    def is_native(self) -> Mask:
+        """Which elements are native histograms."""
+        if self.native is None:
+            return np.zeros(self.present.shape, np.bool_)
+        some: Mask = np.asarray(self.native.astype(np.bool_))
+        return self.present & some
+
+    def floats(self) -> Vector:
+        """Only the elements that are floats."""
+        if self.native is None:
+            return self
+        return Vector(self.labels, self.values, self.present & ~self.is_native()).without_empty()
+
+    def histograms(self) -> Vector:
+        """Only the elements that are native histograms; none of the series if there are none."""
+        return self.with_present(self.is_native()).without_empty()
 
     def without_empty(self) -> Vector:
         """Only the series that have a value at some step."""
@@ -73,11 +107,36 @@ class Vector:
         return self if some.all() else self.take(some)
 
 
+@dataclass(frozen=True, slots=True)
+class NativeSamples:
+    """Flat native histograms in series order: series i has those at offsets[i]:offsets[i + 1], times ascending.
+
+    A histogram whose sum is the staleness marker ends its series.
+    """
+
+    offsets: Times
+    times: Times
+    histograms: Grid
+
+    def take(self, rows: NDArray[np.integer]) -> NativeSamples:
+        """Of the chosen series, ascending."""
+        counts = np.diff(self.offsets)[rows]
+        kept = np.repeat(np.isin(np.arange(len(self.offsets) - 1), rows), np.diff(self.offsets))
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        return NativeSamples(offsets, self.times[kept], self.histograms[kept])
+
+    def of(self, series: int) -> tuple[Times, list[Histogram]]:
+        """Times and histograms of one series."""
+        part = slice(int(self.offsets[series]), int(self.offsets[series + 1]))
+        return self.times[part], self.histograms[part].tolist()
+
+
 @dataclass(slots=True)
 class Samples:
     """Flat samples in series order: series i has times[offsets[i]:offsets[i + 1]], ascending.
 
-    `stale` says whether staleness markers are among the values.
+    `stale` says whether staleness markers are among the values. `native` has the native histograms of
+    the same series, where there are any.
     """
 
     labels: Labels
@@ -85,6 +144,7 @@ class Samples:
     times: Times
     values: Floats
     stale: bool = False
+    native: NativeSamples | None = None
 
 
 Value = Scalar | Text | Vector
@@ -108,11 +168,15 @@ class StringResult:
 
 @dataclass(frozen=True, slots=True)
 class VectorResult:
-    """Series with one value each at one time, in the order the query gives."""
+    """Series with one value each at one time, in the order the query gives.
+
+    `native` has the native histograms among them (None for a float), if there are any.
+    """
 
     time: int
     labels: Labels
     values: Floats
+    native: Grid | None = None
 
     @property
     def metrics(self) -> list[dict[str, str]]:
@@ -122,12 +186,13 @@ class VectorResult:
 
 @dataclass(frozen=True, slots=True)
 class MatrixResult:
-    """Series with several values; series i has times[offsets[i]:offsets[i + 1]]."""
+    """Series with several values; series i has times[offsets[i]:offsets[i + 1]], and in `native` its histograms."""
 
     labels: Labels
     offsets: Times
     times: Times
     values: Floats
+    native: NativeSamples | None = None
 
     @property
     def metrics(self) -> list[dict[str, str]]:

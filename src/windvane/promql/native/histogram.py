@@ -1,0 +1,190 @@
+"""One native histogram: an immutable value, its buckets, and what changes it by itself.
+
+Buckets are two ascending arrays a side, index and absolute count; what is absent has no
+observations. With a standard schema s (-4 to 8) bucket i of the positive side is
+(2^((i - 1) * 2^-s), 2^(i * 2^-s)], the negative side is its mirror, and the zero bucket holds
+[-zero_threshold, zero_threshold]. With the schema -53 bucket i ends at custom_bounds[i], the last
+one at +Inf. Specification: https://prometheus.io/docs/specs/native_histograms/
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from windvane.promql.value import Floats, Mask
+
+CUSTOM = -53
+"""The schema of custom buckets."""
+UNKNOWN, RESET, NO_RESET, GAUGE = range(4)
+"""Counter reset hints."""
+
+Index = NDArray[np.int32]
+
+NO_INDEX: Index = np.zeros(0, np.int32)
+NO_COUNT: Floats = np.zeros(0)
+for _shared in (NO_INDEX, NO_COUNT):
+    _shared.setflags(write=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """A histogram sample. Arrays are never written to, so histograms share them freely."""
+
+    schema: int = 0
+    hint: int = UNKNOWN
+    count: float = 0.0
+    sum: float = 0.0
+    zero_threshold: float = 0.0
+    zero_count: float = 0.0
+    positive_index: Index = NO_INDEX
+    positive_count: Floats = NO_COUNT
+    negative_index: Index = NO_INDEX
+    negative_count: Floats = NO_COUNT
+    custom_bounds: Floats = NO_COUNT
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the buckets end at bounds of the histogram's own."""
+        return self.schema == CUSTOM
+
+    @property
+    def is_float(self) -> bool:
+        """Histograms that come out of a query have float counts."""
+        return True
+
+    def with_hint(self, hint: int) -> Histogram:
+        """The same with another counter reset hint."""
+        return self if hint == self.hint else replace(self, hint=hint)
+
+    def scaled(self, factor: float) -> Histogram:
+        """All counts and the sum times `factor`; a negative factor makes a gauge of it."""
+        return replace(
+            self,
+            hint=GAUGE if factor < 0 else self.hint,
+            count=self.count * factor,
+            sum=self.sum * factor,
+            zero_count=self.zero_count * factor,
+            positive_count=self.positive_count * factor,
+            negative_count=self.negative_count * factor,
+        )
+
+    def divided(self, divisor: float) -> Histogram:
+        """All counts and the sum by `divisor`; by zero there are no buckets left, and the rest is infinite or NaN."""
+        numbers = np.array([self.count, self.sum, self.zero_count])
+        with np.errstate(all="ignore"):
+            count, total, zero_count = (numbers / divisor).tolist()
+        divided = replace(self, hint=GAUGE if divisor < 0 else self.hint, count=count, sum=total, zero_count=zero_count)
+        if divisor == 0:
+            return replace(
+                divided,
+                positive_index=NO_INDEX,
+                positive_count=NO_COUNT,
+                negative_index=NO_INDEX,
+                negative_count=NO_COUNT,
+            )
+        return replace(
+            divided, positive_count=self.positive_count / divisor, negative_count=self.negative_count / divisor
+        )
+
+    def compacted(self) -> Histogram:
+        """Without buckets that count nothing."""
+        positive, negative = self.positive_count != 0, self.negative_count != 0
+        if positive.all() and negative.all():
+            return self
+        return replace(
+            self,
+            positive_index=self.positive_index[positive],
+            positive_count=self.positive_count[positive],
+            negative_index=self.negative_index[negative],
+            negative_count=self.negative_count[negative],
+        )
+
+    def same_as(self, other: Histogram) -> bool:
+        """Whether all data are equal, bit by bit, empty buckets included; hints do not matter."""
+        mine = [self.count, self.sum, self.zero_count]
+        theirs = [other.count, other.sum, other.zero_count]
+        return (
+            self.schema == other.schema
+            and np.array(mine).tobytes() == np.array(theirs).tobytes()
+            and self.zero_threshold == other.zero_threshold
+            and np.array_equal(self.custom_bounds, other.custom_bounds)
+            and np.array_equal(self.positive_index, other.positive_index)
+            and np.array_equal(self.negative_index, other.negative_index)
+            and self.positive_count.tobytes() == other.positive_count.tobytes()
+            and self.negative_count.tobytes() == other.negative_count.tobytes()
+        )
+
+    def is_finite(self) -> bool:
+        """Whether no count, sum or bound is infinite (NaN is allowed)."""
+        numbers = np.concatenate(
+            [
+                np.array([self.count, self.sum, self.zero_count]),
+                self.positive_count,
+                self.negative_count,
+                self.custom_bounds,
+            ]
+        )
+        return not np.isinf(numbers).any()
+
+    def upper(self, index: Index) -> Floats:
+        """Upper bounds of buckets of the positive side."""
+        return custom_bound(index, self.custom_bounds) if self.is_custom else bound(index, self.schema)
+
+    def buckets(self) -> Buckets:
+        """All buckets, from the lowest up; those beside the zero bucket end where it begins."""
+        negative, positive = self.negative_index[::-1], self.positive_index
+        lower = [-self.upper(negative), self.upper(positive - 1)]
+        upper = [-self.upper(negative - 1), self.upper(positive)]
+        count = [self.negative_count[::-1], self.positive_count]
+        if not self.is_custom:
+            upper[0] = np.minimum(upper[0], -self.zero_threshold)
+            lower[1] = np.maximum(lower[1], self.zero_threshold)
+        if self.zero_count > 0:
+            lower.insert(1, np.array([-self.zero_threshold]))
+            upper.insert(1, np.array([self.zero_threshold]))
+            count.insert(1, np.array([self.zero_count]))
+        return Buckets(np.concatenate(lower), np.concatenate(upper), np.concatenate(count))
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Buckets of a histogram, ascending: bounds and counts."""
+
+    lower: Floats
+    upper: Floats
+    count: Floats
+
+    def populated(self) -> Buckets:
+        """Those with observations."""
+        some: Mask = self.count != 0
+        return self if some.all() else Buckets(self.lower[some], self.upper[some], self.count[some])
+
+
+def bound(index: Index, schema: int) -> Floats:
+    """Upper bounds 2^(index * 2^-schema); the last bucket of finite numbers ends at the largest of them."""
+    wide = index.astype(np.int64)
+    if schema < 0:
+        exponent = wide << -schema
+        return np.where(exponent == 1024, sys.float_info.max, np.ldexp(1.0, np.minimum(exponent, 1025)))
+    part, exponent = wide & ((1 << schema) - 1), (wide >> schema) + 1
+    fraction = _fractions(schema)[part]
+    largest = (fraction == 0.5) & (exponent == 1025)
+    return np.where(largest, sys.float_info.max, np.ldexp(fraction, exponent))
+
+
+@functools.cache
+def _fractions(schema: int) -> Floats:
+    """The bounds in [0.5, 1): rounded from a wider float, so that each is the nearest to its real value."""
+    wide = np.exp2(np.arange(1 << schema, dtype=np.longdouble) / (1 << schema)) / 2
+    return np.asarray(wide, np.float64)
+
+
+def custom_bound(index: Index, bounds: Floats) -> Floats:
+    """Upper bounds of custom buckets: -Inf before the first, +Inf after the last."""
+    padded = np.concatenate([[-np.inf], bounds, [np.inf]])
+    return padded[np.clip(index.astype(np.int64) + 1, 0, len(padded) - 1)]
