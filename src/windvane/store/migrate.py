@@ -19,6 +19,7 @@ from windvane.kit.values import parse_duration
 from windvane.store.api import Engine
 
 DAY = 86_400.0
+_LONGER = {"metrics_5m": 90 * DAY, "metrics_1h": 730 * DAY}
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _RETENTION = re.compile(r"^--@ retention (\w+) (\w+) (\w+)$", re.MULTILINE)
@@ -30,7 +31,8 @@ _TTL = re.compile(r" TTL (.+?)(?: SETTINGS |$)", re.DOTALL)
 class Retention:
     """How long each signal is kept, in seconds; None keeps it for ever.
 
-    Signals are those the schema declares: traces, logs, access_logs, metrics.
+    Signals are those the schema declares: traces, logs, access_logs, metrics, and its rollups metrics_5m and
+    metrics_1h, which stay for 90 and 730 days where nothing is said of them (or as long as metrics, if longer).
     """
 
     default: float | None = 15 * DAY
@@ -38,7 +40,10 @@ class Retention:
 
     def of(self, signal: str) -> float | None:
         """Seconds that `signal` is kept."""
-        return self.signals.get(signal, self.default)
+        if signal in self.signals or signal not in _LONGER:
+            return self.signals.get(signal, self.default)
+        samples = self.of("metrics")
+        return None if samples is None else max(samples, _LONGER[signal])
 
     @classmethod
     def parse(cls, text: str) -> Retention:
