@@ -34,6 +34,8 @@ from windvane.ingest.otlp import OtlpReceiver
 from windvane.kit.clock import Clock
 from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
+from windvane.promql.rollup.build import RollupBuilder
+from windvane.promql.rollup.build import run as rollup_loop
 from windvane.store.commit import GroupCommit
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.migrate import Retention, migrate
@@ -118,6 +120,8 @@ class _Rooms:
         logs = als.AccessLogService(commit, accounting, clock=clock)
         stack.push_async_callback(logs.close)
         common.keep(stack, istio.run())
+        rollups = RollupBuilder(engine, clock, own.retention.of("metrics"))
+        common.keep(stack, rollup_loop(rollups, clock))
         receiver = OtlpReceiver(commit, accounting)
         return cls(common, own, engine, accounting, receiver, logs, QueryEngine(engine))
 
