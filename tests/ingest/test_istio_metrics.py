@@ -26,6 +26,7 @@ from windvane.ingest.istio_metrics import WATERMARK, IstioMetrics, IstioMetricsS
 from windvane.ingest.istio_sql import BUCKETS
 from windvane.kit.clock import ManualClock
 from windvane.kit.errors import UnavailableError
+from windvane.store.api import PayloadInsert
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.series import STALE_BITS, series_id
 
@@ -342,11 +343,11 @@ def test_a_failed_write_counts_nothing_and_is_repeated(engine: EmbeddedEngine, c
         def __getattr__(self, name: str) -> Any:
             return getattr(engine, name)
 
-        def insert_frame(self, table: str, frame: pd.DataFrame) -> int:
-            if table == "samples" and self.fail == "before":
+        def insert_payload(self, insert: PayloadInsert, payload: bytes) -> int:
+            if insert.table == "samples" and self.fail == "before":
                 raise UnavailableError("gone")
-            stored = engine.insert_frame(table, frame)
-            if table == "samples" and self.fail == "after":
+            stored = engine.insert_payload(insert, payload)
+            if insert.table == "samples" and self.fail == "after":
                 raise UnavailableError("did it work?")
             return stored
 

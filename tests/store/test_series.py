@@ -66,6 +66,23 @@ def test_a_series_is_announced_once_an_hour_and_last_seen_bounds_it(engine: Embe
     assert merged["bound"][0] == 1
 
 
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(batches=st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-(10**8), 10**8))), max_size=4))
+def test_announcements_bound_every_sample(engine: EmbeddedEngine, batches: list[list[tuple[str, int]]]) -> None:
+    for table in ("samples", "series"):
+        engine.command(f"TRUNCATE TABLE {table}")
+    writer = SampleWriter(engine)
+    for batch in batches:
+        labels = [{"__name__": name} for name, _ in batch]
+        writer.write(labels, times(*(offset for _, offset in batch)), np.zeros(len(batch)))
+    outside = engine.query(
+        "SELECT count() AS n FROM samples LEFT JOIN "
+        "(SELECT Id, min(FirstSeen) AS f, max(LastSeen) AS l FROM series GROUP BY Id) AS s USING Id "
+        "WHERE Time < f OR Time > l"
+    )
+    assert outside["n"][0] == 0
+
+
 def test_the_staleness_marker_keeps_its_bits(engine: EmbeddedEngine) -> None:
     SampleWriter(engine).write([{"__name__": "up"}], times(0), np.array([STALE]))
     assert int(engine.query("SELECT reinterpretAsUInt64(Value) AS bits FROM samples")["bits"][0]) == STALE_BITS

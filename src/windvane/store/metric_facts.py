@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import BadInputError
 from windvane.store import native
-from windvane.store.api import Engine, PayloadInsert
+from windvane.store.api import Engine
 
 _REPEAT_NS = 3_600 * 10**9
 _KNOWN_LIMIT = 200_000
@@ -195,17 +195,10 @@ def _same_length(*columns: Sequence[object] | NDArray[np.generic]) -> None:
         raise BadInputError(f"columns of different lengths: {lengths}")
 
 
-def insert_of(table: str, columns: Sequence[native.Column]) -> PayloadInsert:
-    """The statement that stores blocks of such columns in a table."""
-    names = [column.name for column in columns]
-    select = f"SELECT {', '.join(f'`{name}`' for name in names)} FROM {{source}}"
-    return PayloadInsert(table, names, select, "Native", ", ".join(column.structure for column in columns))
-
-
 _IDS, _TIMES, _VALUES = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0)
-HISTOGRAMS = insert_of("native_histograms", _histogram_columns(_IDS, _TIMES, []))
-EXEMPLARS = insert_of("exemplars", _exemplar_columns(_IDS, _TIMES, _VALUES, []))
-METADATA = insert_of(
+HISTOGRAMS = native.insert_of("native_histograms", _histogram_columns(_IDS, _TIMES, []))
+EXEMPLARS = native.insert_of("exemplars", _exemplar_columns(_IDS, _TIMES, _VALUES, []))
+METADATA = native.insert_of(
     "metric_metadata",
     [*(native.texts(name, []) for name in ("Family", "Type", "Help", "Unit")), native.moments("Seen", _TIMES)],
 )

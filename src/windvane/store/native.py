@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from windvane.kit.errors import BadInputError
+from windvane.store.api import PayloadInsert
 
 _NUMBERS = {"i": "Int", "u": "UInt", "f": "Float"}
 _TIME_SCALE = {"s": 0, "ms": 3, "us": 6, "ns": 9}
@@ -48,6 +49,13 @@ def block(columns: Sequence[Column], rows: int) -> bytes:
     for column in columns:
         parts += [_string(column.name), _string(column.kind), column.data]
     return b"".join(parts)
+
+
+def insert_of(table: str, columns: Sequence[Column]) -> PayloadInsert:
+    """The statement that stores blocks of such columns in a table."""
+    names = [column.name for column in columns]
+    select = f"SELECT {', '.join(f'`{name}`' for name in names)} FROM {{source}}"
+    return PayloadInsert(table, names, select, "Native", ", ".join(column.structure for column in columns))
 
 
 def numbers(name: str, values: NDArray[Any]) -> Column:

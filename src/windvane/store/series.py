@@ -4,7 +4,11 @@ An id is the first half of the MD5 of the sorted labels, metric name included: t
 and in the engine's SQL (`halfMD5`), stable over restarts and versions, so a series needs no
 central register and nobody reads before writing. Labels are announced in `series` when a writer
 sees an id for the first time and again every hour: `LastSeen` is a bound, no sample of the series
-is later than that (until the next announcement).
+is later than that (until the next announcement), and none is earlier than the least `FirstSeen`.
+
+Samples may come in any order. Of samples of one series at the same time all are stored, and readers
+take one of them: nobody reads before writing, so a sender that repeats a request costs nothing but
+space.
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from windvane.kit.errors import BadInputError
-from windvane.store.api import Engine
+from windvane.store import native
+from windvane.store.api import Engine, PayloadInsert
 
 NAME = "__name__"
 
@@ -54,6 +58,46 @@ def digest(text: bytes) -> int:
     return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big")
 
 
+def sample_block(ids: NDArray[np.uint64], times_ms: NDArray[np.int64], values: NDArray[np.float64]) -> bytes:
+    """Samples as a block of `SAMPLES`; blocks may follow each other."""
+    return native.block(_sample_columns(ids, times_ms, values), len(ids))
+
+
+def series_block(
+    ids: NDArray[np.uint64],
+    labels: Sequence[Mapping[str, str]],
+    firsts_ms: NDArray[np.int64],
+    untils_ms: NDArray[np.int64],
+) -> bytes:
+    """Announcements of series (labels with `__name__`) as a block of `SERIES`; blocks may follow each other."""
+    return native.block(_series_columns(ids, labels, firsts_ms, untils_ms), len(ids))
+
+
+def _sample_columns(
+    ids: NDArray[np.uint64], times_ms: NDArray[np.int64], values: NDArray[np.float64]
+) -> list[native.Column]:
+    return [
+        native.numbers("Id", ids.astype(np.uint64, copy=False)),
+        native.moments("Time", times_ms),
+        native.numbers("Value", values.astype(np.float64, copy=False)),
+    ]
+
+
+def _series_columns(
+    ids: NDArray[np.uint64],
+    labels: Sequence[Mapping[str, str]],
+    firsts_ms: NDArray[np.int64],
+    untils_ms: NDArray[np.int64],
+) -> list[native.Column]:
+    return [
+        native.numbers("Id", ids.astype(np.uint64, copy=False)),
+        native.texts("Name", (one[NAME] for one in labels)),
+        native.maps("Labels", [_stored(one) for one in labels]),
+        native.moments("FirstSeen", firsts_ms),
+        native.moments("LastSeen", untils_ms),
+    ]
+
+
 class SampleWriter:
     """Writes samples and announces their series. Safe from any thread."""
 
@@ -80,38 +124,32 @@ class SampleWriter:
 
     def write_ids(self, ids: NDArray[np.uint64], times_ms: NDArray[np.int64], values: NDArray[np.float64]) -> int:
         """Store samples of series announced before, in one INSERT."""
-        times = times_ms.astype("<M8[ms]")
-        return self._engine.insert_frame("samples", pd.DataFrame({"Id": ids, "Time": times, "Value": values}))
+        return self._engine.insert_payload(SAMPLES, sample_block(ids, times_ms, values)) if len(ids) else 0
 
     def _ids(self, labels: Sequence[Mapping[str, str]], times_ms: NDArray[np.int64]) -> NDArray[np.uint64]:
         ids = np.empty(len(labels), np.uint64)
-        fresh: dict[int, tuple[Mapping[str, str], int]] = {}
+        fresh: dict[int, tuple[Mapping[str, str], int, int]] = {}
         if len(self._known) > _KNOWN_LIMIT:
             self._known.clear()
         for row, (one, time) in enumerate(zip(labels, times_ms.tolist(), strict=True)):
             key = tuple(one.items())
             number, first, until = self._known.get(key) or (_checked_id(one), time + 1, 0)
             if not first <= time <= until:
-                fresh[number] = (one, time)
+                _, earliest, latest = fresh.get(number, (one, time, time))
+                fresh[number] = (one, min(earliest, time), max(latest, time))
                 self._known[key] = (number, min(first, time), max(until, time + ANNOUNCE_EVERY_MS))
             ids[row] = number
         if fresh:
             self._announce(fresh)
         return ids
 
-    def _announce(self, fresh: Mapping[int, tuple[Mapping[str, str], int]]) -> None:
-        times = np.array([time for _, time in fresh.values()])
-        frame = pd.DataFrame(
-            {
-                "Id": np.fromiter(fresh, np.uint64, len(fresh)),
-                "Name": [labels[NAME] for labels, _ in fresh.values()],
-                "Labels": [_stored(labels) for labels, _ in fresh.values()],
-                "FirstSeen": times.astype("<M8[ms]"),
-                "LastSeen": (times + ANNOUNCE_EVERY_MS).astype("<M8[ms]"),
-            }
-        )
+    def _announce(self, fresh: Mapping[int, tuple[Mapping[str, str], int, int]]) -> None:
+        ids = np.fromiter(fresh, np.uint64, len(fresh))
+        firsts = np.array([first for _, first, _ in fresh.values()], np.int64)
+        lasts = np.array([last for _, _, last in fresh.values()], np.int64)
+        labels = [labels for labels, _, _ in fresh.values()]
         try:
-            self._engine.insert_frame("series", frame)
+            self._engine.insert_payload(SERIES, series_block(ids, labels, firsts, lasts + ANNOUNCE_EVERY_MS))
         except BaseException:
             self._known.clear()
             raise
@@ -125,3 +163,8 @@ def _checked_id(labels: Mapping[str, str]) -> int:
 
 def _stored(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: labels[key] for key in sorted(labels) if key != NAME and labels[key]}
+
+
+_NO_IDS, _NO_TIMES = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+SAMPLES: PayloadInsert = native.insert_of("samples", _sample_columns(_NO_IDS, _NO_TIMES, np.zeros(0)))
+SERIES: PayloadInsert = native.insert_of("series", _series_columns(_NO_IDS, [], _NO_TIMES, _NO_TIMES))
