@@ -1,0 +1,116 @@
+"""The text of a series: a metric name and labels, in the classic form and in the one for UTF-8 names.
+
+`name{label="value"}` or `{"any name", "any label"="value"}`; in quotes `\\\\`, `\\"` and `\\n` are escapes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from windvane.signals.exposition.model import Labels
+from windvane.signals.exposition.values import canonical
+
+NAME = "__name__"
+
+_SPACE = rb"[ \t]*"
+_QUOTED = rb'"((?:[^"\\\n]|\\.)*)"'
+_METRIC = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_BLANKS = re.compile(_SPACE)
+_KEY = re.compile(_SPACE + rb"(?:([a-zA-Z_][a-zA-Z0-9_]*)|" + _QUOTED + rb")" + _SPACE)
+_VALUE = re.compile(rb"=" + _SPACE + _QUOTED + _SPACE)
+_NEXT = re.compile(rb"(,)?" + _SPACE + rb"(\})?")
+_ESCAPE = re.compile(r'\\([\\"n])')
+_ESCAPED = {"\\": "\\", '"': '"', "n": "\n"}
+
+
+class GrammarError(ValueError):
+    """What was expected at a byte of the line."""
+
+    def __init__(self, expected: str, position: int) -> None:
+        super().__init__(expected, position)
+        self.expected = expected
+        self.position = position
+
+
+def series(line: bytes, family_type: str = "") -> tuple[Labels, int]:
+    """Labels of the series that a line starts with, and where it ends.
+
+    `family_type` histogram or summary makes numbers in `le` and `quantile` canonical.
+    """
+    match = _METRIC.match(line)
+    labels: Labels = {}
+    position = 0
+    if match is not None:
+        labels[NAME] = match[0].decode()
+        position = match.end()
+    opening = _BLANKS.match(line, position)
+    assert opening is not None
+    if line.startswith(b"{", opening.end()):
+        position = braces(line, opening.end(), labels, named=match is None)
+    if not labels.get(NAME):
+        raise GrammarError("a metric name", position)
+    _canonical(labels, family_type)
+    return labels, position
+
+
+def braces(line: bytes, position: int, labels: Labels, *, named: bool) -> int:
+    """Read `{…}` at `position` into `labels`; with `named` the metric's name may be its first item. Where it ends."""
+    position = _skip(line, position + 1)
+    if line.startswith(b"}", position):
+        return position + 1
+    while True:
+        position = _item(line, position, labels, named=named)
+        after = _NEXT.match(line, position)
+        assert after is not None
+        if after[2]:
+            return after.end()
+        if not after[1]:
+            raise GrammarError('"," or "}"', position)
+        position = after.end()
+
+
+def _item(line: bytes, position: int, labels: Labels, *, named: bool) -> int:
+    key = _KEY.match(line, position)
+    if key is None:
+        raise GrammarError("a label name", position)
+    name = key[1].decode() if key[1] is not None else text(key[2], key.start(2))
+    value = _VALUE.match(line, key.end())
+    if value is None:
+        if line.startswith(b"=", key.end()):
+            raise GrammarError("a label value in quotes", key.end() + 1)
+        if key[1] is not None or not named or NAME in labels:
+            raise GrammarError('"=" after the label name', key.end())
+        labels[NAME] = name
+        return key.end()
+    if name in labels or name == NAME:
+        raise GrammarError(f"no second label {name!r}", position)
+    if not name:
+        raise GrammarError("a label name", position)
+    labels[name] = text(value[1], value.start(1))
+    return value.end()
+
+
+def _skip(line: bytes, position: int) -> int:
+    match = _BLANKS.match(line, position)
+    assert match is not None
+    return match.end()
+
+
+def text_plain(raw: bytes, position: int = 0) -> str:
+    """Text as it stands; `GrammarError` when it is not UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise GrammarError("valid UTF-8", position + error.start) from None
+
+
+def text(raw: bytes, position: int = 0) -> str:
+    """Quoted text without its escapes; `GrammarError` when it is not UTF-8."""
+    decoded = text_plain(raw, position)
+    return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], decoded) if "\\" in decoded else decoded
+
+
+def _canonical(labels: Labels, family_type: str) -> None:
+    special = {"histogram": "le", "gaugehistogram": "le", "summary": "quantile"}.get(family_type)
+    if special is not None and special in labels:
+        labels[special] = canonical(labels[special])
