@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from windvane.promql import durations
 from windvane.promql.catalog import Catalog
 from windvane.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
 from windvane.promql.evaluate import Evaluator, NodeCost, flat_samples
@@ -181,6 +182,7 @@ class _Run:
 
     def result(self, expr: Expr, instant: bool) -> QueryValue:
         """Plan, read, evaluate."""
+        expr = durations.resolve(expr, self._steps, instant=instant)
         inner = unwrap(expr)
         if not instant and isinstance(inner, Range | Subquery):
             raise QueryError('invalid expression type "range vector" for range query, must be Scalar or instant Vector')

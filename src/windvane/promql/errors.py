@@ -5,7 +5,24 @@ The HTTP face maps `error_type` to its envelope; other rooms see the kinds of `w
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
+
 from windvane.kit.errors import BadInputError, LimitError
+
+
+class Places:
+    """Line and column of positions in a text, both from 1; columns count bytes, as in Prometheus's messages."""
+
+    def __init__(self, text: str) -> None:
+        sizes = [1] * len(text) if text.isascii() else [len(character.encode(errors="replace")) for character in text]
+        self._bytes = [0, *accumulate(sizes)]
+        self._lines = [0, *(place + 1 for place, character in enumerate(text) if character == "\n")]
+
+    def of(self, position: int) -> tuple[int, int]:
+        """Line and column of a character."""
+        line = bisect_right(self._lines, position)
+        return line, self._bytes[position] - self._bytes[self._lines[line - 1]] + 1
 
 
 class QueryError(BadInputError):
@@ -18,9 +35,7 @@ class ParseError(QueryError):
     """The text is not PromQL, or its types do not fit; `position` is an offset into the text."""
 
     def __init__(self, text: str, position: int, reason: str) -> None:
-        before = text[:position]
-        line = before.count("\n") + 1
-        column = position - (before.rfind("\n") + 1) + 1
+        line, column = Places(text).of(position)
         super().__init__(f"{line}:{column}: parse error: {reason}")
         self.position = position
         self.reason = reason

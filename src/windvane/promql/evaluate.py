@@ -148,6 +148,8 @@ class Evaluator:
         expr = unwrap(expr)
         if isinstance(expr, Range):
             selector = expr.selector
+            if selector.edges is not None:
+                raise UnsupportedError(f"the {selector.edges.value} modifier is not supported by this version")
             samples = self._fitting(selector_read(selector, expr.duration, steps, self.context), steps)
             if samples.stale:
                 flat = without_stale(samples.offsets, samples.times, samples.values)
@@ -166,6 +168,8 @@ class Evaluator:
     # Nodes
 
     def _selector(self, selector: Selector, steps: Steps) -> tuple[Vector, Times]:
+        if selector.edges is not None:
+            raise UnsupportedError(f"the {selector.edges.value} modifier is not supported by this version")
         lookback = self.context.lookback
         samples = self._fitting(selector_read(selector, lookback, steps, self.context), steps)
         ends = window_ends(selector.offset, selector.at, steps, self.context)

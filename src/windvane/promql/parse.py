@@ -1,32 +1,32 @@
 """PromQL text to a typed syntax tree, by precedence climbing.
 
-The grammar is Prometheus 3's. What a query costs to parse is bounded: its length, and how deeply it
-nests, so that hostile text ends in an error. Duration expressions, `anchored`, `smoothed` and `fill`
-are experimental in Prometheus and refused here by name.
+The grammar is Prometheus 3's with its experimental parts: duration expressions, `anchored` and `smoothed`,
+`fill`. What a query costs to parse is bounded: its length, how deeply it nests and how many operators
+follow one another, so that hostile text ends in an error.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
-from typing import NoReturn
 
-from windvane.promql import check
-from windvane.promql.errors import ParseError, UnsupportedError
-from windvane.promql.lexer import Kind, Token, tokenize
+from windvane.promql import check, durations, selectors
+from windvane.promql.errors import ParseError
+from windvane.promql.lexer import Kind, Token
 from windvane.promql.signatures import AGGREGATIONS, COMPARISON, FUNCTIONS, SET_OPERATORS
+from windvane.promql.stream import Stream
 from windvane.promql.syntax import (
-    METRIC_NAME,
     Aggregate,
     At,
     AtEdge,
     Binary,
     Call,
     Cardinality,
+    Duration,
+    Edges,
     Expr,
-    Matcher,
     Matching,
-    MatchOp,
     Number,
     Paren,
     Range,
@@ -39,7 +39,6 @@ from windvane.promql.syntax import (
 )
 
 MAX_LENGTH = 256 * 1024
-MAX_NESTING = 100
 MAX_DEPTH = 300
 _PRECEDENCE = {
     "or": 1,
@@ -49,9 +48,7 @@ _PRECEDENCE = {
     **dict.fromkeys(("*", "/", "%", "atan2"), 5),
     "^": 6,
 }
-_NOT_METRICS = {"bool", "on", "ignoring", "group_left", "group_right"}
-_MAX_TIME_MS = (1 << 63) // 1_000_000
-_MATCH_OPS = {op.value: op for op in MatchOp}
+_PRECEDED = "must be preceded by an instant vector selector or range vector selector or a subquery"
 
 
 @lru_cache(maxsize=1024)
@@ -59,9 +56,12 @@ def parse(text: str) -> Expr:
     """The checked syntax tree of `text`; `ParseError` says what is wrong and where."""
     if len(text) > MAX_LENGTH:
         raise ParseError(text, 0, f"query of {len(text)} characters is longer than {MAX_LENGTH}")
-    parser = _Parser(text)
-    expr = parser.expression(0)
-    parser.expect_end()
+    stream = Stream(text)
+    if stream.single and stream.token.kind is Kind.END:
+        stream.fail("no expression found in input", 0)
+    expr = expression(stream, 0)
+    if stream.token.kind is not Kind.END:
+        stream.unexpected()
     if depth(expr) > MAX_DEPTH:
         raise ParseError(text, 0, f"expression is deeper than {MAX_DEPTH} levels")
     check.check(text, expr)
@@ -71,376 +71,274 @@ def parse(text: str) -> Expr:
 def parse_selector(text: str) -> Selector:
     """A series selector such as the HTTP API's `match[]` takes."""
     expr = parse(text)
-    if not isinstance(expr, Selector) or expr.offset or expr.at is not None:
+    if not isinstance(expr, Selector) or expr.offset or expr.offset_expr or expr.edges or expr.at is not None:
         raise ParseError(text, 0, "expected a series selector")
     return expr
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = tokenize(text)
-        self._next = 0
-        self._depth = 0
-
-    # Tokens
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._next]
-
-    def _advance(self) -> Token:
-        token = self._tokens[self._next]
-        self._next += token.kind is not Kind.END
-        return token
-
-    def _at(self, *texts: str) -> bool:
-        return self._token.kind is Kind.OPERATOR and self._token.text in texts
-
-    def _word(self, *words: str) -> bool:
-        return self._token.kind is Kind.NAME and self._token.text.lower() in words
-
-    def _accept(self, text: str) -> bool:
-        found = self._at(text)
-        self._next += found
-        return found
-
-    def _expect(self, text: str, where: str) -> Token:
-        if not self._at(text):
-            self._unexpected(where, f'"{text}"')
-        return self._advance()
-
-    def _fail(self, reason: str, position: int | None = None) -> NoReturn:
-        raise ParseError(self._text, self._token.start if position is None else position, reason)
-
-    def _unexpected(self, where: str = "", wanted: str = "") -> NoReturn:
-        token = self._token
-        what = token.text if token.kind is Kind.END else f"{token.kind.name.lower()} {token.text!r}"
-        place = f" in {where}" if where else ""
-        self._fail(f"unexpected {what}{place}" + (f", expected {wanted}" if wanted else ""))
-
-    def _refuse(self, feature: str) -> NoReturn:
-        raise UnsupportedError(f"{feature} is not supported by this version")
-
-    def expect_end(self) -> None:
-        """Fail unless the whole text has been read."""
-        if self._token.kind is not Kind.END:
-            self._unexpected()
-
-    # Expressions
-
-    def expression(self, floor: int) -> Expr:
-        """An expression whose operators all bind at least as tightly as `floor`."""
-        self._depth += 1
-        if self._depth > MAX_NESTING:
-            self._fail(f"expression nests deeper than {MAX_NESTING} levels")
-        left = self._operand()
-        length = 0
-        while self._token.kind is Kind.OPERATOR and _PRECEDENCE.get(self._token.text, -1) >= floor:
-            left = self._binary(left)
-            length += 1
-            if length > MAX_DEPTH:
-                self._fail(f"more than {MAX_DEPTH} operators in a row")
-        self._depth -= 1
-        return left
-
-    def _binary(self, left: Expr) -> Expr:
-        op = self._advance().text
-        return_bool = self._word("bool")
-        if return_bool:
-            if op not in COMPARISON:
-                self._fail("bool modifier can only be used on comparison operators")
-            self._advance()
-        matching = self._matching(op)
-        right = self.expression(_PRECEDENCE[op] + (op != "^"))
-        span = (left.span[0], right.span[1])
-        both = check.type_of(left) is ValueType.VECTOR and check.type_of(right) is ValueType.VECTOR
-        if matching is None and both:
-            matching = Matching(Cardinality.MANY_TO_MANY if op in SET_OPERATORS else Cardinality.ONE_TO_ONE)
-        elif matching is not None and not both and matching != Matching(matching.cardinality):
-            self._fail("vector matching only allowed between instant vectors", span[0])
-        return Binary(op, left, right, matching, return_bool, span)
-
-    def _matching(self, op: str) -> Matching | None:
-        if self._word("fill", "fill_left", "fill_right") and self._tokens[self._next + 1].text == "(":
-            self._refuse("the fill modifier")
-        if not self._word("on", "ignoring"):
-            return None
-        on = self._advance().text.lower() == "on"
-        labels = self._labels("grouping opts")
-        many = Cardinality.MANY_TO_MANY if op in SET_OPERATORS else Cardinality.ONE_TO_ONE
-        if not self._word("group_left", "group_right"):
-            return Matching(many, labels, on)
-        side = self._advance()
-        if op in SET_OPERATORS:
-            self._fail(f'no grouping allowed for "{op}" operation', side.start)
-        cardinality = Cardinality.MANY_TO_ONE if side.text.lower() == "group_left" else Cardinality.ONE_TO_MANY
-        include = self._labels("grouping opts") if self._at("(") else ()
-        if on and (both := set(labels) & set(include)):
-            self._fail(f'label "{min(both)}" must not occur in ON and GROUP clause at once', side.start)
-        return Matching(cardinality, labels, on, include)
-
-    def _operand(self) -> Expr:
-        if self._at("+", "-"):
-            operator = self._advance()
-            inner = self.expression(_PRECEDENCE["^"])
-            span = (operator.start, inner.span[1])
-            if isinstance(inner, Number):
-                return Number(-inner.value if operator.text == "-" else inner.value, span)
-            return Unary(operator.text, inner, span)
-        expr = self._primary()
-        while True:
-            if self._at("["):
-                expr = self._range(expr)
-            elif self._at("@"):
-                expr = self._at_modifier(expr)
-            elif self._word("offset"):
-                expr = self._offset(expr)
-            elif self._word("anchored", "smoothed"):
-                self._refuse(f"the {self._token.text.lower()} modifier")
-            else:
-                return expr
-
-    def _primary(self) -> Expr:  # noqa: RET503 - _fail and _unexpected never return
-        token = self._token
-        span = (token.start, token.end)
-        match token.kind:
-            case Kind.NUMBER | Kind.DURATION:
-                self._advance()
-                return Number(float(token.value), span)
-            case Kind.STRING:
-                self._advance()
-                return String(str(token.value), span)
-            case Kind.NAME:
-                return self._name()
-            case Kind.OPERATOR if token.text == "(":
-                self._advance()
-                inner = self.expression(0)
-                return Paren(inner, (token.start, self._expect(")", "paren expression").end))
-            case Kind.OPERATOR if token.text == "{":
-                return self._selector(None)
-            case Kind.OPERATOR if token.text in _PRECEDENCE and isinstance(token.value, str) and token.value:
-                self._advance()  # a word such as `and` is a metric's name where no operator can stand
-                return self._selector(Token(Kind.NAME, token.value, token.start, token.end))
-            case Kind.END if len(self._tokens) == 1:
-                self._fail("no expression found in input")
-            case _:
-                self._unexpected()
-
-    def _name(self) -> Expr:
-        token = self._advance()
-        word = token.text.lower()
-        if word in AGGREGATIONS and (self._at("(") or self._word("by", "without")):
-            return self._aggregate(token, word)
-        if self._at("("):
-            return self._call(token)
-        if word in ("inf", "nan"):
-            return Number(float(word), (token.start, token.end))
-        if word in _NOT_METRICS:
-            self._fail(f"unexpected <{word}>", token.start)
-        return self._selector(token)
-
-    # Calls
-
-    def _call(self, name: Token) -> Expr:
-        if name.text not in FUNCTIONS:
-            self._fail(f'unknown function with name "{name.text}"', name.start)
-        args, end = self._arguments()
-        return Call(name.text, args, (name.start, end))
-
-    def _arguments(self) -> tuple[tuple[Expr, ...], int]:
-        self._expect("(", "function call")
-        args: list[Expr] = []
-        while not self._at(")"):
-            args.append(self.expression(0))
-            if not self._accept(","):
-                break
-            if self._at(")"):
-                self._fail("trailing commas not allowed in function call args")
-        return tuple(args), self._expect(")", "function call args").end
-
-    def _aggregate(self, name: Token, op: str) -> Expr:
-        grouping, without, given = self._grouping()
-        args, end = self._arguments()
-        if not given:
-            before = self._next
-            grouping, without, given = self._grouping()
-            if given:
-                end = self._tokens[max(before, self._next - 1)].end
-        wanted = 1 if AGGREGATIONS[op] is None else 2
-        if not args:
-            self._fail("no arguments for aggregate expression provided", name.start)
-        if len(args) != wanted:
-            reason = f"wrong number of arguments for aggregate expression provided, expected {wanted}, got {len(args)}"
-            self._fail(reason, name.start)
-        return Aggregate(op, args[-1], args[0] if wanted == 2 else None, grouping, without, (name.start, end))
-
-    def _grouping(self) -> tuple[tuple[str, ...], bool, bool]:
-        """Labels of `by (…)` or `without (…)`, whether it is the latter, and whether either was there."""
-        if not self._word("by", "without"):
-            return (), False, False
-        without = self._advance().text.lower() == "without"
-        return self._labels("grouping opts"), without, True
-
-    def _labels(self, where: str) -> tuple[str, ...]:
-        self._expect("(", where)
-        labels: list[str] = []
-        while not self._at(")"):
-            labels.append(self._label(where))
-            if not self._accept(","):
-                break
-        self._expect(")", where)
-        return tuple(labels)
-
-    def _label(self, where: str) -> str:
-        token = self._token
-        if token.kind is Kind.STRING and token.value:
-            return str(self._advance().value)
-        word = token.kind is Kind.NAME or (token.kind is Kind.OPERATOR and bool(token.value))
-        if not word or ":" in token.text:
-            self._unexpected(where, "label")
-        self._advance()
-        return str(token.value)
-
-    # Selectors
-
-    def _selector(self, name: Token | None) -> Selector:
-        matchers = [Matcher(METRIC_NAME, MatchOp.EQUAL, name.text)] if name else []
-        start = name.start if name else self._token.start
-        end = name.end if name else start
-        if self._at("{"):
-            end = self._matchers(matchers)
-        return Selector(tuple(matchers), span=(start, end))
-
-    def _matchers(self, matchers: list[Matcher]) -> int:
-        """Read `{…}` into `matchers`; the position after it."""
-        self._advance()
-        while not self._at("}"):
-            matchers.append(self._matcher(matchers))
-            if not self._accept(","):
-                break
-        return self._expect("}", "label matching").end
-
-    def _matcher(self, before: list[Matcher]) -> Matcher:
-        start = self._token
-        label = self._label("label matching")
-        if start.kind is Kind.STRING and self._at(",", "}"):
-            named = [matcher.value for matcher in before if matcher.name == METRIC_NAME]
-            if named:
-                self._fail(f'metric name must not be set twice: "{named[0]}" or "{label}"', start.start)
-            return Matcher(METRIC_NAME, MatchOp.EQUAL, label)
-        if self._word("or"):
-            self._refuse("`or` between label matchers")
-        operator = self._token
-        if not self._at(*_MATCH_OPS):
-            self._unexpected("label matching", "label matching operator")
-        self._advance()
-        if self._token.kind is not Kind.STRING:
-            self._unexpected("label matching", "string")
-        matcher = Matcher(label, _MATCH_OPS[operator.text], str(self._advance().value))
-        if label == METRIC_NAME:
-            self._name_once(before, matcher, start.start)
-        return matcher
-
-    def _name_once(self, before: list[Matcher], matcher: Matcher, position: int) -> None:
-        named = [m.value for m in before if m.name == METRIC_NAME and m.op is MatchOp.EQUAL]
-        if named and matcher.op is MatchOp.EQUAL:
-            self._fail(f'metric name must not be set twice: "{named[0]}" or "{matcher.value}"', position)
-
-    # Ranges, offsets, @
-
-    def _range(self, expr: Expr) -> Expr:
-        self._advance()
-        duration = self._positive_duration()
-        if self._accept(":"):
-            step = None if self._at("]") else self._positive_duration()
-            end = self._expect("]", "subquery selector").end
-            return Subquery(expr, duration, step, span=(expr.span[0], end))
-        end = self._expect("]", "range").end
-        if not isinstance(expr, Selector):
-            self._fail("ranges only allowed for vector selectors", expr.span[0])
-        if expr.at is not None:
-            self._fail("no @ modifiers allowed before range", expr.span[0])
-        if expr.offset:
-            self._fail("no offset modifiers allowed before range", expr.span[0])
-        return Range(expr, duration, (expr.span[0], end))
-
-    def _positive_duration(self) -> int:
-        start = self._token.start
-        milliseconds = self._milliseconds("subquery or range selector")
-        if milliseconds <= 0:
-            self._fail("duration must be greater than 0", start)
-        if self._at("+", "-", "*", "/", "%", "^"):
-            self._refuse("arithmetic on durations")
-        return milliseconds
-
-    def _milliseconds(self, where: str) -> int:
-        sign = -1 if self._at("-") else 1
-        if self._at("+", "-"):
-            self._advance()
-        token = self._token
-        if self._at("(") or self._word("step", "range", "min", "max"):
-            self._refuse("a duration expression")
-        if token.kind not in (Kind.NUMBER, Kind.DURATION):
-            self._unexpected(where, "number or duration")
-        self._advance()
-        seconds = float(token.value)
-        if not math.isfinite(seconds) or abs(seconds * 1000) > _MAX_TIME_MS:
-            self._fail("duration out of range", token.start)
-        return sign * math.trunc(seconds * 1000 + math.copysign(1e-6, seconds))
-
-    def _offset(self, expr: Expr) -> Expr:
-        token = self._advance()
-        offset = self._milliseconds("offset")
-        return self._modified(expr, token, "offset", offset=offset)
-
-    def _at_modifier(self, expr: Expr) -> Expr:
-        token = self._advance()
-        return self._modified(expr, token, "@", at=self._time())
-
-    def _time(self) -> At:
-        for edge, word in ((AtEdge.START, "start"), (AtEdge.END, "end")):
-            if self._word(word):
-                self._advance()
-                self._expect("(", "@ modifier")
-                self._expect(")", "@ modifier")
-                return edge
-        sign = -1 if self._at("-") else 1
-        if self._at("+", "-"):
-            self._advance()
-        token = self._token
-        if token.kind is Kind.NAME and token.text.lower() in ("inf", "nan"):
-            self._fail(f"timestamp out of bounds for @ modifier: {token.text}")
-        if token.kind not in (Kind.NUMBER, Kind.DURATION):
-            self._unexpected("@ modifier", "timestamp")
-        self._advance()
-        milliseconds = sign * float(token.value) * 1000
-        if not abs(milliseconds) < float(1 << 63):
-            self._fail(f"timestamp out of bounds for @ modifier: {token.text}", token.start)
-        return round_half_away(milliseconds)
-
-    def _modified(self, expr: Expr, token: Token, word: str, *, offset: int = 0, at: At = None) -> Expr:
-        """`expr` with an offset or a fixed time; each at most once, and only on what reads samples."""
-        inner = expr.selector if isinstance(expr, Range) else expr
-        if not isinstance(inner, Selector | Subquery):
-            wanted = "an instant vector selector or range vector selector or a subquery"
-            self._fail(f"{word} modifier must be preceded by {wanted}", expr.span[0])
-        if (word == "offset" and inner.offset) or (word == "@" and inner.at is not None):
-            twice = (
-                "offset may not be set multiple times"
-                if word == "offset"
-                else "@ <timestamp> may not be set multiple times"
-            )
-            self._fail(twice, token.start)
-        end = self._tokens[self._next - 1].end
-        offset, at = (offset, inner.at) if word == "offset" else (inner.offset, at)
-        span = (inner.span[0], end)
-        if isinstance(inner, Subquery):
-            return Subquery(inner.expr, inner.duration, inner.step, offset, at, span)
-        moved = Selector(inner.matchers, offset, at, span)
-        return Range(moved, expr.duration, span) if isinstance(expr, Range) else moved
 
 
 def round_half_away(value: float) -> int:
     """The nearest integer, halves away from zero (Go's math.Round)."""
     return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
+
+
+def expression(stream: Stream, floor: int) -> Expr:
+    """An expression whose operators all bind at least as tightly as `floor`."""
+    with stream.nested():
+        left, length = _operand(stream), 0
+        while stream.token.kind is Kind.OPERATOR and _PRECEDENCE.get(stream.token.text, -1) >= floor:
+            left = _binary(stream, left)
+            length += 1
+            if length > MAX_DEPTH:
+                stream.fail(f"more than {MAX_DEPTH} operators in a row")
+    return left
+
+
+# Binary operators
+
+
+def _binary(stream: Stream, left: Expr) -> Expr:
+    op = stream.advance().text
+    return_bool = stream.word("bool")
+    if return_bool:
+        stream.advance()
+    matching = _fills(stream, _matching(stream))
+    right = expression(stream, _PRECEDENCE[op] + (op != "^"))
+    if op in SET_OPERATORS and matching.cardinality is Cardinality.ONE_TO_ONE:
+        matching = replace(matching, cardinality=Cardinality.MANY_TO_MANY)
+    both = check.type_of(left) is ValueType.VECTOR and check.type_of(right) is ValueType.VECTOR
+    filled = matching.fill_left is not None or matching.fill_right is not None
+    meant = both or matching.labels or filled  # anything else between scalars is no mistake
+    return Binary(op, left, right, matching if meant else None, return_bool, stream.span(left.span.start))
+
+
+def _matching(stream: Stream) -> Matching:
+    if not stream.word("on", "ignoring"):
+        return Matching()
+    on = stream.advance().text == "on"
+    labels = selectors.labels(stream)
+    if not stream.word("group_left", "group_right"):
+        return Matching(Cardinality.ONE_TO_ONE, labels, on)
+    left = stream.advance().text == "group_left"
+    include = selectors.labels(stream) if stream.at("(") else ()
+    return Matching(Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY, labels, on, include)
+
+
+def _fills(stream: Stream, matching: Matching) -> Matching:
+    """The values that stand for series missing on one side."""
+    while stream.word("fill", "fill_left", "fill_right"):
+        word = stream.advance().text
+        stream.advance()
+        value = _signed_number(stream, "", "")
+        stream.expect(")")
+        if word != "fill_right":
+            matching = replace(matching, fill_left=value)
+        if word != "fill_left":
+            matching = replace(matching, fill_right=value)
+    return matching
+
+
+# Operands
+
+
+def _operand(stream: Stream) -> Expr:
+    if stream.at("+", "-"):
+        return _unary(stream)
+    expr = _primary(stream)
+    while True:
+        if stream.at("["):
+            expr = _range(stream, expr)
+        elif stream.at("@"):
+            expr = _fixed(stream, expr)
+        elif stream.word("offset"):
+            expr = _offset(stream, expr)
+        elif stream.word("anchored", "smoothed"):
+            expr = _with_edges(stream, expr)
+        else:
+            return expr
+
+
+def _unary(stream: Stream) -> Expr:
+    operator = stream.advance()
+    inner = expression(stream, _PRECEDENCE["^"])
+    span = stream.span(operator.start)
+    if isinstance(inner, Number):
+        return replace(inner, value=-inner.value if operator.text == "-" else inner.value, span=span)
+    return Unary(operator.text, inner, span)
+
+
+def _primary(stream: Stream) -> Expr:  # noqa: RET503 - `unexpected` never returns
+    token = stream.token
+    if token.kind in (Kind.NUMBER, Kind.DURATION):
+        stream.advance()
+        return Number(float(token.value), stream.span(token.start), token.kind is Kind.DURATION)
+    if token.kind is Kind.STRING:
+        stream.advance()
+        return String(str(token.value), stream.span(token.start))
+    if stream.at("("):
+        stream.advance()
+        inner = expression(stream, 0)
+        stream.expect(")")
+        return Paren(inner, stream.span(token.start))
+    if token.kind is Kind.AGGREGATOR and _aggregates(stream):
+        return _aggregate(stream)
+    if token.kind in (Kind.IDENTIFIER, Kind.PREPROCESSOR) and stream.called():
+        return _call(stream)
+    if stream.at("{") or selectors.names_metric(token):
+        return selectors.selector(stream)
+    stream.unexpected()
+
+
+def _aggregates(stream: Stream) -> bool:
+    """Whether the name of an aggregation is used as one, and not as a metric's name."""
+    return stream.called() or stream.followed_by("by", "without")
+
+
+# Calls
+
+
+def _call(stream: Stream) -> Expr:
+    name = stream.advance()
+    args = _arguments(stream)
+    function = name.text if name.kind is Kind.PREPROCESSOR else name.raw
+    if function not in FUNCTIONS:
+        stream.fail(f'unknown function with name "{function}"', name.start)
+    return Call(function, args, stream.span(name.start))
+
+
+def _arguments(stream: Stream) -> tuple[Expr, ...]:
+    stream.expect("(")
+    args: list[Expr] = []
+    while not stream.at(")"):
+        args.append(expression(stream, 0))
+        comma = stream.token
+        if not stream.accept(","):
+            break
+        if stream.at(")"):
+            stream.fail("trailing commas not allowed in function call args", comma.start)
+    stream.expect(")")
+    return tuple(args)
+
+
+def _aggregate(stream: Stream) -> Expr:
+    name = stream.advance()
+    with stream.aggregation():
+        grouping = _grouping(stream)
+        args = _arguments(stream)
+        labels, without = _grouping(stream) or ((), False) if grouping is None else grouping
+    op, span = name.text, stream.span(name.start)
+    wanted = 1 if AGGREGATIONS[op] is None else 2
+    if not args:
+        stream.fail("no arguments for aggregate expression provided", name.start)
+    if len(args) != wanted:
+        reason = f"wrong number of arguments for aggregate expression provided, expected {wanted}, got {len(args)}"
+        stream.fail(reason, name.start)
+    return Aggregate(op, args[-1], args[0] if wanted == 2 else None, labels, without, span)
+
+
+def _grouping(stream: Stream) -> tuple[tuple[str, ...], bool] | None:
+    """Labels of `by (…)` or `without (…)`, and whether it is the latter; None if it is neither."""
+    if not stream.word("by", "without"):
+        return None
+    without = stream.advance().text == "without"
+    return selectors.labels(stream), without
+
+
+# Ranges, offsets, @, and how a window's bounds are met
+
+
+def _range(stream: Stream, expr: Expr) -> Expr:
+    bracket = stream.advance()
+    duration, duration_expr = durations.between_brackets(stream)
+    if stream.accept(":"):
+        return _subquery(stream, expr, duration, duration_expr)
+    stream.expect("]", "subquery or range", '":" or "]"')
+    if not isinstance(expr, Selector):
+        stream.fail("ranges only allowed for vector selectors", bracket.start)
+    if expr.offset or expr.offset_expr:
+        stream.fail("no offset modifiers allowed before range", bracket.start)
+    if isinstance(expr.at, int):
+        stream.fail("no @ modifiers allowed before range", bracket.start)
+    return Range(expr, duration, stream.span(expr.span.start), duration_expr)
+
+
+def _subquery(stream: Stream, expr: Expr, duration: int, duration_expr: Duration | None) -> Subquery:
+    step, step_expr = None, None
+    if not stream.at("]"):
+        expected = 'number, duration, step(), range(), or "]"'
+        step, step_expr = durations.between_brackets(stream, "subquery selector", expected)
+    stream.expect("]", "subquery selector", '"]"')
+    span = stream.span(expr.span.start)
+    step = None if step_expr else step
+    return Subquery(expr, duration, step, span=span, duration_expr=duration_expr, step_expr=step_expr)
+
+
+def _offset(stream: Stream, expr: Expr) -> Expr:
+    stream.advance()
+    offset, offset_expr = durations.after_offset(stream)
+    node = _movable(stream, expr, f"offset modifier {_PRECEDED}")
+    if node.offset or node.offset_expr:
+        stream.fail("offset may not be set multiple times", expr.span.start)
+    return _put(stream, expr, replace(node, offset=offset, offset_expr=offset_expr))
+
+
+def _fixed(stream: Stream, expr: Expr) -> Expr:
+    stream.advance()
+    at = _time(stream, expr)
+    node = _movable(stream, expr, f"@ modifier {_PRECEDED}")
+    if node.at is not None:
+        stream.fail("@ <timestamp> may not be set multiple times", expr.span.start)
+    return _put(stream, expr, replace(node, at=at))
+
+
+def _time(stream: Stream, expr: Expr) -> At:
+    for edge in AtEdge:
+        if stream.word(edge.value.removesuffix("()")):
+            stream.advance()
+            stream.expect("(", "@", "timestamp")
+            stream.expect(")", "@", "timestamp")
+            return edge
+    seconds = _signed_number(stream, "@", "timestamp")
+    if not abs(seconds) < float(1 << 63):
+        shown = {math.inf: "+Inf", -math.inf: "-Inf"}.get(seconds, f"{seconds:f}".replace("nan", "NaN"))
+        stream.fail(f"timestamp out of bounds for @ modifier: {shown}", expr.span.start)
+    return round_half_away(seconds * 1000)
+
+
+def _signed_number(stream: Stream, context: str, expected: str) -> float:
+    sign = -1.0 if stream.at("-") else 1.0
+    if stream.at("+", "-"):
+        stream.advance()
+    token: Token = stream.token
+    if token.kind not in (Kind.NUMBER, Kind.DURATION):
+        stream.unexpected(context, expected)
+    stream.advance()
+    return sign * float(token.value)
+
+
+def _with_edges(stream: Stream, expr: Expr) -> Expr:
+    edges = Edges(stream.advance().text)
+    if isinstance(expr, Subquery):
+        stream.fail(f"{edges.value} modifier is not supported for subqueries", expr.span.start)
+    if not isinstance(expr, Selector | Range):
+        stream.fail(f"{edges.value} modifier not implemented", expr.span.start)
+    node = expr.selector if isinstance(expr, Range) else expr
+    if node.edges not in (None, edges):
+        stream.fail("anchored and smoothed modifiers cannot be used together", expr.span.start)
+    return _put(stream, expr, replace(node, edges=edges), longer=False)
+
+
+def _movable(stream: Stream, expr: Expr, reason: str) -> Selector | Subquery:
+    """What an offset or a fixed time is set on."""
+    node = expr.selector if isinstance(expr, Range) else expr
+    if not isinstance(node, Selector | Subquery):
+        stream.fail(reason, expr.span.start)
+    return node
+
+
+def _put(stream: Stream, expr: Expr, node: Selector | Subquery, *, longer: bool = True) -> Expr:
+    """`expr` with its changed selector or subquery, up to the last token."""
+    span = stream.span(expr.span.start) if longer else expr.span
+    if isinstance(expr, Range):
+        assert isinstance(node, Selector)
+        return replace(expr, selector=node, span=span)
+    return replace(node, span=span)

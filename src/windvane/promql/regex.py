@@ -12,6 +12,19 @@ _OPTIONS.log_errors = False
 _OPTIONS.dot_nl = True
 
 
+_REASONS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "trailing \\": "trailing backslash at end of expression",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+}
+"""RE2's words for what is wrong with a pattern, and those of Go's port of it."""
+
+
 @lru_cache(maxsize=4096)
 def anchored(pattern: str) -> Any:
     """The compiled pattern; use its `fullmatch`. Raises `re2.error`."""
@@ -26,7 +39,8 @@ def problem(pattern: str) -> str:
     except re2.error as error:
         reason = error.args[0] if error.args else error
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        return f"{text}: `{pattern}`"
+        code, _, fragment = text.partition(": ")
+        return f"{_REASONS.get(code, code)}: `{fragment or pattern}`"
     return ""
 
 

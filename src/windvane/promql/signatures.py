@@ -1,7 +1,7 @@
 """Every function and aggregation of PromQL with its argument types (Prometheus 3.x).
 
-`variadic` counts the trailing arguments that may be left out; -1 lets the last one repeat (and be
-left out where it may).
+`variadic` is Prometheus's: 0 for exactly the arguments named; else the last of them may be left out, and
+up to `variadic` arguments of its type (-1: any number) may stand in its place.
 """
 
 from __future__ import annotations
@@ -15,11 +15,21 @@ _S, _V, _M, _T = ValueType.SCALAR, ValueType.VECTOR, ValueType.MATRIX, ValueType
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Argument types of a function, how many may be left out, and what it returns."""
+    """Argument types of a function, what it returns, and how often the last argument may stand."""
 
     args: tuple[ValueType, ...]
     returns: ValueType = _V
     variadic: int = 0
+
+    @property
+    def least(self) -> int:
+        """The fewest arguments."""
+        return len(self.args) - (self.variadic != 0)
+
+    @property
+    def most(self) -> int | None:
+        """The most arguments; None without a limit."""
+        return None if self.variadic < 0 else self.least + self.variadic
 
 
 def _names(text: str) -> list[str]:
@@ -48,20 +58,28 @@ FUNCTIONS: dict[str, Signature] = {
     "double_exponential_smoothing": Signature((_M, _S, _S)),
     "histogram_fraction": Signature((_S, _S, _V)),
     "histogram_quantile": Signature((_S, _V)),
-    "histogram_quantiles": Signature((_V, _T, _S, _S), variadic=-1),
+    "histogram_quantiles": Signature((_V, _T, _S, _S), variadic=9),
     "info": Signature((_V, _V), variadic=1),
     "label_join": Signature((_V, _T, _T, _T), variadic=-1),
     "label_replace": Signature((_V, _T, _T, _T, _T)),
-    "pi": Signature((), _S),
+    **{name: Signature((), _S) for name in _names("pi time start end range step")},
     "predict_linear": Signature((_M, _S)),
     "quantile_over_time": Signature((_S, _M)),
     "round": Signature((_V, _S), variadic=1),
     "scalar": Signature((_V,), _S),
     "sort_by_label": Signature((_V, _T), variadic=-1),
     "sort_by_label_desc": Signature((_V, _T), variadic=-1),
-    "time": Signature((), _S),
     "vector": Signature((_S,)),
 }
+
+EXPERIMENTAL = frozenset(
+    _names(
+        "double_exponential_smoothing end first_over_time histogram_quantiles info limit_ratio limitk mad_over_time "
+        "range sort_by_label sort_by_label_desc start step ts_of_first_over_time ts_of_last_over_time "
+        "ts_of_max_over_time ts_of_min_over_time"
+    )
+)
+"""What Prometheus has only with --enable-feature=promql-experimental-functions; always enabled here."""
 
 AGGREGATIONS: dict[str, ValueType | None] = {
     **dict.fromkeys(_names("sum avg min max count group stddev stdvar")),

@@ -1,16 +1,30 @@
 """The syntax tree of a PromQL expression: plain frozen values, compared by content.
 
-Times are integers in milliseconds. `span` is the half-open range of characters a node came from;
-it takes no part in comparison, so equal expressions are equal wherever they stand.
+Times are integers in milliseconds. `span` takes no part in comparison, so equal expressions are equal
+wherever they stand.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
+
+from windvane.promql.quoting import quote
 
 METRIC_NAME = "__name__"
-Span = tuple[int, int]
+
+
+class Span(NamedTuple):
+    """The half-open range of characters a node came from, and the line and column of its start."""
+
+    start: int = 0
+    end: int = 0
+    line: int = 1
+    column: int = 1
+
+
+NOWHERE = Span()
 
 
 class ValueType(Enum):
@@ -53,26 +67,58 @@ class AtEdge(Enum):
 At = int | AtEdge | None
 
 
+class Edges(Enum):
+    """How a selector finds values at the bounds of its window, where no sample need be (experimental)."""
+
+    ANCHORED = "anchored"
+    SMOOTHED = "smoothed"
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Arithmetic that stands for a duration; known only with the query's own range and step.
+
+    `op` is an arithmetic operator (a sign when `left` is None), `min`, `max`, `step` or `range`; operands
+    are seconds. `wrapped`: written in parentheses.
+    """
+
+    op: str
+    left: Duration | Number | None = None
+    right: Duration | Number | None = None
+    wrapped: bool = False
+    span: Span = field(default=NOWHERE, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
+    """A number; `duration` when it was written as one, such as `5m` for 300."""
+
     value: float
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+    duration: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class String:
     value: str
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """An instant vector selector; `matchers` includes the one for the metric's name, if given."""
+    """An instant vector selector; `matchers` includes the one for the metric's name, if given.
+
+    `name` is the metric's name where it stands before the braces. `offset_expr` stands for `offset` until
+    `durations.resolve`.
+    """
 
     matchers: tuple[Matcher, ...]
     offset: int = 0
     at: At = None
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+    name: str = field(default="", compare=False)
+    edges: Edges | None = None
+    offset_expr: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +127,8 @@ class Range:
 
     selector: Selector
     duration: int
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+    duration_expr: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +140,17 @@ class Subquery:
     step: int | None
     offset: int = 0
     at: At = None
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+    duration_expr: Duration | None = None
+    step_expr: Duration | None = None
+    offset_expr: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     function: str
     args: tuple[Expr, ...]
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +162,7 @@ class Aggregate:
     param: Expr | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 class Cardinality(Enum):
@@ -126,12 +176,17 @@ class Cardinality(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Which labels two vectors are joined on; `include` are copied from the "one" side."""
+    """Which labels two vectors are joined on; `include` are copied from the "one" side.
+
+    `fill_left`, `fill_right`: the value of a series that only the other side has (experimental).
+    """
 
     cardinality: Cardinality = Cardinality.ONE_TO_ONE
     labels: tuple[str, ...] = ()
     on: bool = False
     include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +198,20 @@ class Binary:
     right: Expr
     matching: Matching | None = None
     return_bool: bool = False
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unary:
     op: str
     expr: Expr
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Paren:
     expr: Expr
-    span: Span = field(default=(0, 0), compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 Expr = Number | String | Selector | Range | Subquery | Call | Aggregate | Binary | Unary | Paren
@@ -186,16 +241,14 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return ()
 
 
-def quote(text: str) -> str:
-    """A double-quoted PromQL string literal."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
-
-
 def quote_label(name: str) -> str:
     """A label name as PromQL writes it: bare when classic, quoted when UTF-8."""
-    classic = name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit()
-    return name if classic else quote(name)
+    return name if is_classic(name) else quote(name)
+
+
+def is_classic(name: str) -> bool:
+    """Whether a label's name needs no quotes."""
+    return name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit()
 
 
 def depth(expr: Expr) -> int:
