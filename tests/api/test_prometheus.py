@@ -118,16 +118,16 @@ def test_warnings_infos_and_limits_are_told(client: Client) -> None:
     [
         ("/query", {"query": "up{"}, 400, "bad_data", 'invalid parameter "query": 1:4: parse error: unexpected end'),
         ("/query", {}, 400, "bad_data", "no expression found in input"),
-        ("/query", {"query": "up", "time": "yesterday"}, 400, "bad_data", 'invalid parameter "time": cannot parse'),
-        ("/query", {"query": "up", "time": "1e99"}, 400, "bad_data", 'invalid parameter "time": cannot parse'),
+        ("/query", {"query": "up", "time": "yesterday"}, 400, "bad_data", 'cannot parse "yesterday" to'),
+        ("/query", {"query": "up", "time": "1e99"}, 400, "bad_data", 'invalid parameter "time": Invalid time value'),
         ("/query", {"query": "up", "timeout": "x"}, 400, "bad_data", 'invalid parameter "timeout": cannot parse'),
-        ("/query", {"query": "up", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit": cannot parse'),
+        ("/query", {"query": "up", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit": limit must be non-neg'),
         ("/query", {"query": "up + on () up"}, 422, "execution", "many-to-many matching not allowed"),
         ("/query", {"query": "info(up)"}, 422, "execution", "not supported"),
         ("/query_range", {"query": "up", "start": 1, "end": 2}, 400, "bad_data", 'invalid parameter "step"'),
         ("/query_range", {"query": "up", "start": 1, "end": 2, "step": 0}, 400, "bad_data", "zero or negative"),
         ("/query_range", {"query": "up", "start": 3, "end": 2, "step": 1}, 400, "bad_data", "must not be before start"),
-        ("/query_range", {"query": "up", "start": 0, "end": 11_000, "step": 1}, 400, "bad_data", "11,000 points"),
+        ("/query_range", {"query": "up", "start": 0, "end": 11_001, "step": 1}, 400, "bad_data", "11,000 points"),
         (
             "/query_range",
             {"query": "up[1m]", "start": 0, "end": 1, "step": 1},
@@ -137,7 +137,7 @@ def test_warnings_infos_and_limits_are_told(client: Client) -> None:
         ),
         ("/series", {}, 400, "bad_data", "no match[] parameter provided"),
         ("/series", {"match[]": "sum(up)"}, 400, "bad_data", "expected a series selector"),
-        ("/labels", {"start": 5, "end": 1}, 400, "bad_data", "must not be before start"),
+        ("/labels", {"start": "x"}, 400, "bad_data", "Invalid time value for 'start'"),
     ],
 )
 def test_errors(client: Client, path: str, params: dict[str, Any], status: int, kind: str, message: str) -> None:
@@ -192,7 +192,7 @@ def test_status(client: Client) -> None:
     assert config["global"]["scrape_interval"] == "5s"
     runtime = client.get("/status/runtimeinfo").json()["data"]
     assert (runtime["storageRetention"], runtime["startTime"]) == ("15d", "2023-11-14T22:13:20Z")
-    for path in ("/metadata", "/rules", "/alerts", "/targets", "/query_exemplars", "/status/flags"):
+    for path in ("/metadata", "/rules", "/alerts", "/targets", "/status/flags", "/notifications"):
         assert client.get(path).json()["status"] == "success"
 
 

@@ -1,34 +1,48 @@
-"""What every face of Prometheus's HTTP API shares: parameters, the envelope of answers, errors.
+"""What every face of Prometheus's HTTP API shares: the envelope of answers, errors, compression, CORS.
 
-Parameters come from the URL and from a form in the body (the body first, as in Go's FormValue).
-Handlers block and run in the thread pool. Every answer has Prometheus's envelope, errors too.
+A handler is a blocking function of the request's parameters; it runs in the thread pool, where its
+answer is compressed as well, so that a large one never holds up the event loop. While it runs, the
+endpoint watches for the client to go away and then sets `Params.cancelled`. Parameters come from the
+form in the body and from the URL, the body's first, as in Go's `FormValue`.
 """
 
 from __future__ import annotations
 
-import datetime
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from urllib.parse import parse_qs
 
+import cramjam
 import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match, Route
 
-from windvane.kit.errors import BadInputError, WindvaneError
-from windvane.kit.values import parse_duration
-from windvane.promql.errors import ParseError, QueryError
-from windvane.promql.parse import parse_selector, round_half_away
-from windvane.promql.syntax import Selector
+from windvane.api.prometheus_params import EARLIEST, LATEST, Params, milliseconds, named
+from windvane.kit.errors import WindvaneError
+from windvane.promql.errors import QueryError
 
-_T = TypeVar("_T")
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "ApiError",
+    "Handler",
+    "Params",
+    "api_route",
+    "compressed",
+    "endpoint",
+    "error_response",
+    "fallback",
+    "milliseconds",
+    "named",
+    "read_params",
+    "success",
+]
+
 _MAX_BODY = 4 << 20
-_MAX_SECONDS = 1e13
+_WORTH_COMPRESSING = 1024
 _STATUS_BY_TYPE = {
     "bad_data": 400,
     "execution": 422,
@@ -46,56 +60,24 @@ _TYPE_BY_KIND = {
     "overloaded": "unavailable",
     "unavailable": "unavailable",
 }
+_CORS = {
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Origin",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Expose-Headers": "Date",
+}
 
 
 class ApiError(WindvaneError):
     """An error of a given Prometheus type: bad_data, execution, timeout, canceled, unavailable, not_found, internal."""
 
-    def __init__(self, error_type: str, message: str) -> None:
+    def __init__(self, error_type: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.error_type = error_type
+        self.status = status or _STATUS_BY_TYPE[error_type]
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
-    """Parameters of one request; `cancelled` is set once nobody waits for the answer any more."""
-
-    values: Mapping[str, list[str]]
-    path: Mapping[str, str]
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def text(self, name: str) -> str:
-        """The first value, '' when absent."""
-        return next(iter(self.values.get(name, [])), "")
-
-    def all(self, name: str) -> list[str]:
-        """Every value."""
-        return self.values.get(name, [])
-
-    def time(self, name: str, default: int) -> int:
-        """A time in milliseconds, given as Unix seconds or RFC 3339."""
-        return _checked(name, self.text(name), _time) if self.text(name) else default
-
-    def duration(self, name: str, default: float | None = None) -> float | None:
-        """Seconds, given as a number or a duration."""
-        return _checked(name, self.text(name), _duration) if self.text(name) else default
-
-    def natural(self, name: str, default: int = 0) -> int:
-        """A number from 0."""
-        return _checked(name, self.text(name), _natural) if self.text(name) else default
-
-    def limit(self) -> int:
-        """How many results at most; 0 means all."""
-        return self.natural("limit")
-
-    def selectors(self, name: str = "match[]") -> list[Selector]:
-        """Series selectors."""
-        with named(name):
-            return [parse_selector(text) for text in self.all(name)]
-
-
-Handler = Callable[[Params], bytes | Response]
+Handler = Callable[[Params], "bytes | Response | None"]
+"""What answers a request: JSON in its envelope, a whole response, or None for 204 No Content."""
 
 
 def success(data: bytes, warnings: tuple[str, ...] = (), infos: tuple[str, ...] = ()) -> bytes:
@@ -112,32 +94,60 @@ def error_response(error: WindvaneError) -> Response:
     """The envelope of an error, its type and status by what the error is."""
     kind = getattr(error, "error_type", _TYPE_BY_KIND.get(error.kind, "internal"))
     body = orjson.dumps({"status": "error", "errorType": kind, "error": error.message})
-    return Response(body, status_code=_STATUS_BY_TYPE[kind], media_type="application/json")
+    status = getattr(error, "status", _STATUS_BY_TYPE[kind])
+    return Response(body, status_code=status, media_type="application/json")
 
 
 def api_route(path: str, handler: Handler, methods: Iterable[str] = ("GET",)) -> Route:
-    """A route under `/api/v1/` whose handler blocks and returns JSON in an envelope (or a whole response)."""
+    """A route under `/api/v1/` for a blocking handler."""
     return Route(f"/api/v1/{path}", endpoint(handler), methods=list(methods))
 
 
-def endpoint(handler: Handler) -> Callable[[Request], Any]:
+def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """An asynchronous endpoint around a blocking handler; its errors become Prometheus's."""
 
-    async def answer(request: Request) -> Response:
+    def answer(params: Params) -> Response:
         try:
-            params = await read_params(request)
-            body = await run_in_threadpool(handler, params)
-            return body if isinstance(body, Response) else Response(body, media_type="application/json")
+            body = handler(params)
         except WindvaneError as error:
             return error_response(error)
+        if body is None:
+            return Response(status_code=204)
+        if isinstance(body, Response):
+            return body
+        return compressed(body, params.headers, "application/json")
 
-    return answer
+    async def respond(request: Request) -> Response:
+        try:
+            params = await read_params(request)
+        except WindvaneError as error:
+            response = error_response(error)
+        else:
+            response = await _watched(request, answer, params)
+        return _shared(request, response)
+
+    return respond
+
+
+def fallback() -> list[BaseRoute]:
+    """What answers the rest of `/api/v1/`: OPTIONS, 405 where another method would do, else 404."""
+
+    async def respond(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _shared(request, Response(status_code=204))
+        known = (route.matches(request.scope)[0] for route in request.app.routes if isinstance(route, Route))
+        if Match.PARTIAL in known:
+            return PlainTextResponse("Method Not Allowed\n", 405)
+        return PlainTextResponse("404 page not found\n", 404)
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return [Route("/api/v1/{path:path}", respond, methods=methods, include_in_schema=False)]
 
 
 async def read_params(request: Request) -> Params:
-    """Parameters of the URL and of a form in the body."""
+    """Parameters of the form in the body and of the URL."""
     values: dict[str, list[str]] = {}
-    if request.method == "POST":
+    if request.method in ("POST", "PUT"):
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -147,60 +157,57 @@ async def read_params(request: Request) -> Params:
             values = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10_000)
         except ValueError as error:
             raise QueryError(f"error parsing form values: {error}") from None
-    for name in set(request.query_params) - set(values):
-        values[name] = request.query_params.getlist(name)
+    for name in set(request.query_params):
+        values.setdefault(name, []).extend(request.query_params.getlist(name))
     return Params(values, request.path_params, request.headers)
 
 
-@contextmanager
-def named(name: str) -> Iterator[None]:
-    """Says which parameter a parse error is about, as Prometheus does."""
+async def _watched(request: Request, answer: Callable[[Params], Response], params: Params) -> Response:
+    """The answer, computed in a thread; the thread learns when the client goes away."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        params.cancelled.set()
+
+    watcher = asyncio.create_task(watch())
     try:
-        yield
-    except ParseError as error:
-        error.message = f'invalid parameter "{name}": {error.message}'
-        raise
+        return await run_in_threadpool(answer, params)
+    finally:
+        watcher.cancel()
 
 
-def milliseconds(seconds: float | None) -> int | None:
-    """Seconds as whole milliseconds."""
-    return None if seconds is None else round_half_away(seconds * 1000)
+def compressed(body: bytes, headers: Mapping[str, str], media_type: str) -> Response:
+    """A response in the encoding that the client accepts and that is fastest; short ones as they are."""
+    if len(body) < _WORTH_COMPRESSING:
+        return Response(body, media_type=media_type)
+    encoding, vary = _encoding(headers.get("accept-encoding", "")), {"Vary": "Accept-Encoding"}
+    if encoding is None:
+        return Response(body, media_type=media_type, headers=vary)
+    packed = bytes((cramjam.zstd if encoding == "zstd" else cramjam.gzip).compress(body, 1))
+    return Response(packed, media_type=media_type, headers={"Content-Encoding": encoding, **vary})
 
 
-def _checked(name: str, text: str, read: Callable[[str], _T]) -> _T:
-    try:
-        return read(text)
-    except (ValueError, BadInputError):
-        raise QueryError(f'invalid parameter "{name}": cannot parse {text!r} to a valid {_WANTED[read]}') from None
+def _encoding(accepted: str) -> str | None:
+    """`zstd`, `gzip` or None, from an Accept-Encoding header."""
+    offers = [offer.strip().lower().partition(";") for offer in accepted.split(",")]
+    names = {name.strip() for name, _, weight in offers if not _ZERO.fullmatch(weight.replace(" ", ""))}
+    return next((name for name in ("zstd", "gzip") if name in names), None)
 
 
-def _time(text: str) -> int:
-    try:
-        seconds = float(text)
-    except ValueError:
-        moment = datetime.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError(text) from None
-        return round(moment.timestamp() * 1000)
-    if not abs(seconds) < _MAX_SECONDS:
-        raise ValueError(text)
-    return round_half_away(seconds * 1000)
+_ZERO = re.compile(r"q=0(?:\.0*)?")
 
 
-def _duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = parse_duration(text)
-    if not abs(seconds) < _MAX_SECONDS:
-        raise ValueError(text)
-    return seconds
-
-
-def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(text)
-    return int(text)
-
-
-_WANTED: dict[object, str] = {_time: "timestamp", _duration: "duration", _natural: "limit"}
+def _shared(request: Request, response: Response) -> Response:
+    """The response with what lets pages of other origins read it: any, or those of `app.state.cors_origin`."""
+    origin = request.headers.get("origin")
+    if not origin:
+        return response
+    allowed: re.Pattern[str] | None = getattr(request.app.state, "cors_origin", None)
+    response.headers.update(_CORS)
+    response.headers.add_vary_header("Origin")
+    if allowed is None:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    elif allowed.fullmatch(origin):
+        response.headers["Access-Control-Allow-Origin"] = origin
+    return response

@@ -1,8 +1,7 @@
 """Query results as the JSON that Prometheus writes, byte for byte where clients may look.
 
-Sample values are strings in Go's shortest form; times are seconds with no or three decimals. Series
-with many points are formatted in bulk: orjson prints the numbers, and only those that need an
-exponent or are not finite are formatted one by one.
+Sample values are strings in Go's shortest form; times are seconds with no or three decimals. Points
+are written in bulk (`windvane.api.prometheus_points`).
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import orjson
 
+from windvane.api.prometheus_points import points
 from windvane.promql import numbers
 from windvane.promql.engine import QueryStats
-from windvane.promql.value import Floats, MatrixResult, QueryValue, ScalarResult, StringResult, Times, VectorResult
+from windvane.promql.value import MatrixResult, QueryValue, ScalarResult, StringResult, VectorResult
 
 _NAMES = {ScalarResult: "scalar", StringResult: "string", VectorResult: "vector", MatrixResult: "matrix"}
 
@@ -66,9 +66,9 @@ def series_count(value: QueryValue) -> int:
 def _result(value: QueryValue, limit: int) -> bytes:
     match value:
         case ScalarResult():
-            return b'[%s,"%s"]' % (_time(value.time), numbers.json(value.value).encode())
+            return b'[%s,"%s"]' % (time_text(value.time), numbers.json(value.value).encode())
         case StringResult():
-            return b"[%s,%s]" % (_time(value.time), orjson.dumps(value.value))
+            return b"[%s,%s]" % (time_text(value.time), orjson.dumps(value.value))
         case VectorResult():
             return _vector(value, limit)
         case MatrixResult():
@@ -76,51 +76,27 @@ def _result(value: QueryValue, limit: int) -> bytes:
 
 
 def _vector(value: VectorResult, limit: int) -> bytes:
-    time, chosen = _time(value.time), slice(limit or None)
-    metrics = value.labels.take(chosen).dicts()
-    parts = (
-        b'{"metric":%s,"value":[%s,"%s"]}' % (orjson.dumps(metric), time, text)
-        for metric, text in zip(metrics, _texts(value.values[chosen]), strict=True)
-    )
-    return b"[%s]" % b",".join(parts)
+    chosen = slice(limit or None)
+    metrics, values = value.labels.take(chosen).dicts(), value.values[chosen]
+    times, offsets = np.full(len(values), value.time, np.int64), np.arange(len(values) + 1)
+    return _joined(b'{"metric":%s,"value":%s}', metrics, points(times, values, offsets))
 
 
 def _matrix(value: MatrixResult, limit: int) -> bytes:
-    """Points are pieced together by list slices and one join a series: no Python runs for a point."""
-    metrics = value.labels.take(slice(limit or None)).dicts()
-    texts, before = _texts(value.values), _before(value.times)
-    bounds = value.offsets.tolist()
-    parts = []
-    for row, metric in enumerate(metrics):
-        first, last = bounds[row], bounds[row + 1]
-        pieces = [b""] * (2 * (last - first))
-        pieces[0::2] = before[first:last]
-        pieces[1::2] = texts[first:last]
-        parts.append(b'{"metric":%s,"values":[%s"]]}' % (orjson.dumps(metric), b"".join(pieces)[3:]))
+    metrics, offsets = value.labels.take(slice(limit or None)).dicts(), value.offsets
+    if limit:
+        offsets = offsets[: limit + 1]
+    last = int(offsets[-1])
+    return _joined(b'{"metric":%s,"values":[%s]}', metrics, points(value.times[:last], value.values[:last], offsets))
+
+
+def _joined(form: bytes, metrics: list[dict[str, str]], texts: list[memoryview]) -> bytes:
+    parts = (form % (orjson.dumps(metric), text) for metric, text in zip(metrics, texts, strict=True))
     return b"[%s]" % b",".join(parts)
 
 
-def _time(milliseconds: int) -> bytes:
+def time_text(milliseconds: int) -> bytes:
+    """Milliseconds as seconds with no or three decimals."""
     seconds, rest = divmod(abs(milliseconds), 1000)
     text = f"{'-' if milliseconds < 0 else ''}{seconds}"
     return (f"{text}.{rest:03d}" if rest else text).encode()
-
-
-def _before(times: Times) -> list[bytes]:
-    """What stands between a value and the next: the end of its point and the start of the next one."""
-    distinct, which = np.unique(times, return_inverse=True)
-    texts = np.array([b'"],[%s,"' % _time(time) for time in distinct.tolist()], object)
-    between: list[bytes] = texts[which.reshape(-1)].tolist()
-    return between
-
-
-def _texts(values: Floats) -> list[bytes]:
-    """Each value as Prometheus prints it."""
-    if not len(values):
-        return []
-    printed = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] + b","
-    texts = printed.replace(b".0,", b",").split(b",")[:-1]
-    odd = ~np.isfinite(values) | ((values != 0) & ((np.abs(values) < 1e-3) | (np.abs(values) >= 1e15)))
-    for place in np.flatnonzero(odd).tolist():
-        texts[place] = numbers.json(float(values[place])).encode()
-    return texts
