@@ -1,13 +1,21 @@
-"""Aggregations over labels at every step."""
+"""Aggregations over labels at every step.
+
+Floats are aggregated by kernels; where a vector has native histograms too, their part is put right afterwards.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
-from windvane.promql import gather, numbers
-from windvane.promql.errors import ExecutionError, UnsupportedError
+from windvane.promql import gather, label_hash, numbers
+from windvane.promql.errors import ExecutionError
 from windvane.promql.labels import Labels
-from windvane.promql.syntax import METRIC_NAME, Aggregate
+from windvane.promql.native import aggregate as natives
+from windvane.promql.native.window import Reports
+from windvane.promql.syntax import METRIC_NAME, Aggregate, Expr
 from windvane.promql.value import Floats, Mask, Notes, Scalar, Text, Times, Vector
 
 _OPERATIONS = {
@@ -27,17 +35,48 @@ def aggregate(node: Aggregate, vector: Vector, param: Scalar | Text | None, note
     if node.op == "count_values":
         assert isinstance(param, Text)
         return _count_values(node, vector, param.value)
+    if node.op in natives.IGNORING and vector.native is not None:
+        vector = _floats(node, vector, param, notes)
     keys = _keys(vector.labels, node)
     group, first = keys.groups()
     if node.op in _OPERATIONS:
-        values, present = gather.aggregate(vector.values, vector.present, group, len(first), _OPERATIONS[node.op])
-        return Vector(keys.take(first), values, present).without_empty()
+        return _reduced(node, vector, keys, notes)
     assert isinstance(param, Scalar)
     if node.op == "quantile":
         _note_quantiles(param.values, node, notes)
         values, present = gather.quantiles(vector.values, vector.present, group, len(first), param.values)
         return Vector(keys.take(first), values, present).without_empty()
+    if node.op == "limit_ratio":
+        return _sampled(vector, param.values, node, notes)
     return _chosen(node, vector, param.values, group, len(first))
+
+
+def _reduced(node: Aggregate, vector: Vector, keys: Labels, notes: Notes) -> Vector:
+    """One of `_OPERATIONS`: a row a group."""
+    group, first = keys.groups()
+    apart = vector.native is not None and node.op in ("sum", "avg")
+    counted = vector.present & ~vector.is_native() if apart else vector.present
+    values, present = gather.aggregate(vector.values, counted, group, len(first), _OPERATIONS[node.op])
+    native = None
+    if apart:
+        values, present, native = natives.summed(node.op, vector, group, (values, present), reports(notes, node.expr))
+    return Vector(keys.take(first), values, present, native).without_empty()
+
+
+def reports(notes: Notes, expr: Expr) -> Reports:
+    """Annotations placed at an expression."""
+    return Reports(notes, f"(1:{expr.span[0] + 1})")
+
+
+def _floats(node: Aggregate, vector: Vector, param: Scalar | Text | None, notes: Notes) -> Vector:
+    """The floats of an operand, with a note at which step histograms were ignored."""
+    which = vector.is_native().any(axis=0)
+    ranking = node.op in ("topk", "bottomk")
+    if ranking and isinstance(param, Scalar):
+        which &= param.values >= 1
+    if which.any():
+        reports(notes, node if ranking else node.expr).ignored_in_aggregation(node.op)
+    return vector.floats()
 
 
 def _keys(labels: Labels, node: Aggregate) -> Labels:
@@ -51,8 +90,6 @@ def _note_quantiles(q: Floats, node: Aggregate, notes: Notes) -> None:
 
 def _chosen(node: Aggregate, vector: Vector, k: Floats, group: Times, groups: int) -> Vector:
     """topk, bottomk and limitk: some of the series, with all their labels."""
-    if node.op == "limit_ratio":
-        raise UnsupportedError("limit_ratio is not supported by this version")
     if not len(k) or not np.nanmax(k, initial=0) >= 1:
         return vector.take(np.zeros(0, np.int64))
     limits = _counts(k)
@@ -60,7 +97,7 @@ def _chosen(node: Aggregate, vector: Vector, k: Floats, group: Times, groups: in
         chosen = _first(vector.present, group, groups, limits)
     else:
         chosen = gather.ranked(vector.values, vector.present, group, groups, limits, node.op == "topk")
-    result = Vector(vector.labels, vector.values, chosen)
+    result = vector.with_present(chosen)
     if vector.values.shape[1] == 1 and node.op != "limitk":
         return result.take(_ranking(result, group, node.op == "topk"))
     return result.without_empty()
@@ -93,20 +130,44 @@ def _ranking(vector: Vector, group: Times, top: bool) -> Times:
     return rows[np.lexsort((-values if top else values, np.isnan(values), group[rows]))]
 
 
+def _sampled(vector: Vector, ratio: Floats, node: Aggregate, notes: Notes) -> Vector:
+    """limit_ratio: the series whose labels hash into the first part of all hashes, or for r < 0 into the last."""
+    assert node.param is not None
+    if np.isnan(ratio).any():
+        raise ExecutionError("Ratio value is NaN")
+    for value in {float(ratio.max(initial=0)), float(ratio.min(initial=0))}:
+        if abs(value) > 1:
+            text = f"ratio value should be between -1 and 1, got {numbers.general(value)}"
+            reports(notes, node.param).warn(f"{text}, capping to {numbers.general(math.copysign(1, value))}")
+    ratio = np.clip(ratio, -1, 1)
+    offsets = label_hash.offsets(vector.labels.dicts())[:, None]
+    chosen = np.where(ratio >= 0, offsets < ratio, offsets >= 1 + ratio)
+    return vector.with_present(vector.present & chosen).without_empty()
+
+
 def _count_values(node: Aggregate, vector: Vector, label: str) -> Vector:
     """How many series have each value, the value as text becoming a label."""
     if not label:
         raise ExecutionError('invalid label name ""')
     rows, columns = np.nonzero(vector.present)
-    distinct, which = np.unique(vector.values[rows, columns].view(np.int64), return_inverse=True)
-    pool = vector.labels.pool
-    codes = pool.codes(numbers.fixed(value) for value in distinct.view(np.float64))
-    cells = np.stack([rows, codes[which.reshape(-1)]])
+    codes = _value_codes(vector, rows, columns)
+    cells = np.stack([rows, codes])
     pairs, pair = np.unique(cells, axis=1, return_inverse=True)
     labels = vector.labels.take(pairs[0]).with_column(label, pairs[1].astype(np.int32))
-    by = node if node.without else Aggregate(node.op, node.expr, node.param, (*node.grouping, label))
+    by = node if node.without else replace(node, grouping=(*node.grouping, label))
     keys = _keys(labels, by)
     group, first = keys.groups()
     counts = np.zeros((len(first), vector.values.shape[1]))
     np.add.at(counts, (group[pair.reshape(-1)], columns), 1)
     return Vector(keys.take(first), counts, counts > 0)
+
+
+def _value_codes(vector: Vector, rows: Times, columns: Times) -> Times:
+    """Codes of the elements as text."""
+    distinct, which = np.unique(vector.values[rows, columns].view(np.int64), return_inverse=True)
+    pool = vector.labels.pool
+    codes = pool.codes(numbers.fixed(value) for value in distinct.view(np.float64))[which.reshape(-1)].astype(np.int64)
+    if vector.native is not None:
+        for place in np.flatnonzero(vector.is_native()[rows, columns]).tolist():
+            codes[place] = pool.code(natives.as_text(vector.native[rows[place], columns[place]]))
+    return codes

@@ -8,15 +8,18 @@ once. Ambiguity is an error only at steps where it really occurs, as in Promethe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from windvane.promql.errors import ExecutionError, QueryLimitError
 from windvane.promql.jit import kernel
 from windvane.promql.labels import Labels, aligned, concatenate
+from windvane.promql.native import binary as native_binary
+from windvane.promql.native import select as natives
 from windvane.promql.signatures import ARITHMETIC, COMPARISON
 from windvane.promql.syntax import METRIC_NAME, Cardinality, Matching
-from windvane.promql.value import Floats, Mask, Scalar, Times, Vector
+from windvane.promql.value import Floats, Grid, Mask, Notes, Scalar, Times, Vector
 
 _OPERATIONS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add,
@@ -39,6 +42,15 @@ SAME_LABELS = "vector cannot contain metrics with the same labelset"
 MAX_CELLS = 1 << 28
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How an operator is asked for: with `bool` or not; and where its annotations go, naming its place."""
+
+    return_bool: bool
+    notes: Notes
+    place: str
+
+
 def scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
     """Both sides scalars; comparisons give 0 or 1."""
     if op in COMPARISON:
@@ -46,18 +58,22 @@ def scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
     return Scalar(_OPERATIONS[op](left.values, right.values))
 
 
-def vector_scalar(op: str, vector: Vector, scalar: Scalar, *, swapped: bool, return_bool: bool) -> Vector:
+def vector_scalar(op: str, vector: Vector, scalar: Scalar, how: How, *, swapped: bool) -> Vector:
     """A vector with a scalar (on the left if `swapped`); a comparison keeps the vector's own values."""
     numbers = np.broadcast_to(scalar.values, vector.values.shape)
     left, right = (numbers, vector.values) if swapped else (vector.values, numbers)
-    values, present = _computed(op, left, right, vector.present, return_bool)
-    if op in COMPARISON and not return_bool:
+    values, present = _computed(op, left, right, vector.present, how.return_bool)
+    if op in COMPARISON and not how.return_bool:
         values = vector.values
-    labels = vector.labels.drop_name() if op in ARITHMETIC or return_bool else vector.labels
-    return merge_same(Vector(labels, values, present))
+    native = None
+    if vector.native is not None:
+        note = native_binary.Note(how.notes, how.place, return_bool=how.return_bool, swapped=swapped)
+        values, present, native = native_binary.with_scalar(op, vector, scalar.values, (values, present), note)
+    labels = vector.labels.drop_name() if op in ARITHMETIC or how.return_bool else vector.labels
+    return merge_same(Vector(labels, values, present, native))
 
 
-def vectors(op: str, left: Vector, right: Vector, matching: Matching, *, return_bool: bool) -> Vector:
+def vectors(op: str, left: Vector, right: Vector, matching: Matching, how: How) -> Vector:
     """Arithmetic or comparison of two vectors, one-to-one or many-to-one."""
     flipped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if flipped else (left, right)
@@ -66,14 +82,23 @@ def vectors(op: str, left: Vector, right: Vector, matching: Matching, *, return_
     pair_many, pair_one = _pairs(many_key, one_key, keys)
     if len(pair_many) * many.values.shape[1] > MAX_CELLS:
         raise QueryLimitError("vector matching would produce too many samples")
-    a, b = many.values[pair_many], one.values[pair_one]
-    both = many.present[pair_many] & one.present[pair_one]
-    values, present = _computed(op, b if flipped else a, a if flipped else b, both, return_bool)
-    labels = _result_labels(op, many.labels.take(pair_many), one.labels.take(pair_one), matching)
-    if return_bool:
+    a, b = many.take(pair_many), one.take(pair_one)
+    both = a.present & b.present
+    values, present, native = _paired(op, b if flipped else a, a if flipped else b, both, how)
+    labels = _result_labels(op, a.labels, b.labels, matching)
+    if how.return_bool:
         labels = labels.drop_name()
     _refuse_ambiguous(labels, both, many_key[pair_many], keys, matching)
-    return merge_same(Vector(labels, values, present).without_empty())
+    return merge_same(Vector(labels, values, present, native).without_empty())
+
+
+def _paired(op: str, left: Vector, right: Vector, both: Mask, how: How) -> tuple[Floats, Mask, Grid | None]:
+    """Two vectors row by row."""
+    values, present = _computed(op, left.values, right.values, both, how.return_bool)
+    if left.native is None and right.native is None:
+        return values, present, None
+    note = native_binary.Note(how.notes, how.place, return_bool=how.return_bool)
+    return native_binary.with_vector(op, left, right, (values, present), note)
 
 
 def set_operation(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
@@ -81,13 +106,14 @@ def set_operation(op: str, left: Vector, right: Vector, matching: Matching) -> V
     left_key, right_key, keys = match_groups(left.labels, right.labels, matching)
     if op == "or":
         taken = any_of_group(left.present, left_key, keys)[right_key]
-        rest = Vector(right.labels, right.values, right.present & ~taken).without_empty()
+        rest = right.with_present(right.present & ~taken).without_empty()
         labels = concatenate(left.labels, rest.labels)
         values = np.concatenate([left.values, rest.values])
-        return merge_same(Vector(labels, values, np.concatenate([left.present, rest.present])))
+        present = np.concatenate([left.present, rest.present])
+        return merge_same(Vector(labels, values, present, natives.concatenated([left, rest])))
     matched = any_of_group(right.present, right_key, keys)[left_key]
     present = left.present & (matched if op == "and" else ~matched)
-    return Vector(left.labels, left.values, present).without_empty()
+    return left.with_present(present).without_empty()
 
 
 def match_groups(left: Labels, right: Labels, matching: Matching) -> tuple[Times, Times, int]:
@@ -109,7 +135,7 @@ def merge_same(vector: Vector) -> Vector:
     values, present, clash = merged_rows(vector.values, vector.present, groups, len(first))
     if clash:
         raise ExecutionError(SAME_LABELS)
-    return Vector(vector.labels.take(first), values, present)
+    return Vector(vector.labels.take(first), values, present, natives.merged(vector, groups, len(first)))
 
 
 def _computed(op: str, left: Floats, right: Floats, both: Mask, return_bool: bool) -> tuple[Floats, Mask]:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windvane.promql import durations
 from windvane.promql.catalog import Catalog
 from windvane.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
 from windvane.promql.evaluate import Evaluator, NodeCost, flat_samples
 from windvane.promql.functions.base import constant
 from windvane.promql.labels import Pool
+from windvane.promql.native import select as natives
 from windvane.promql.parse import parse
 from windvane.promql.plan import Context, Plan, Read, plan
 from windvane.promql.read import Reader
+from windvane.promql.resolve import resolve
 from windvane.promql.syntax import Expr, Range, Subquery, unwrap
 from windvane.promql.value import (
     MatrixResult,
@@ -182,7 +183,7 @@ class _Run:
 
     def result(self, expr: Expr, instant: bool) -> QueryValue:
         """Plan, read, evaluate."""
-        expr = durations.resolve(expr, self._steps, instant=instant)
+        expr = resolve(expr, self._steps, instant=instant)
         inner = unwrap(expr)
         if not instant and isinstance(inner, Range | Subquery):
             raise QueryError('invalid expression type "range vector" for range query, must be Scalar or instant Vector')
@@ -228,9 +229,11 @@ class _Run:
         inside = (samples.times > end - window.span) & (samples.times <= end)
         counts = np.add.reduceat(np.append(inside, False), samples.offsets[:-1]) if len(samples.labels) else inside[:0]
         counts = np.where(np.diff(samples.offsets) > 0, counts, 0)
-        some = np.flatnonzero(counts)
+        native = natives.within(samples.native, end - window.span, end)
+        some = np.flatnonzero(counts if native is None else counts + np.diff(native.offsets))
+        native = None if native is None else native.take(some)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[some])])
-        return MatrixResult(samples.labels.take(some), offsets, samples.times[inside], samples.values[inside])
+        return MatrixResult(samples.labels.take(some), offsets, samples.times[inside], samples.values[inside], native)
 
     def _shape(self, value: Value, instant: bool) -> QueryValue:
         time_ms = self._steps.start
@@ -244,8 +247,9 @@ class _Run:
             value = constant(self.evaluator.pool, value.values)
         if instant:
             some = np.flatnonzero(value.present[:, 0])
-            return VectorResult(time_ms, value.labels.take(some), value.values[some, 0])
+            native = None if value.native is None else value.native[some, 0]
+            return VectorResult(time_ms, value.labels.take(some), value.values[some, 0], native)
         value = value.without_empty()
         ordered = value.take(value.labels.order())
         flat = flat_samples(ordered, self._steps.times())
-        return MatrixResult(flat.labels, flat.offsets, flat.times, flat.values)
+        return MatrixResult(flat.labels, flat.offsets, flat.times, flat.values, flat.native)

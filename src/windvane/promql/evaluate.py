@@ -18,8 +18,9 @@ from windvane.promql.aggregate import aggregate
 from windvane.promql.arrange import without_stale
 from windvane.promql.errors import QueryLimitError, UnsupportedError
 from windvane.promql.functions import REGISTRY
-from windvane.promql.functions.base import Window
+from windvane.promql.functions.base import Window, position
 from windvane.promql.labels import Pool
+from windvane.promql.native import select as natives
 from windvane.promql.plan import Context, Read, selector_read, subquery_steps, window_ends
 from windvane.promql.signatures import SET_OPERATORS
 from windvane.promql.syntax import (
@@ -151,13 +152,15 @@ class Evaluator:
             if selector.edges is not None:
                 raise UnsupportedError(f"the {selector.edges.value} modifier is not supported by this version")
             samples = self._fitting(selector_read(selector, expr.duration, steps, self.context), steps)
+            flat = samples.offsets, samples.times, samples.values
             if samples.stale:
-                flat = without_stale(samples.offsets, samples.times, samples.values)
-                samples = Samples(samples.labels, *flat)
+                flat = without_stale(*flat)
+            samples = Samples(samples.labels, *flat, native=natives.without_stale(samples.native))
             return Window(samples, window_ends(selector.offset, selector.at, steps, self.context), expr.duration)
         assert isinstance(expr, Subquery)
         inner = subquery_steps(expr, steps, self.context)
         samples = flat_samples(self.vector(expr.expr, inner), inner.times())
+        samples.native = natives.of_subquery(samples.native)
         return Window(samples, window_ends(expr.offset, expr.at, steps, self.context), expr.duration)
 
     def sample_times(self, selector: Selector, steps: Steps) -> Vector:
@@ -174,8 +177,9 @@ class Evaluator:
         samples = self._fitting(selector_read(selector, lookback, steps, self.context), steps)
         ends = window_ends(selector.offset, selector.at, steps, self.context)
         values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
+        native = natives.latest(samples, ends, lookback, (values, present, times))
         some = np.asarray(present.any(axis=1))
-        vector = Vector(samples.labels, values, present)
+        vector = Vector(samples.labels, values, present, native)
         return (vector, times) if some.all() else (vector.take(some), times[some])
 
     def _fitting(self, read: Read, steps: Steps) -> Samples:
@@ -194,7 +198,8 @@ class Evaluator:
             return value
         if isinstance(value, Scalar):
             return Scalar(-value.values)
-        return binary.merge_same(Vector(value.labels.drop_name(), -value.values, value.present))
+        native = natives.negated(value.native)
+        return binary.merge_same(Vector(value.labels.drop_name(), -value.values, value.present, native))
 
     def _call(self, call: Call, steps: Steps) -> Value:
         function = REGISTRY.get(call.function)
@@ -204,25 +209,27 @@ class Evaluator:
 
     def _binary(self, node: Binary, steps: Steps) -> Value:
         left, right = self.value(node.left, steps), self.value(node.right, steps)
+        how = binary.How(node.return_bool, self.notes, position(node))
         match left, right:
             case Scalar(), Scalar():
                 return binary.scalars(node.op, left, right)
             case Vector(), Scalar():
-                return binary.vector_scalar(node.op, left, right, swapped=False, return_bool=node.return_bool)
+                return binary.vector_scalar(node.op, left, right, how, swapped=False)
             case Scalar(), Vector():
-                return binary.vector_scalar(node.op, right, left, swapped=True, return_bool=node.return_bool)
+                return binary.vector_scalar(node.op, right, left, how, swapped=True)
             case Vector(), Vector():
                 assert node.matching is not None
                 if node.op in SET_OPERATORS:
                     return binary.set_operation(node.op, left, right, node.matching)
-                return binary.vectors(node.op, left, right, node.matching, return_bool=node.return_bool)
+                return binary.vectors(node.op, left, right, node.matching, how)
             case _:
                 raise AssertionError(f"operands of {node.op} were not checked")
 
 
 def flat_samples(vector: Vector, times: Times) -> Samples:
     """A matrix as flat samples in series order, values that are absent left out."""
-    counts = vector.present.sum(axis=1)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    rows, columns = np.nonzero(vector.present)
-    return Samples(vector.labels, offsets, times[columns], vector.values[rows, columns])
+    floats = vector.present if vector.native is None else vector.present & ~vector.is_native()
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(floats.sum(axis=1))])
+    rows, columns = np.nonzero(floats)
+    native = natives.flat(vector, times)
+    return Samples(vector.labels, offsets, times[columns], vector.values[rows, columns], native=native)

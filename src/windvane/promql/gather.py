@@ -220,7 +220,7 @@ def _almost_equal(a: float, b: float) -> bool:
 
 
 @inlined
-def _buckets(rows: Times, bounds: Floats, values: Floats, present: Mask, s: int, upper: Floats, count: Floats) -> int:
+def buckets_at(rows: Times, bounds: Floats, values: Floats, present: Mask, s: int, upper: Floats, count: Floats) -> int:
     """Fill `upper` and `count` with the buckets present at a step, equal bounds added up; their number."""
     size = 0
     for i in rows:
@@ -296,7 +296,7 @@ def histogram_quantile(
     for g in range(groups):
         rows = order[starts[g] : starts[g + 1]]
         for s in range(steps):
-            size = _buckets(rows, bounds, values, present, s, upper, count)
+            size = buckets_at(rows, bounds, values, present, s, upper, count)
             if size == 0:
                 continue
             some[g, s] = True

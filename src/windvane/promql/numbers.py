@@ -37,11 +37,20 @@ def json(value: float) -> str:
 
 
 def general(value: float) -> str:
-    """As messages show numbers (Go's %g): an exponent below 1e-4 and from 1e21."""
+    """As messages show numbers (Go's %g): an exponent below 1e-4 and from 1e6."""
     size = abs(value)
-    if math.isfinite(value) and size != 0 and (size < 1e-4 or size >= 1e21):
+    if math.isfinite(value) and size != 0 and (size < 1e-4 or size >= 1e6):
         return _exponent(value)
     return fixed(value)
+
+
+def open_metrics(value: float) -> str:
+    """As label values show numbers in OpenMetrics: like Go's shortest %g, and never looking like an integer."""
+    size = abs(value)
+    if math.isfinite(value) and size != 0 and (size < 1e-4 or size >= 1e6):
+        return _exponent(value)
+    text = fixed(value)
+    return f"{text}.0" if math.isfinite(value) and "." not in text else text
 
 
 def parse(text: str) -> float | None:

@@ -20,6 +20,7 @@ from windvane.kit.errors import LimitError
 from windvane.promql.arrange import arrange
 from windvane.promql.errors import QueryLimitError, QueryTimeoutError
 from windvane.promql.labels import Labels, Pool, concatenate
+from windvane.promql.native.read import NativeReader
 from windvane.promql.plan import Read
 from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
 from windvane.promql.value import Ids, Samples
@@ -76,6 +77,7 @@ class Reader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._labels = SeriesLabels()
+        self._native = NativeReader(self._query)
 
     def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
         """All samples of a read; series without any are left out. `QueryLimitError` when there are too many."""
@@ -84,19 +86,22 @@ class Reader:
         ids = self._ids(where.sql, params, limits)
         if not len(ids):
             return Samples(Labels.empty(pool), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        found = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}"
         frame = self._query(
-            "SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples "
-            f"WHERE Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}",
+            f"SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples WHERE {found}",
             params,
             limits,
         )
         columns = (frame["Id"].to_numpy(), frame["T"].to_numpy(), frame["Value"].to_numpy())
         offsets, times, values, stale = arrange(ids, *columns)
-        some = np.flatnonzero(np.diff(offsets))
+        native = self._native.read(ids, found, params, limits)
+        counts = np.diff(offsets) if native is None else np.diff(offsets) + np.diff(native.offsets)
+        some = np.flatnonzero(counts)
         if len(some) < len(ids):
             offsets = np.append(offsets[some], offsets[-1])
+            native = None if native is None else native.take(some)
         labels = self._labels.of(ids[some], pool, lambda unknown: self._fetch(unknown, where, limits))
-        return Samples(labels, offsets, times, values, stale)
+        return Samples(labels, offsets, times, values, stale, native)
 
     def _ids(self, where: str, params: dict[str, object], limits: Limits) -> Ids:
         """Ascending ids of the series that match and may have samples in the time asked for."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from windvane.promql.labels import Labels
-
-if TYPE_CHECKING:
-    from windvane.promql.native.histogram import Histogram
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -111,24 +107,27 @@ class Vector:
 class NativeSamples:
     """Flat native histograms in series order: series i has those at offsets[i]:offsets[i + 1], times ascending.
 
-    A histogram whose sum is the staleness marker ends its series.
+    None among them is a staleness marker.
     """
 
     offsets: Times
     times: Times
     histograms: Grid
 
-    def take(self, rows: NDArray[np.integer]) -> NativeSamples:
-        """Of the chosen series, ascending."""
-        counts = np.diff(self.offsets)[rows]
-        kept = np.repeat(np.isin(np.arange(len(self.offsets) - 1), rows), np.diff(self.offsets))
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        return NativeSamples(offsets, self.times[kept], self.histograms[kept])
+    def times_of(self, series: int) -> Times:
+        """Times of one series."""
+        return self.times[int(self.offsets[series]) : int(self.offsets[series + 1])]
 
-    def of(self, series: int) -> tuple[Times, list[Histogram]]:
-        """Times and histograms of one series."""
-        part = slice(int(self.offsets[series]), int(self.offsets[series + 1]))
-        return self.times[part], self.histograms[part].tolist()
+    def histograms_of(self, series: int) -> Grid:
+        """Histograms of one series."""
+        return self.histograms[int(self.offsets[series]) : int(self.offsets[series + 1])]
+
+    def take(self, rows: NDArray[np.integer]) -> NativeSamples:
+        """Of the chosen series."""
+        counts = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], counts)
+        return NativeSamples(offsets, self.times[places], self.histograms[places])
 
 
 @dataclass(slots=True)

@@ -20,20 +20,20 @@ def _mapped(vector: Vector, values: Floats) -> Vector:
 
 
 def _elementwise(change: Map, evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
-    vector = evaluation.vector(call.args[0], steps)
+    vector = evaluation.vector(call.args[0], steps).floats()
     return _mapped(vector, change(vector.values))
 
 
 def _round(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     """To the nearest multiple, ties upwards; by the inverse, which loses fewer bits."""
-    vector = evaluation.vector(call.args[0], steps)
+    vector = evaluation.vector(call.args[0], steps).floats()
     nearest = evaluation.numbers(call.args[1], steps) if len(call.args) > 1 else np.ones(len(steps))
     inverse = 1.0 / nearest
     return _mapped(vector, np.floor(vector.values * inverse + 0.5) / inverse)
 
 
 def _clamp(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
-    vector = evaluation.vector(call.args[0], steps)
+    vector = evaluation.vector(call.args[0], steps).floats()
     least, most = np.full(len(steps), -np.inf), np.full(len(steps), np.inf)
     if call.function == "clamp_max":
         most = evaluation.numbers(call.args[1], steps)
@@ -66,7 +66,7 @@ def _date(part: Callable[[np.ndarray], np.ndarray], evaluation: Evaluation, call
     """A part of the UTC date of each value (seconds), or of the evaluation time without an argument."""
     if not call.args:
         return constant(evaluation.pool, part(steps.times() // 1000).astype(np.float64))
-    vector = evaluation.vector(call.args[0], steps)
+    vector = evaluation.vector(call.args[0], steps).floats()
     known = np.abs(vector.values) < _SECONDS
     seconds = np.where(known, vector.values, 0).astype(np.int64)
     return _mapped(vector, np.where(known, part(seconds).astype(np.float64), np.nan))

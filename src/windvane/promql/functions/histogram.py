@@ -1,36 +1,69 @@
-"""Functions of classic histograms: series told apart by their upper bound in the label `le`."""
+"""Functions of histograms: classic ones, series told apart by their upper bound in `le`, and native ones.
+
+Both may be in one vector. Where a classic and a native histogram have equal labels at one step,
+neither has a result.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from windvane.promql import gather, numbers
 from windvane.promql.binary import merge_same
+from windvane.promql.fractions import histogram_fraction
 from windvane.promql.functions.base import Evaluation, Function, position
 from windvane.promql.functions.window import note_quantiles
-from windvane.promql.labels import Labels
-from windvane.promql.syntax import METRIC_NAME, Call, Expr
-from windvane.promql.value import Floats, Steps, Times, Vector
+from windvane.promql.labels import Labels, concatenate
+from windvane.promql.native import estimate
+from windvane.promql.native.histogram import Histogram
+from windvane.promql.syntax import Call, Expr
+from windvane.promql.value import Floats, Mask, Steps, Times, Vector
 
 BUCKET = "le"
+Estimate = tuple[float, estimate.Doubt | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Histograms:
-    """Bucket series by histogram: histogram g has rows order[starts[g]:starts[g + 1]], by upper bound."""
+class _Classic:
+    """Bucket series by histogram: histogram g has rows order[starts[g]:starts[g + 1]], by upper bound.
+
+    `wanted` are the steps at which each histogram may have a result.
+    """
 
     labels: Labels
     vector: Vector
     bounds: Floats
     order: Times
     starts: Times
+    wanted: Mask
 
 
-def _histograms(evaluation: Evaluation, expr: Expr, steps: Steps) -> _Histograms:
+def _histograms(evaluation: Evaluation, expr: Expr, steps: Steps) -> tuple[_Classic, Vector]:
+    """The classic and the native histograms of an operand."""
     vector = evaluation.vector(expr, steps)
+    classic = _classic(evaluation, vector.floats(), expr)
+    native = vector.histograms() if vector.native is not None else vector.take(np.zeros(0, np.int64))
+    if not len(native) or not len(classic.labels):
+        return classic, native
+    groups, first = concatenate(classic.labels, native.labels).groups()
+    ours, theirs = groups[: len(classic.labels)], groups[len(classic.labels) :]
+    taken = np.zeros((2, len(first), len(steps)), np.bool_)
+    taken[0, ours], taken[1, theirs] = classic.wanted, native.present
+    clash = taken[0] & taken[1]
+    if clash.any():
+        evaluation.notes.warn(f"vector contains a mix of classic and native histograms {position(expr)}")
+    return (
+        replace(classic, wanted=classic.wanted & ~clash[ours]),
+        native.with_present(native.present & ~clash[theirs]).without_empty(),
+    )
+
+
+def _classic(evaluation: Evaluation, vector: Vector, expr: Expr) -> _Classic:
     bounds = _bounds(evaluation, vector.labels, expr)
     known = ~np.isnan(bounds)
     if not known.all():
@@ -39,7 +72,9 @@ def _histograms(evaluation: Evaluation, expr: Expr, steps: Steps) -> _Histograms
     group, first = labels.groups()
     order = np.lexsort((bounds, group))
     starts = np.searchsorted(group[order], np.arange(len(first) + 1))
-    return _Histograms(labels.take(first), vector, bounds, order, starts)
+    wanted = np.zeros((len(first), vector.present.shape[1]), np.bool_)
+    np.logical_or.at(wanted, group, vector.present)
+    return _Classic(labels.take(first), vector, bounds, order, starts, wanted)
 
 
 def _bounds(evaluation: Evaluation, labels: Labels, expr: Expr) -> Floats:
@@ -49,29 +84,111 @@ def _bounds(evaluation: Evaluation, labels: Labels, expr: Expr) -> Floats:
     for code in distinct.tolist():
         bound = numbers.parse(evaluation.pool[code])
         parsed.append(math.nan if bound is None else bound)
-        if bound is None:
-            names = {evaluation.pool[name] for name in labels.column(METRIC_NAME).tolist()}
-            evaluation.notes.warn(
-                f'bucket label "le" is missing or has a malformed value of "{evaluation.pool[code]}" '
-                f'for metric name "{min(names)}" {position(expr)}'
-            )
+        if math.isnan(parsed[-1]):
+            text = f'bucket label "le" is missing or has a malformed value of "{evaluation.pool[code]}"'
+            evaluation.notes.warn(f"{text} {position(expr)}")
     return np.array(parsed, np.float64)[which.reshape(-1)]
+
+
+def _of_each(
+    evaluation: Evaluation, vector: Vector, expr: Expr, function: Callable[[Histogram, int], Estimate]
+) -> Vector:
+    """A number for every native histogram, by histogram and step."""
+    values = np.full(vector.present.shape, np.nan)
+    for row, step in np.argwhere(vector.is_native()).tolist():
+        assert vector.native is not None
+        values[row, step], doubt = function(vector.native[row, step], step)
+        if doubt is not None:
+            evaluation.notes.inform(f"{doubt.value} {position(expr)}")
+    return Vector(vector.labels, values, vector.present)
+
+
+def _joined(classic: Vector, native: Vector) -> Vector:
+    """Results of both kinds, without names."""
+    labels = concatenate(classic.labels, native.labels) if len(native) else classic.labels
+    vector = Vector(
+        labels.drop_name(),
+        np.concatenate([classic.values, native.values]),
+        np.concatenate([classic.present, native.present]),
+    )
+    return merge_same(vector.without_empty())
 
 
 def _quantile(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     q = evaluation.numbers(call.args[0], steps)
     note_quantiles(evaluation, call.args[0], q)
-    h = _histograms(evaluation, call.args[1], steps)
+    classic, native = _histograms(evaluation, call.args[1], steps)
+    return _joined(*_quantiles_of(evaluation, call.args[1], classic, native, q))
+
+
+def _quantiles_of(
+    evaluation: Evaluation, expr: Expr, classic: _Classic, native: Vector, q: Floats
+) -> tuple[Vector, Vector]:
+    c = classic
     values, present, forced = gather.histogram_quantile(
-        h.order, h.starts, h.bounds, h.vector.values, h.vector.present, q
+        c.order, c.starts, c.bounds, c.vector.values, c.vector.present, q
     )
-    if forced.any():
+    if (forced & c.wanted).any():
         evaluation.notes.inform(
             "input to histogram_quantile needed to be fixed for monotonicity (see "
             "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) "
-            f"{position(call.args[1])}"
+            f"{position(expr)}"
         )
-    return merge_same(Vector(h.labels.drop_name(), values, present).without_empty())
+    quantiles = q.tolist()
+    natives = _of_each(evaluation, native, expr, lambda one, step: estimate.quantile(quantiles[step], one))
+    return Vector(c.labels, values, present & c.wanted), natives
 
 
-FUNCTIONS: dict[str, Function] = {"histogram_quantile": _quantile}
+def _quantiles(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
+    """Several quantiles at once, told apart by a label."""
+    target = evaluation.text(call.args[1])
+    classic, native = _histograms(evaluation, call.args[0], steps)
+    parts: list[Vector] = []
+    for arg in call.args[2:]:
+        q = evaluation.numbers(arg, steps)
+        note_quantiles(evaluation, arg, q)
+        both = _quantiles_of(evaluation, call.args[0], classic, native, q)
+        for bits in np.unique(q.view(np.int64)).tolist():
+            here = q.view(np.int64) == bits
+            code = evaluation.pool.code(numbers.open_metrics(float(q[here][0])))
+            for part in both:
+                labels = part.labels.drop_name().with_column(target, np.full(len(part), code, np.int32))
+                parts.append(Vector(labels, part.values, part.present & here).without_empty())
+    labels = parts[0].labels
+    for part in parts[1:]:
+        labels = concatenate(labels, part.labels)
+    values, present = np.concatenate([p.values for p in parts]), np.concatenate([p.present for p in parts])
+    return merge_same(Vector(labels, values, present))
+
+
+def _fraction(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
+    low, high = (evaluation.numbers(arg, steps) for arg in call.args[:2])
+    c, native = _histograms(evaluation, call.args[2], steps)
+    values, present = histogram_fraction(c.order, c.starts, c.bounds, c.vector.values, c.vector.present, low, high)
+    bounds = list(zip(low.tolist(), high.tolist(), strict=True))
+    natives = _of_each(evaluation, native, call.args[2], lambda one, step: estimate.fraction(*bounds[step], one))
+    return _joined(Vector(c.labels, values, present & c.wanted), natives)
+
+
+def _number(function: Callable[[Histogram], float], evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
+    """A property of native histograms; floats have none."""
+    vector = evaluation.vector(call.args[0], steps).histograms()
+    numbers_ = _of_each(evaluation, vector, call.args[0], lambda one, _: (function(one), None))
+    return merge_same(numbers_.with_labels(numbers_.labels.drop_name()))
+
+
+def _average(histogram: Histogram) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.float64(histogram.sum) / histogram.count)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "histogram_quantile": _quantile,
+    "histogram_quantiles": _quantiles,
+    "histogram_fraction": _fraction,
+    "histogram_count": partial(_number, lambda one: one.count),
+    "histogram_sum": partial(_number, lambda one: one.sum),
+    "histogram_avg": partial(_number, _average),
+    "histogram_stdvar": partial(_number, estimate.variance),
+    "histogram_stddev": partial(_number, lambda one: float(np.sqrt(estimate.variance(one)))),
+}

@@ -33,7 +33,7 @@ def _label_replace(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
             replaced[code] = pool.code(regex.expand(replacement, match))
     sources, targets = vector.labels.column(source).tolist(), vector.labels.column(target).tolist()
     codes = np.array([replaced.get(s, t) for s, t in zip(sources, targets, strict=True)], np.int32)
-    return merge_same(Vector(vector.labels.with_column(target, codes), vector.values, vector.present))
+    return merge_same(vector.with_labels(vector.labels.with_column(target, codes)))
 
 
 def _label_join(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
@@ -45,7 +45,7 @@ def _label_join(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     columns = [vector.labels.values(source) for source in sources]
     joined = [separator.join(row) for row in zip(*columns, strict=True)] if columns else [""] * len(vector)
     labels = vector.labels.with_column(target, evaluation.pool.codes(joined))
-    return merge_same(Vector(labels, vector.values, vector.present))
+    return merge_same(vector.with_labels(labels))
 
 
 def _check_label(name: str, role: str, function: str) -> None:
@@ -55,7 +55,7 @@ def _check_label(name: str, role: str, function: str) -> None:
 
 def _sort(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     """Order by value, NaN last; only an instant query shows an order."""
-    vector = evaluation.vector(call.args[0], steps)
+    vector = evaluation.vector(call.args[0], steps).floats()
     if len(steps) != 1:
         return vector
     rows = np.flatnonzero(vector.present[:, 0])
@@ -111,7 +111,7 @@ def _absent(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
 
 def _scalar(evaluation: Evaluation, call: Call, steps: Steps) -> Scalar:
     """The value of the only element at each step, NaN when there is none or more than one."""
-    vector = evaluation.vector(call.args[0], steps)
+    vector = evaluation.vector(call.args[0], steps).floats()
     if not len(vector):
         return Scalar(np.full(len(steps), np.nan))
     row: Times = vector.present.argmax(axis=0)

@@ -9,6 +9,7 @@ from windvane.promql.binary import SAME_LABELS
 from windvane.promql.errors import ExecutionError
 from windvane.promql.functions.base import Evaluation, Function, Window, position
 from windvane.promql.labels import METADATA, Labels
+from windvane.promql.native import window as natives
 from windvane.promql.numbers import general
 from windvane.promql.syntax import METRIC_NAME, Call, Expr, Matcher, MatchOp, Range, Selector, unwrap
 from windvane.promql.value import Floats, Mask, Steps, Vector
@@ -37,12 +38,14 @@ _KEEP_NAME = {"last_over_time", "first_over_time"}
 _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 
 
-def _result(call: Call, window: Window, values: Floats, present: Mask) -> Vector:
+def _result(evaluation: Evaluation, call: Call, window: Window, values: Floats, present: Mask) -> Vector:
     """A function's result; series that come to equal labels by losing their name are an error."""
     labels = window.samples.labels
+    reports = natives.Reports(evaluation.notes, position(call.args[0]))
+    native = natives.overlay(call.function, window.samples, (window.ends, window.span), (values, present), reports)
     if call.function not in _KEEP_NAME:
         labels = labels.drop_name()
-    vector = Vector(labels, values, present).without_empty()
+    vector = Vector(labels, values, present, native).without_empty()
     if not vector.labels.unique():
         raise ExecutionError(SAME_LABELS)
     return vector
@@ -54,9 +57,11 @@ def _over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     operation = _OVER_TIME[call.function]
     if operation in (kernels.MIN, kernels.MAX):
         most = operation == kernels.MAX
-        return _result(call, window, *kernels.extremes(s.offsets, s.times, s.values, window.ends, window.span, most))
+        return _result(
+            evaluation, call, window, *kernels.extremes(s.offsets, s.times, s.values, window.ends, window.span, most)
+        )
     result = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, operation)
-    return _result(call, window, *result)
+    return _result(evaluation, call, window, *result)
 
 
 def _extrapolated(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
@@ -65,9 +70,10 @@ def _extrapolated(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     result = kernels.extrapolated(
         s.offsets, s.times, s.values, window.ends, window.span, name != "delta", name == "rate"
     )
-    vector = _result(call, window, *result)
+    floats = s.labels.take(np.asarray(result[1].any(axis=1)))
+    vector = _result(evaluation, call, window, *result)
     if name != "delta":
-        _note_gauges(evaluation, call, s.labels.take(np.asarray(result[1].any(axis=1))))
+        _note_gauges(evaluation, call, floats)
     return vector
 
 
@@ -85,7 +91,7 @@ def _deriv(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s, none = window.samples, np.zeros(len(steps))
     result = kernels.regression(s.offsets, s.times, s.values, window.ends, window.span, window.ends, none, False)
-    return _result(call, window, *result)
+    return _result(evaluation, call, window, *result)
 
 
 def _predict_linear(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
@@ -93,7 +99,7 @@ def _predict_linear(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     s, ahead = window.samples, evaluation.numbers(call.args[1], steps)
     times = steps.times()
     result = kernels.regression(s.offsets, s.times, s.values, window.ends, window.span, times, ahead, True)
-    return _result(call, window, *result)
+    return _result(evaluation, call, window, *result)
 
 
 def _quantile_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
@@ -102,7 +108,7 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vec
     note_quantiles(evaluation, call.args[0], q)
     s = window.samples
     result = kernels.quantile_over_time(s.offsets, s.times, s.values, window.ends, window.span, q)
-    return _result(call, window, *result)
+    return _result(evaluation, call, window, *result)
 
 
 def note_quantiles(evaluation: Evaluation, expr: Expr, q: Floats) -> None:
@@ -116,7 +122,7 @@ def _mad_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s = window.samples
     result = kernels.deviation_over_time(s.offsets, s.times, s.values, window.ends, window.span)
-    return _result(call, window, *result)
+    return _result(evaluation, call, window, *result)
 
 
 def _smoothing(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
@@ -130,13 +136,15 @@ def _smoothing(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
                 reason = f"invalid {name} factor. Expected: 0 < {symbol} < 1, got: {bad[0]:f}"
                 raise ExecutionError(reason)
     result = kernels.smoothed(s.offsets, s.times, s.values, window.ends, window.span, *factors)
-    return _result(call, window, *result)
+    return _result(evaluation, call, window, *result)
 
 
 def _absent_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s = window.samples
-    _, present = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, kernels.PRESENT)
+    values, present = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, kernels.PRESENT)
+    reports = natives.Reports(evaluation.notes, position(call.args[0]))
+    natives.overlay("present_over_time", s, (window.ends, window.span), (values, present), reports)
     return absence(evaluation, call.args[0], np.asarray(~present.any(axis=0)))
 
 

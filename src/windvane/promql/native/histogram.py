@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,14 @@ for _shared in (NO_INDEX, NO_COUNT):
     _shared.setflags(write=False)
 
 
+def _no_index() -> Index:
+    return NO_INDEX
+
+
+def _no_count() -> Floats:
+    return NO_COUNT
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
     """A histogram sample. Arrays are never written to, so histograms share them freely."""
@@ -41,11 +49,11 @@ class Histogram:
     sum: float = 0.0
     zero_threshold: float = 0.0
     zero_count: float = 0.0
-    positive_index: Index = NO_INDEX
-    positive_count: Floats = NO_COUNT
-    negative_index: Index = NO_INDEX
-    negative_count: Floats = NO_COUNT
-    custom_bounds: Floats = NO_COUNT
+    positive_index: Index = field(default_factory=_no_index)
+    positive_count: Floats = field(default_factory=_no_count)
+    negative_index: Index = field(default_factory=_no_index)
+    negative_count: Floats = field(default_factory=_no_count)
+    custom_bounds: Floats = field(default_factory=_no_count)
 
     @property
     def is_custom(self) -> bool:

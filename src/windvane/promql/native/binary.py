@@ -1,0 +1,148 @@
+"""Binary operators where an operand is a native histogram.
+
+The float elements are computed elsewhere, all at once; this goes through the elements with a
+histogram, step by step. What does not fit together has no result and an annotation; as in
+Prometheus a step has at most one annotation, that of its last element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from windvane.promql.native import arithmetic
+from windvane.promql.native.arithmetic import Joined, MixedSchemasError
+from windvane.promql.native.estimate import trimmed
+from windvane.promql.native.histogram import GAUGE, Histogram
+from windvane.promql.value import Floats, Grid, Mask, Notes, Vector
+
+COMPARISON = frozenset({"==", "!=", ">", "<", ">=", "<="})
+TRIM = frozenset({"</", ">/"})
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """The result of an operator on two elements: maybe a histogram, whether it stays, what to note."""
+
+    histogram: Histogram | None
+    keep: bool
+    warning: str = ""
+    info: str = ""
+
+
+Result = tuple[Floats, Mask, Grid]
+"""Values, presence and histograms of a matrix."""
+
+
+def with_scalar(op: str, vector: Vector, scalar: Floats, computed: tuple[Floats, Mask], note: Note) -> Result:
+    """A vector that has histograms with a number a step, which is on the left if `note.swapped`.
+
+    `computed` are values and presence as if all elements were floats.
+    """
+    which = vector.is_native()
+    values, present, grid = computed[0].copy(), computed[1] & ~which, np.full(which.shape, None, object)
+    native = vector.native
+    assert native is not None
+    for step, row in zip(*np.nonzero(which.T), strict=True):
+        number = float(scalar[step])
+        own: Histogram = native[row, step]
+        element = elements(op, number, own) if note.swapped else elements(op, own, number)
+        note.take(int(step), element)
+        if element.warning or element.info:
+            continue
+        if note.return_bool:
+            values[row, step], present[row, step] = float(element.keep), True
+        elif element.keep:
+            grid[row, step], present[row, step] = element.histogram, True
+    note.emit()
+    return values, present, grid
+
+
+def with_vector(op: str, left: Vector, right: Vector, computed: tuple[Floats, Mask], note: Note) -> Result:
+    """Two vectors whose rows are paired already."""
+    natives = left.is_native(), right.is_native()
+    which = left.present & right.present & (natives[0] | natives[1])
+    values, present, grid = computed[0].copy(), computed[1] & ~which, np.full(which.shape, None, object)
+    for step, row in zip(*np.nonzero(which.T), strict=True):
+        a, b = (
+            side.native[row, step] if native[row, step] else float(side.values[row, step])  # type: ignore[index]
+            for side, native in zip((left, right), natives, strict=True)
+        )
+        element = elements(op, a, b)
+        note.take(int(step), element)
+        if element.warning or (element.info and element.histogram is None):
+            continue
+        if note.return_bool:
+            values[row, step], present[row, step] = float(element.keep), True
+        elif element.keep:
+            grid[row, step], present[row, step] = element.histogram, True
+    note.emit()
+    return values, present, grid
+
+
+class Note:
+    """How the result is wanted (`bool`, the scalar on the left), and what the steps have to say."""
+
+    def __init__(self, notes: Notes, place: str, *, return_bool: bool, swapped: bool = False) -> None:
+        self.return_bool, self.swapped = return_bool, swapped
+        self._notes, self._place = notes, place
+        self._last: dict[int, Element] = {}
+
+    def take(self, step: int, element: Element) -> None:
+        """Remember an element's annotation, if it has one."""
+        if element.warning or element.info:
+            self._last[step] = element
+
+    def emit(self) -> None:
+        """Pass on the last annotation of every step."""
+        for element in self._last.values():
+            if element.info:
+                self._notes.inform(f"{element.info} {self._place}")
+            else:
+                self._notes.warn(f"{element.warning} {self._place}")
+
+
+def elements(op: str, left: Histogram | float, right: Histogram | float) -> Element:
+    """`left op right`, at least one of them a histogram."""
+    if isinstance(left, Histogram) and isinstance(right, Histogram):
+        return _two(op, left, right)
+    if isinstance(left, Histogram) and isinstance(right, float):
+        if op == "*":
+            return Element(left.scaled(right).compacted(), True)
+        if op == "/":
+            return Element(left.divided(right).compacted(), True)
+        if op in TRIM:
+            return Element(trimmed(left, right, below=op == "</"), True)
+    elif op == "*" and isinstance(left, float) and isinstance(right, Histogram):
+        return Element(right.scaled(left).compacted(), True)
+    return _incompatible(op, left, right)
+
+
+def _two(op: str, left: Histogram, right: Histogram) -> Element:
+    if op in ("==", "!="):
+        return Element(left, left.same_as(right) == (op == "=="))
+    if op in ("+", "-"):
+        operation: Callable[[Histogram, Histogram], Joined] = arithmetic.add if op == "+" else arithmetic.subtract
+        try:
+            joined = operation(left, right)
+        except MixedSchemasError:
+            return Element(None, False, f"incompatible bucket layout encountered for binary operator {op}")
+        name = "addition" if op == "+" else "subtraction"
+        value = joined.value.compacted() if op == "+" else joined.value.with_hint(GAUGE).compacted()
+        if joined.hints_collide:
+            return Element(value, True, f"conflicting counter resets during histogram {name}")
+        if joined.bounds_reconciled:
+            return Element(value, True, info=f"mismatched custom buckets were reconciled during {name}")
+        return Element(value, True)
+    return _incompatible(op, left, right)
+
+
+def _incompatible(op: str, left: Histogram | float, right: Histogram | float) -> Element:
+    kinds = ["histogram" if isinstance(one, Histogram) else "float" for one in (left, right)]
+    return Element(
+        None,
+        False,
+        info=f'incompatible sample types encountered for binary operator "{op}": {kinds[0]} {op} {kinds[1]}',
+    )
