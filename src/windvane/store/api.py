@@ -7,11 +7,14 @@ ClickHouse server over HTTP. SQL is ClickHouse's; table names are unqualified an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pandas as pd
+
+from windvane.kit.errors import WindvaneError
+from windvane.store.blocks import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+class StoppedError(WindvaneError):
+    """A query was ended by `Engine.stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,23 @@ class Engine(Protocol):
         `params` fill ClickHouse's `{name:Type}` placeholders. An empty result keeps its columns.
         Strings must be valid UTF-8: select raw bytes through `hex()`.
         """
+
+    def stream(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        tag: str = "",
+    ) -> Iterator[Block]:
+        """Rows of a SELECT of numbers (integers, floats, `DateTime64`), block by block, in no order but the SQL's.
+
+        A block's memory is valid until the next is asked for. Closing the iterator early stops the
+        query. With a `tag`, unique among running queries, `stop(tag)` ends it from any thread.
+        """
+
+    def stop(self, tag: str) -> None:
+        """End the streamed query of this tag, whose reader gets a `StoppedError`; nothing if there is none."""
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing (DDL, ALTER, INSERT … SELECT)."""

@@ -30,8 +30,8 @@ from windvane.kit.errors import (
     UnavailableError,
     WindvaneError,
 )
-from windvane.store import frames, lock, native
-from windvane.store.api import DEFAULT_LIMITS, Limits, PayloadInsert
+from windvane.store import blocks, frames, lock, native
+from windvane.store.api import DEFAULT_LIMITS, Limits, PayloadInsert, StoppedError
 from windvane.store.literals import parameter, quoted
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
@@ -40,8 +40,9 @@ _SHAPES_KEPT = 2_048
 
 # ClickHouse's error codes by whose doing they are (src/Common/ErrorCodes.cpp).
 _LIMIT_CODES = {158, 159, 160, 191, 241, 307, 396}
+_STOPPED_CODE = 394
 _FULL_CODES = {202, 243, 252, 439}
-_GONE_CODES = {210, 236, 394}
+_GONE_CODES = {210, 236}
 # A payload that fails for any other reason is taken to be at fault itself: only these mean a defect of ours.
 _DEFECT_CODES = {16, 46, 47, 60, 62, 81, 115}
 
@@ -123,6 +124,21 @@ class EmbeddedEngine:
             frame = session.run(frames.as_json(sql, columns) if columns else sql, params, output="DataFrame")
         assert isinstance(frame, pd.DataFrame)
         return frames.parse(frame, columns) if columns else frame
+
+    def stream(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, limits: Limits = DEFAULT_LIMITS, tag: str = ""
+    ) -> Iterator[blocks.Block]:
+        with self._session() as session:
+            session.limit(limits)
+            yield from session.stream(f"/* {tag} */ {sql}" if tag else sql, params)
+
+    def stop(self, tag: str) -> None:
+        running = self.query(
+            "SELECT query_id AS Id FROM system.processes WHERE startsWith(query, {start:String})",
+            {"start": f"/* {tag} */"},
+        )
+        for name in running["Id"].tolist():
+            self.command(f"KILL QUERY WHERE query_id = {quoted(name)} ASYNC")
 
     def _nested_columns(self, session: _Session, sql: str, params: Mapping[str, Any] | None) -> tuple[str, ...]:
         """Columns of a query that cannot leave chDB as they are; asked once for every text of SQL."""
@@ -236,6 +252,19 @@ class _Session:
         except (ChdbError, RuntimeError) as error:
             raise _translated(error) from None
 
+    def stream(self, sql: str, params: Mapping[str, Any] | None) -> Iterator[blocks.Block]:
+        """A SELECT's blocks; closing the iterator ends the query."""
+        texts = {name: parameter(value) for name, value in params.items()} if params else None
+        try:
+            result: Any = self._connection.send_query(sql, "Native", params=texts)
+            try:
+                while (chunk := result.fetch()) is not None:
+                    yield from blocks.parse(memoryview(chunk.get_memview().view()))
+            finally:
+                result.cancel()
+        except (ChdbError, RuntimeError) as error:
+            raise _translated(error) from None
+
     def limit(self, limits: Limits) -> None:
         """Bound the next query; free when the bounds are those of the last."""
         if limits == self._limits:
@@ -273,13 +302,15 @@ def _setting(value: str | int) -> str:
     return quoted(value) if isinstance(value, str) else str(value)
 
 
-def _translated(error: Exception) -> WindvaneError:
+def _translated(error: Exception) -> WindvaneError:  # noqa: PLR0911 - a kind of fault each
     text = str(error)
     match = _CODE.search(text)
     code = int(match[1]) if match else 0
     message = text[match.end() :] if match else text
     if code in _LIMIT_CODES:
         return LimitError(f"a limit of the store was reached: {message}")
+    if code == _STOPPED_CODE:
+        return StoppedError(f"the query was stopped: {message}")
     if "Too many partitions for single INSERT block" in text:  # the same number as a full store, another fault
         return _StatementError(f"one request covers too many days: {message}", code)
     if code in _FULL_CODES:
