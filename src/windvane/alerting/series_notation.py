@@ -1,0 +1,112 @@
+"""The notation of series and their values in Prometheus's unit-test files: `1+2x10 _x3 stale`.
+
+`a+bxn` is a, a+b, … with n steps (n + 1 values, added up one by one); `axn` repeats a; `_` is no sample,
+`stale` a staleness marker.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from windvane.kit.errors import BadInputError
+from windvane.promql import numbers
+from windvane.promql.parse import parse
+from windvane.promql.syntax import METRIC_NAME, MatchOp, Selector
+from windvane.store.series import STALE
+
+MAX_VALUES = 10_000_000
+_NUMBER = r"(?:[iI][nN][fF]|[nN][aA][nN]|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_ITEM = re.compile(
+    rf"(?:(?P<blank>_)|(?P<stale>stale)|(?P<value>[+-]?{_NUMBER}))(?:(?P<step>[+-]{_NUMBER})?x(?P<times>[0-9]+))?"
+)
+_METRIC = re.compile(
+    r"(?:[a-zA-Z_:][\w:]*)?\s*(?:\{(?:[^\"'`{}]|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`)*\})?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values in order; where `present` is False there is no sample."""
+
+    values: NDArray[np.float64]
+    present: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def parse_values(text: str) -> Values:
+    """The values that a text stands for; `BadInputError` names the item that is none."""
+    parts: list[tuple[NDArray[np.float64], bool]] = []
+    total = 0
+    for item in text.split():
+        values, present = _item(item)
+        total += len(values)
+        if total > MAX_VALUES:
+            raise BadInputError(f"more than {MAX_VALUES} values")
+        parts.append((values, present))
+    if not parts:
+        return Values(np.empty(0), np.empty(0, np.bool_))
+    flags = [np.full(len(values), present) for values, present in parts]
+    return Values(np.concatenate([values for values, _ in parts]), np.concatenate(flags))
+
+
+def _item(item: str) -> tuple[NDArray[np.float64], bool]:
+    if item.startswith("{{"):
+        raise BadInputError(f"native histograms are not supported in series: {item}")
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        raise BadInputError(f"not a series value: {item!r} (expected for example 1, 1+2x10, _x3, stale)")
+    times = int(match["times"] or 0)
+    if times > MAX_VALUES:
+        raise BadInputError(f"more than {MAX_VALUES} values: {item}")
+    if match["blank"]:
+        if match["step"]:
+            raise BadInputError(f"no sample cannot grow: {item!r}")
+        return np.zeros(times if match["times"] else 1), False
+    start = STALE if match["stale"] else _number(match["value"])
+    if match["step"] is None:
+        return np.full(times + 1, start), True
+    steps = np.full(times + 1, _number(match["step"]))
+    steps[0] = start
+    with np.errstate(invalid="ignore"):
+        return np.add.accumulate(steps), True
+
+
+def _number(text: str) -> float:
+    value = numbers.parse(text)
+    if value is None:
+        raise BadInputError(f"not a number: {text!r}")
+    return value
+
+
+def parse_metric(text: str) -> dict[str, str]:
+    """The labels of `name{label="value"}`, the name in `__name__`; `BadInputError` when it is something else."""
+    plain = text.strip()
+    if plain in ("{}", ""):
+        return {}
+    expr = parse(plain)
+    if not isinstance(expr, Selector) or not _METRIC.fullmatch(plain):
+        raise BadInputError(f'not a series: {text!r} (expected for example name{{label="value"}})')
+    labels: dict[str, str] = {}
+    for one in expr.matchers:
+        if one.op is not MatchOp.EQUAL:
+            raise BadInputError(f"not a series: {text!r}: a label has one value")
+        if labels.get(one.name, one.value) != one.value:
+            raise BadInputError(f"not a series: {text!r}: {one.name} is given twice")
+        labels[one.name] = one.value
+    return {name: value for name, value in labels.items() if value}
+
+
+def metric_text(labels: dict[str, str]) -> str:
+    """Labels as PromQL writes a series."""
+    inner = ", ".join(f'{name}="{_escaped(labels[name])}"' for name in sorted(labels) if name != METRIC_NAME)
+    return f"{labels.get(METRIC_NAME, '')}{{{inner}}}" if inner or METRIC_NAME not in labels else labels[METRIC_NAME]
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
