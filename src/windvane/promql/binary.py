@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from windvane.promql.errors import ExecutionError, QueryLimitError
+from windvane.promql.fill import filled
 from windvane.promql.jit import kernel
 from windvane.promql.labels import Labels, aligned, concatenate
 from windvane.promql.native import binary as native_binary
 from windvane.promql.native import select as natives
+from windvane.promql.quoting import quote
 from windvane.promql.signatures import ARITHMETIC, COMPARISON
-from windvane.promql.syntax import METRIC_NAME, Cardinality, Matching
+from windvane.promql.syntax import METRIC_NAME, Cardinality, Matching, quote_label
 from windvane.promql.value import Floats, Grid, Mask, Notes, Scalar, Times, Vector
 
 _OPERATIONS: dict[str, Callable[[Floats, Floats], Floats]] = {
@@ -75,6 +77,8 @@ def vector_scalar(op: str, vector: Vector, scalar: Scalar, how: How, *, swapped:
 
 def vectors(op: str, left: Vector, right: Vector, matching: Matching, how: How) -> Vector:
     """Arithmetic or comparison of two vectors, one-to-one or many-to-one."""
+    if matching.fill_left is not None or matching.fill_right is not None:
+        left, right = filled(left, right, matching)
     flipped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if flipped else (left, right)
     many_key, one_key, keys = match_groups(many.labels, one.labels, matching)
@@ -209,9 +213,7 @@ def _result_labels(op: str, many: Labels, one: Labels, matching: Matching) -> La
 
 def labels_text(labels: dict[str, str]) -> str:
     """A label set as messages show it."""
-    inner = ", ".join(f'{name}="{value}"' for name, value in labels.items() if name != METRIC_NAME)
-    name = labels.get(METRIC_NAME, "")
-    return f"{name}{{{inner}}}" if inner or not name else name
+    return f"{{{', '.join(f'{quote_label(name)}={quote(value)}' for name, value in labels.items())}}}"
 
 
 @kernel

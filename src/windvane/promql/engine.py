@@ -224,7 +224,7 @@ class _Run:
 
     def _matrix(self, expr: Range | Subquery) -> MatrixResult:
         """A range vector by itself: the samples in its only window."""
-        window = self.evaluator.window(expr, self._steps)
+        window = self.evaluator.matrix(expr, self._steps)
         samples, end = window.samples, int(window.ends[0])
         inside = (samples.times > end - window.span) & (samples.times <= end)
         counts = np.add.reduceat(np.append(inside, False), samples.offsets[:-1]) if len(samples.labels) else inside[:0]

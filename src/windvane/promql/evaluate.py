@@ -17,16 +17,17 @@ from windvane.promql import binary, kernels
 from windvane.promql.aggregate import aggregate
 from windvane.promql.arrange import without_stale
 from windvane.promql.errors import QueryLimitError, UnsupportedError
-from windvane.promql.functions import REGISTRY
+from windvane.promql.functions import REGISTRY, edges
 from windvane.promql.functions.base import Window, position
 from windvane.promql.labels import Pool
 from windvane.promql.native import select as natives
-from windvane.promql.plan import Context, Read, selector_read, subquery_steps, window_ends
+from windvane.promql.plan import Context, Read, range_read, selector_read, subquery_steps, window_ends
 from windvane.promql.signatures import SET_OPERATORS
 from windvane.promql.syntax import (
     Aggregate,
     Binary,
     Call,
+    Edges,
     Expr,
     Number,
     Paren,
@@ -149,19 +150,24 @@ class Evaluator:
         expr = unwrap(expr)
         if isinstance(expr, Range):
             selector = expr.selector
-            if selector.edges is not None:
-                raise UnsupportedError(f"the {selector.edges.value} modifier is not supported by this version")
-            samples = self._fitting(selector_read(selector, expr.duration, steps, self.context), steps)
+            samples = self._fitting(range_read(expr, steps, self.context), steps)
             flat = samples.offsets, samples.times, samples.values
             if samples.stale:
                 flat = without_stale(*flat)
             samples = Samples(samples.labels, *flat, native=natives.without_stale(samples.native))
-            return Window(samples, window_ends(selector.offset, selector.at, steps, self.context), expr.duration)
+            ends = window_ends(selector.offset, selector.at, steps, self.context)
+            return Window(samples, ends, expr.duration, self.context.lookback)
         assert isinstance(expr, Subquery)
         inner = subquery_steps(expr, steps, self.context)
         samples = flat_samples(self.vector(expr.expr, inner), inner.times())
         samples.native = natives.of_subquery(samples.native)
         return Window(samples, window_ends(expr.offset, expr.at, steps, self.context), expr.duration)
+
+    def matrix(self, expr: Range | Subquery, steps: Steps) -> Window:
+        """A range vector by itself, at the only step of an instant query."""
+        window = self.window(expr, steps)
+        modifier = expr.selector.edges if isinstance(expr, Range) else None
+        return window if modifier is None else edges.extended(window, modifier)
 
     def sample_times(self, selector: Selector, steps: Steps) -> Vector:
         """The times (seconds) of the samples that an instant selector finds."""
@@ -171,11 +177,11 @@ class Evaluator:
     # Nodes
 
     def _selector(self, selector: Selector, steps: Steps) -> tuple[Vector, Times]:
-        if selector.edges is not None:
-            raise UnsupportedError(f"the {selector.edges.value} modifier is not supported by this version")
         lookback = self.context.lookback
-        samples = self._fitting(selector_read(selector, lookback, steps, self.context), steps)
+        samples = self._fitting(selector_read(selector, steps, self.context), steps)
         ends = window_ends(selector.offset, selector.at, steps, self.context)
+        if selector.edges is Edges.SMOOTHED:
+            return edges.smoothed(samples, ends, lookback)
         values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
         native = natives.latest(samples, ends, lookback, (values, present, times))
         some = np.asarray(present.any(axis=1))
@@ -205,6 +211,7 @@ class Evaluator:
         function = REGISTRY.get(call.function)
         if function is None:
             raise UnsupportedError(f"function {call.function}() is not supported by this version")
+        edges.check(call)
         return function(self, call, steps)
 
     def _binary(self, node: Binary, steps: Steps) -> Value:

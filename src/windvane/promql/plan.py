@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from windvane.promql.errors import ExecutionError
-from windvane.promql.syntax import At, AtEdge, Call, Expr, Matcher, Range, Selector, Subquery, children, unwrap
+from windvane.promql.syntax import At, AtEdge, Call, Edges, Expr, Matcher, Range, Selector, Subquery, children, unwrap
 from windvane.promql.value import Steps, Times
 
 MIN_TIME = -(1 << 53)
@@ -79,9 +79,9 @@ def _merge(merged: list[Read], read: Read) -> None:
 def _reads(expr: Expr, steps: Steps, context: Context) -> Iterator[Read]:
     match expr:
         case Selector():
-            yield selector_read(expr, context.lookback, steps, context)
-        case Range(selector=selector, duration=duration):
-            yield selector_read(selector, duration, steps, context)
+            yield selector_read(expr, steps, context)
+        case Range():
+            yield range_read(expr, steps, context)
         case Subquery(expr=inner):
             yield from _reads(inner, subquery_steps(expr, steps, context), context)
         case _:
@@ -89,12 +89,25 @@ def _reads(expr: Expr, steps: Steps, context: Context) -> Iterator[Read]:
                 yield from _reads(child, steps, context)
 
 
-def selector_read(selector: Selector, span: int, steps: Steps, context: Context) -> Read:
-    """The read of one selector with windows of length `span`."""
+def selector_read(selector: Selector, steps: Steps, context: Context) -> Read:
+    """The read of an instant selector; a smoothed one looks ahead as far as back."""
+    after = context.lookback if selector.edges is Edges.SMOOTHED else 0
+    return _read(selector, context.lookback, after, steps, context)
+
+
+def range_read(node: Range, steps: Steps, context: Context) -> Read:
+    """The read of a range selector; one that meets its bounds needs samples outside of its windows."""
+    edges = node.selector.edges
+    before = context.lookback if edges is not None else 0
+    after = context.lookback if edges is Edges.SMOOTHED else 0
+    return _read(node.selector, node.duration + before, after, steps, context)
+
+
+def _read(selector: Selector, before: int, after: int, steps: Steps, context: Context) -> Read:
     ends = window_ends(selector.offset, selector.at, steps, context)
     if not len(ends):
         return Read(selector.matchers, 0, 0)
-    return Read(selector.matchers, int(ends[0]) - span, int(ends[-1]))
+    return Read(selector.matchers, int(ends[0]) - before, int(ends[-1]) + after)
 
 
 def window_ends(offset: int, at: At, steps: Steps, context: Context) -> Times:

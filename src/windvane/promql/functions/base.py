@@ -15,11 +15,15 @@ from windvane.promql.value import Floats, Notes, Samples, Steps, Times, Value, V
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Samples of a range vector without staleness markers, and its windows (ends[i] - span, ends[i]]."""
+    """Samples of a range vector without staleness markers, and its windows (ends[i] - span, ends[i]].
+
+    There may be samples outside of all windows; `lookback` says how far outside they may serve its bounds.
+    """
 
     samples: Samples
     ends: Times
     span: int
+    lookback: int = 0
 
 
 class Evaluation(Protocol):
@@ -54,7 +58,7 @@ Function = Callable[[Evaluation, Call, Steps], Value]
 
 def position(expr: Expr) -> str:
     """Where an operand stands, as annotations show it."""
-    return f"(1:{expr.span[0] + 1})"
+    return f"({expr.span.line}:{expr.span.column})"
 
 
 def constant(pool: Pool, values: Floats) -> Vector:

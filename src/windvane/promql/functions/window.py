@@ -73,11 +73,12 @@ def _extrapolated(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     floats = s.labels.take(np.asarray(result[1].any(axis=1)))
     vector = _result(evaluation, call, window, *result)
     if name != "delta":
-        _note_gauges(evaluation, call, floats)
+        note_gauges(evaluation, call, floats)
     return vector
 
 
-def _note_gauges(evaluation: Evaluation, call: Call, labels: Labels) -> None:
+def note_gauges(evaluation: Evaluation, call: Call, labels: Labels) -> None:
+    """Inform of metrics that are used as counters but not named so."""
     for code in np.unique(labels.column(METRIC_NAME)).tolist():
         name = evaluation.pool[code]
         if name and not name.endswith(_COUNTER_ENDINGS):
