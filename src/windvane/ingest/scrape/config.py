@@ -273,7 +273,7 @@ def loads(text: str, name: str = "prometheus.yml", directory: Path | None = None
     document = parse(text, name)
     parsed = _validated(_File, document, directory)
     defaults = parsed.global_.filled()
-    jobs: dict[str, str] = Field(default_factory=dict)
+    jobs: dict[str, str] = {}
     scrape_configs = _jobs(parsed.scrape_configs, document, defaults, jobs, "main config file")
     files = [name]
     for file in _matching(parsed.scrape_config_files):
@@ -309,7 +309,7 @@ def _read(file: Path) -> str:
 
 def _matching(patterns: Sequence[str]) -> list[str]:
     """Files of the patterns, each once, in order; a name without wildcards must exist."""
-    found: dict[str, None] = Field(default_factory=dict)
+    found: dict[str, None] = {}
     for pattern in patterns:
         whole = Path(pattern)
         found.update(dict.fromkeys(sorted(map(str, whole.parent.glob(whole.name)))))

@@ -83,7 +83,7 @@ class DnsDiscovery(Model):
     """Names whose records are targets."""
 
     names: Texts
-    type: Literal["SRV", "A", "AAAA", "MX", "NS"] = "SRV"
+    type: Text = "SRV"
     port: Natural = 0
     refresh_interval: Interval = 30.0
 
@@ -91,7 +91,9 @@ class DnsDiscovery(Model):
     def _consistent(self) -> DnsDiscovery:
         if not self.names:
             raise ValueError("DNS-SD config must contain at least one SRV record name")
-        if self.type != "SRV" and not self.port:
+        if self.type.upper() not in {"A", "AAAA", "SRV"}:
+            raise ValueError(f"DNS-SD records of type {self.type} are not supported by Windvane")
+        if self.type.upper() != "SRV" and not self.port:
             raise ValueError(f"a port is required in DNS-SD configs for record type {self.type}")
         return self
 

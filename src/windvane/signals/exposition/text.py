@@ -54,9 +54,10 @@ class TextReader:
         if found is None:
             found = _Body(self, lines, known).read()
             self._comments = comments
-        if found.times_ms is None and found.keys == self._keys:
-            found.keys = self._keys
-        self._keys = tuple(found.keys)
+        keys = tuple(found.keys)
+        if keys != self._keys:
+            self._keys = keys
+        found.keys = self._keys
         return found
 
     def _repeated(self, lines: list[bytes], known: Container[bytes]) -> Exposition | None:
