@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from windvane.ingest.series_rules import MetricLimits
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.store.migrate import Retention
@@ -74,3 +75,5 @@ class ServeSettings:
     memory: int = 2 << 30
     """Bytes the store may use for queries and merges together."""
     tenants: TenantSettings = field(default_factory=TenantSettings)
+    metric_limits: MetricLimits = field(default_factory=MetricLimits)
+    """What remote write and OTLP metrics may bring, a tenant."""

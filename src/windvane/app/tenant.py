@@ -17,27 +17,33 @@ import grpc
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from windvane.api import console, jaeger, kiali, otlp, prometheus
+from windvane.api import console, jaeger, kiali, otlp, prometheus, prometheus_facts, remote_write
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
+from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import status, telemetry
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
-from windvane.ingest import als
+from windvane.ingest import als, metric_commit
 from windvane.ingest import otlp as otlp_ingest
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import otlp_services
 from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
+from windvane.ingest.metric_commit import MetricStore
 from windvane.ingest.otlp import OtlpReceiver
+from windvane.ingest.remote_write import RemoteWriteReceiver, RemoteWriteSettings
+from windvane.ingest.series_book import SeriesBook
+from windvane.ingest.series_rules import SeriesBudget
 from windvane.kit.clock import Clock
 from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
 from windvane.promql.rollup.build import RollupBuilder
 from windvane.promql.rollup.build import run as rollup_loop
-from windvane.store.commit import GroupCommit
+from windvane.store.commit import GroupCommit, Kind
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
+from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
 from windvane.topology.traffic import asker
 
@@ -97,6 +103,7 @@ class _Rooms:
     engine: EmbeddedEngine
     accounting: Accounting
     receiver: OtlpReceiver
+    writes: RemoteWriteReceiver
     logs: als.AccessLogService
     queries: QueryEngine
 
@@ -114,7 +121,7 @@ class _Rooms:
             metrics=own.metrics,
         )
         stack.push_async_callback(asyncio.to_thread, istio.tick)
-        commit = GroupCommit(engine, [*otlp_ingest.kinds(), als.kind()], clock=clock, metrics=own.metrics)
+        commit = GroupCommit(engine, _kinds(), clock=clock, metrics=own.metrics)
         await stack.enter_async_context(commit)
         accounting = Accounting(own.metrics)
         logs = als.AccessLogService(commit, accounting, clock=clock)
@@ -122,15 +129,19 @@ class _Rooms:
         common.keep(stack, istio.run())
         rollups = RollupBuilder(engine, clock, own.retention.of("metrics"))
         common.keep(stack, rollup_loop(rollups, clock))
+        limits = settings.metric_limits
+        book = SeriesBook(SeriesBudget(engine, limits.series, clock), limits)
+        store = MetricStore(commit, book, MetadataWriter(engine, clock))
+        writes = RemoteWriteReceiver(store, accounting, clock=clock, settings=RemoteWriteSettings(limits=limits))
         receiver = OtlpReceiver(commit, accounting)
-        return cls(common, own, engine, accounting, receiver, logs, QueryEngine(engine))
+        return cls(common, own, engine, accounting, receiver, writes, logs, QueryEngine(engine))
 
     def faces(self, receivers: list[BaseRoute]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
         engine, clock, settings = self.engine, self.common.clock, self.common.settings
         control, retention = self.own.control, self.own.retention
         kept = retention.of("metrics")
-        info = prometheus.StatusInfo(
+        info = StatusInfo(
             started_ms=clock.now_ns() // 1_000_000,
             retention="none" if kept is None else f"{kept:g}s",
             scrape_interval=f"{settings.metrics_interval:g}s",
@@ -147,6 +158,8 @@ class _Rooms:
             [
                 health_routes(self.own.metrics, self._missing),
                 prometheus.routes(self.queries, clock, info),
+                prometheus_facts.routes(engine, clock),
+                remote_write.routes(self.writes),
                 jaeger.routes(engine, clock),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
@@ -160,6 +173,10 @@ class _Rooms:
         if self.own.control is not None and not self.own.control.loaded.is_set():
             return "the mesh's files are not read yet"
         return None
+
+
+def _kinds() -> list[Kind]:
+    return [*otlp_ingest.kinds(), als.kind(), *metric_commit.kinds()]
 
 
 def _open_store(settings: ServeSettings, own: Identity) -> EmbeddedEngine:

@@ -53,6 +53,8 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
+@click.option("--max-series", type=int, help="Active series a tenant may have; further ones are refused.")
+@click.option("--max-labels", default=256, show_default=True, help="Labels a series may have.")
 @click.option(
     "--tenants",
     default="off",
@@ -70,6 +72,7 @@ def command(**options: Any) -> None:
     """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
     from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
+    from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
 
     if options["ads"] is not None and not options["mesh"]:
@@ -87,6 +90,7 @@ def command(**options: Any) -> None:
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
             memory=parse_size(options["memory"]),
+            metric_limits=MetricLimits(series=options["max_series"], labels=options["max_labels"]),
             tenants=TenantSettings.parse(options["tenants"], options["tenant_retention"], options["max_tenants"]),
         )
     )
