@@ -63,6 +63,7 @@ class Group:
         self._previous: list[dict[Key, LabelSet]] = [{} for _ in self.rules]
         self._ended: list[LabelSet] = []
         self._evaluated: list[Rule] = []
+        self._started, self._now = 0.0, 0
         self.evaluation_seconds = 0.0
         self.last_evaluation = 0
         self._label = f"{spec.file};{spec.name}"
@@ -90,9 +91,13 @@ class Group:
         self._metrics.iterations.labels(self._label).inc(scheduled)
         self._metrics.missed.labels(self._label).inc(missed)
 
-    def evaluate(self, at: int) -> None:
-        """Evaluate every rule for the slot `at` and store what they give. Rules that fail are marked so."""
+    def evaluate(self, at: int, now: int | None = None) -> None:
+        """Evaluate every rule for the slot `at` and store what they give. Rules that fail are marked so.
+
+        `now` is the time that is shown as that of the evaluation (the slot, unless given).
+        """
         started = time.perf_counter()
+        self._started, self._now = started, at if now is None else now
         moment = Moment(at, self._offset)
         pending = _Pending()
         total = 0
@@ -109,15 +114,15 @@ class Group:
         self._store(pending, moment)
         self._end_series(moment.query_ms)
         self.evaluation_seconds = time.perf_counter() - started
-        self.last_evaluation = at
+        self.last_evaluation = self._now
         self._metrics.samples.labels(self._label).set(total)
         self._metrics.group_seconds.observe(self.evaluation_seconds)
         self._metrics.last_duration.labels(self._label).set(self.evaluation_seconds)
-        self._metrics.last_evaluation.labels(self._label).set(at / NS)
+        self._metrics.last_evaluation.labels(self._label).set(self._now / NS)
 
     def _evaluate_rule(self, place: int, rule: Rule, moment: Moment) -> _Output | None:
         started = time.perf_counter()
-        rule.last_evaluation = moment.at
+        rule.last_evaluation = self._now + round((started - self._started) * NS)
         self._metrics.evaluations.labels(self._label).inc()
         try:
             samples = rule.evaluate(moment, self._context, self.spec.limit)

@@ -247,7 +247,7 @@ class RuleManager:
 
     async def _evaluate(self, group: Group, at: int) -> None:
         try:
-            await self._in_thread(group.evaluate, at)
+            await self._in_thread(group.evaluate, at, self._clock.now_ns())
         except Exception:  # a defect of ours in one group must not end the others, nor its own next turn
             _log.exception("%s, group %s: evaluation failed", group.spec.file, group.spec.name)
             return
