@@ -19,7 +19,7 @@ from windvane.promql.labels import Labels, aligned, concatenate
 from windvane.promql.native import binary as native_binary
 from windvane.promql.native import select as natives
 from windvane.promql.quoting import quote
-from windvane.promql.signatures import ARITHMETIC, COMPARISON
+from windvane.promql.signatures import ARITHMETIC, COMPARISON, TRIM
 from windvane.promql.syntax import METRIC_NAME, Cardinality, Matching, quote_label
 from windvane.promql.value import Floats, Grid, Mask, Notes, Scalar, Times, Vector
 
@@ -55,6 +55,8 @@ class How:
 
 def scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
     """Both sides scalars; comparisons give 0 or 1."""
+    if op in TRIM:
+        raise ExecutionError(f'operator "{op}" not allowed for Scalar operations')
     if op in COMPARISON:
         return Scalar(_COMPARISONS[op](left.values, right.values).astype(np.float64))
     return Scalar(_OPERATIONS[op](left.values, right.values))
@@ -67,6 +69,8 @@ def vector_scalar(op: str, vector: Vector, scalar: Scalar, how: How, *, swapped:
     values, present = _computed(op, left, right, vector.present, how.return_bool)
     if op in COMPARISON and not how.return_bool:
         values = vector.values
+    if op in TRIM:
+        _note_trimmed_floats(op, vector.present & ~vector.is_native(), how)
     native = None
     if vector.native is not None:
         note = native_binary.Note(how.notes, how.place, return_bool=how.return_bool, swapped=swapped)
@@ -99,6 +103,8 @@ def vectors(op: str, left: Vector, right: Vector, matching: Matching, how: How) 
 def _paired(op: str, left: Vector, right: Vector, both: Mask, how: How) -> tuple[Floats, Mask, Grid | None]:
     """Two vectors row by row."""
     values, present = _computed(op, left.values, right.values, both, how.return_bool)
+    if op in TRIM:
+        _note_trimmed_floats(op, both & ~left.is_native() & ~right.is_native(), how)
     if left.native is None and right.native is None:
         return values, present, None
     note = native_binary.Note(how.notes, how.place, return_bool=how.return_bool)
@@ -142,10 +148,17 @@ def merge_same(vector: Vector) -> Vector:
     return Vector(vector.labels.take(first), values, present, natives.merged(vector, groups, len(first)))
 
 
+def _note_trimmed_floats(op: str, floats: Mask, how: How) -> None:
+    if floats.any():
+        how.notes.inform(f"{native_binary.incompatible(op, 'float', 'float')} {how.place}")
+
+
 def _computed(op: str, left: Floats, right: Floats, both: Mask, return_bool: bool) -> tuple[Floats, Mask]:
     """Values and presence; a comparison without bool keeps left values where it holds."""
     if op in ARITHMETIC:
         return _OPERATIONS[op](left, right), both
+    if op in TRIM:
+        return np.asarray(left), np.zeros_like(both)
     holds = _COMPARISONS[op](left, right)
     return (holds.astype(np.float64), both) if return_bool else (np.asarray(left), both & holds)
 

@@ -92,7 +92,7 @@ _DURATION_WORDS = {
 _CALLED = re.compile(r"[ \t\r\n]*\(")
 _DIGIT = re.compile(r"\.?[0-9]")
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)+")
-_SYMBOL = re.compile(r"==|!=|<=|>=|[-+*/%^<>@]")
+_SYMBOL = re.compile(r"==|!=|<=|>=|</|>/|[-+*/%^<>@]")
 _LABEL_SYMBOL = re.compile(r"=~|!~|!=|[=,]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORD = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")

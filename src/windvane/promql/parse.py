@@ -14,7 +14,7 @@ from functools import lru_cache
 from windvane.promql import check, durations, selectors
 from windvane.promql.errors import ParseError
 from windvane.promql.lexer import Kind, Token
-from windvane.promql.signatures import AGGREGATIONS, COMPARISON, FUNCTIONS, SET_OPERATORS
+from windvane.promql.signatures import AGGREGATIONS, COMPARISON, FUNCTIONS, SET_OPERATORS, TRIM
 from windvane.promql.stream import Stream
 from windvane.promql.syntax import (
     Aggregate,
@@ -43,7 +43,7 @@ MAX_DEPTH = 300
 _PRECEDENCE = {
     "or": 1,
     **dict.fromkeys(("and", "unless"), 2),
-    **dict.fromkeys(COMPARISON, 3),
+    **dict.fromkeys(COMPARISON | TRIM, 3),
     **dict.fromkeys("+-", 4),
     **dict.fromkeys(("*", "/", "%", "atan2"), 5),
     "^": 6,

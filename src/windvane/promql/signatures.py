@@ -90,4 +90,6 @@ AGGREGATIONS: dict[str, ValueType | None] = {
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "atan2"})
 COMPARISON = frozenset({"==", "!=", ">", "<", ">=", "<="})
+TRIM = frozenset({"</", ">/"})
+"""Only observations of a native histogram below or above a number."""
 SET_OPERATORS = frozenset({"and", "or", "unless"})

@@ -71,16 +71,8 @@ def as_text(histogram: Histogram) -> str:
     """A histogram as count_values shows it: count, sum and populated buckets with their bounds."""
     parts = [f"count:{general(histogram.count)}", f"sum:{general(histogram.sum)}"]
     buckets = histogram.buckets().populated()
-    zero = -histogram.zero_threshold
-    for lower, upper, count in zip(buckets.lower.tolist(), buckets.upper.tolist(), buckets.count.tolist(), strict=True):
-        opening, closing = inclusive(histogram, lower, upper, lower == zero == -upper)
+    for lower, upper, count in buckets.rows():
+        opening, closing = histogram.inclusive(lower, upper)
         shown = f"{'[' if opening else '('}{general(lower)},{general(upper)}{']' if closing else ')'}"
         parts.append(f"{shown}:{general(count)}")
     return "{" + ", ".join(parts) + "}"
-
-
-def inclusive(histogram: Histogram, lower: float, upper: float, is_zero: bool) -> tuple[bool, bool]:
-    """Whether the bounds of a bucket belong to it."""
-    if histogram.is_custom:
-        return lower == -np.inf, True
-    return (True, True) if is_zero else (lower < 0, upper > 0)

@@ -16,10 +16,8 @@ from windvane.promql.native import arithmetic
 from windvane.promql.native.arithmetic import Joined, MixedSchemasError
 from windvane.promql.native.estimate import trimmed
 from windvane.promql.native.histogram import GAUGE, Histogram
+from windvane.promql.signatures import TRIM
 from windvane.promql.value import Floats, Grid, Mask, Notes, Vector
-
-COMPARISON = frozenset({"==", "!=", ">", "<", ">=", "<="})
-TRIM = frozenset({"</", ">/"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +139,9 @@ def _two(op: str, left: Histogram, right: Histogram) -> Element:
 
 def _incompatible(op: str, left: Histogram | float, right: Histogram | float) -> Element:
     kinds = ["histogram" if isinstance(one, Histogram) else "float" for one in (left, right)]
-    return Element(
-        None,
-        False,
-        info=f'incompatible sample types encountered for binary operator "{op}": {kinds[0]} {op} {kinds[1]}',
-    )
+    return Element(None, False, info=incompatible(op, *kinds))
+
+
+def incompatible(op: str, left: str, right: str) -> str:
+    """The annotation of operands that the operator does not take."""
+    return f'incompatible sample types encountered for binary operator "{op}": {left} {op} {right}'

@@ -112,8 +112,7 @@ def fraction(lower: float, upper: float, histogram: Histogram) -> tuple[float, D
 def _rank(histogram: Histogram, buckets: Buckets, value: float, everything: float) -> float:
     """How many observations are below a value."""
     rank = 0.0
-    rows: list[tuple[float, float, float]] = np.stack([buckets.lower, buckets.upper, buckets.count], axis=1).tolist()
-    for low, high, count in rows:
+    for low, high, count in buckets.rows():
         linear = histogram.is_custom
         if not linear and low <= 0 <= high:
             linear = True

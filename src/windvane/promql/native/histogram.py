@@ -143,6 +143,13 @@ class Histogram:
         """Upper bounds of buckets of the positive side."""
         return custom_bound(index, self.custom_bounds) if self.is_custom else bound(index, self.schema)
 
+    def inclusive(self, lower: float, upper: float) -> tuple[bool, bool]:
+        """Whether the bounds of one of its buckets belong to it."""
+        if self.is_custom:
+            return lower == -np.inf, True
+        is_zero = -lower == upper == self.zero_threshold
+        return is_zero or lower < 0, is_zero or upper > 0
+
     def buckets(self) -> Buckets:
         """All buckets, from the lowest up; those beside the zero bucket end where it begins."""
         negative, positive = self.negative_index[::-1], self.positive_index
@@ -171,6 +178,11 @@ class Buckets:
         """Those with observations."""
         some: Mask = self.count != 0
         return self if some.all() else Buckets(self.lower[some], self.upper[some], self.count[some])
+
+    def rows(self) -> list[tuple[float, float, float]]:
+        """Lower bound, upper bound and count of each."""
+        rows: list[tuple[float, float, float]] = np.stack([self.lower, self.upper, self.count], axis=1).tolist()
+        return rows
 
 
 def bound(index: Index, schema: int) -> Floats:
