@@ -65,7 +65,7 @@ def _reduced(node: Aggregate, vector: Vector, keys: Labels, notes: Notes) -> Vec
 
 def reports(notes: Notes, expr: Expr) -> Reports:
     """Annotations placed at an expression."""
-    return Reports(notes, f"(1:{expr.span[0] + 1})")
+    return Reports(notes, str(expr.span))
 
 
 def _floats(node: Aggregate, vector: Vector, param: Scalar | Text | None, notes: Notes) -> Vector:
@@ -84,8 +84,13 @@ def _keys(labels: Labels, node: Aggregate) -> Labels:
 
 
 def _note_quantiles(q: Floats, node: Aggregate, notes: Notes) -> None:
-    for value in np.unique(q[~((q >= 0) & (q <= 1))]):
-        notes.warn(f"quantile value should be between 0 and 1, got {numbers.general(value)} (1:{node.span[0] + 1})")
+    """Warn of the worst quantiles outside of 0 to 1."""
+    assert node.param is not None
+    wrong = [math.nan] if np.isnan(q).any() else []
+    wrong += [float(value) for value in {np.nanmax(q, initial=0), np.nanmin(q, initial=1)} if not 0 <= value <= 1]
+    for value in wrong:
+        text = f"quantile value should be between 0 and 1, got {numbers.general(value)}"
+        notes.warn(f"{text} {node.param.span}")
 
 
 def _chosen(node: Aggregate, vector: Vector, k: Floats, group: Times, groups: int) -> Vector:

@@ -119,7 +119,7 @@ def _matching(stream: Stream) -> Matching:
     if not stream.word("group_left", "group_right"):
         return Matching(Cardinality.ONE_TO_ONE, labels, on)
     left = stream.advance().text == "group_left"
-    include = selectors.labels(stream) if stream.at("(") else ()
+    include = selectors.labels(stream) if stream.at("(") or not _starts_operand(stream) else ()
     return Matching(Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY, labels, on, include)
 
 
@@ -155,6 +155,13 @@ def _operand(stream: Stream) -> Expr:
             expr = _with_edges(stream, expr)
         else:
             return expr
+
+
+def _starts_operand(stream: Stream) -> bool:
+    """Whether an expression may begin here; `fill` too stands where one may, after `group_left`."""
+    literal = stream.token.kind in (Kind.NUMBER, Kind.DURATION, Kind.STRING)
+    named = selectors.names_metric(stream.token) or stream.word("fill", "fill_left", "fill_right")
+    return literal or named or stream.at("+", "-", "(", "{")
 
 
 def _unary(stream: Stream) -> Expr:
@@ -213,7 +220,7 @@ def _arguments(stream: Stream) -> tuple[Expr, ...]:
         comma = stream.token
         if not stream.accept(","):
             break
-        if stream.at(")"):
+        if not _starts_operand(stream) and stream.token.kind is not Kind.ERROR:
             stream.fail("trailing commas not allowed in function call args", comma.start)
     stream.expect(")")
     return tuple(args)

@@ -23,6 +23,9 @@ class Span(NamedTuple):
     line: int = 1
     column: int = 1
 
+    def __str__(self) -> str:
+        return f"({self.line}:{self.column})"
+
 
 NOWHERE = Span()
 

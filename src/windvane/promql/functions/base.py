@@ -58,7 +58,7 @@ Function = Callable[[Evaluation, Call, Steps], Value]
 
 def position(expr: Expr) -> str:
     """Where an operand stands, as annotations show it."""
-    return f"({expr.span.line}:{expr.span.column})"
+    return str(expr.span)
 
 
 def constant(pool: Pool, values: Floats) -> Vector:

@@ -106,9 +106,9 @@ def _predict_linear(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
 def _quantile_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     q = evaluation.numbers(call.args[0], steps)
     window = evaluation.window(call.args[1], steps)
-    note_quantiles(evaluation, call.args[0], q)
     s = window.samples
     result = kernels.quantile_over_time(s.offsets, s.times, s.values, window.ends, window.span, q)
+    note_quantiles(evaluation, call.args[0], q[result[1].any(axis=0)])
     return _result(evaluation, call, window, *result)
 
 
