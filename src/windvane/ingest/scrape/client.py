@@ -105,6 +105,14 @@ class HttpClient:
         timeout = httpx.Timeout(10.0, read=read_timeout)
         return self._ready().stream("GET", url, headers=headers, timeout=timeout)
 
+    async def send(self, request: httpx.Request, *, timeout: float) -> httpx.Response:  # noqa: ASYNC109
+        """A request made elsewhere, with the credentials, certificates and proxies of this configuration."""
+        async with asyncio.timeout(timeout):
+            headers = await self.authorization()
+            request.headers.update(headers)
+            answer = await self._ready().send(request)
+        return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=answer.content)
+
     async def authorization(self) -> dict[str, str]:
         """Headers of the credentials, for `stream`."""
         headers = {"User-Agent": _AGENT}
@@ -172,6 +180,11 @@ class HttpClient:
                 raise FetchError(f"unable to read file {file}: {error.strerror}") from None
             self._secrets[file] = known
         return known[1]
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """Headers of a body that is decoded already."""
+    return {name: value for name, value in headers.items() if name not in {"content-encoding", "content-length"}}
 
 
 class _Token:

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T", bound=BaseModel)
 
 _IGNORED = ("remote_write", "remote_read", "storage", "tracing", "otlp", "runtime")
-_NOT_SUPPORTED = {"sigv4", "azuread", "google_iam"}
+_NOT_SUPPORTED = {"sigv4", "azuread", "google_iam", "alert_relabel_configs"}  # the last for a single Alertmanager
 _VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|(\w+)|(\$))")
 _TEXT_PROTOCOLS = ("OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4")
 _ESCAPING = {"allow-utf-8", "underscores", "dots", "values"}
@@ -209,9 +209,8 @@ class AlertmanagerConfig(ClientConfig, Discoveries):
     scheme: Literal["http", "https"] = "http"
     path_prefix: Text = "/"
     timeout: Duration = 10.0
-    api_version: Literal["v1", "v2"] = "v2"
+    api_version: Literal["v2"] = "v2"
     relabel_configs: Annotated[tuple[RelabelRule, ...], LIST] = ()
-    alert_relabel_configs: Annotated[tuple[RelabelRule, ...], LIST] = ()
 
 
 class AlertingConfig(Model):
