@@ -6,13 +6,23 @@ are written in bulk (`windvane.api.prometheus_points`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import orjson
 
+from windvane.api.prometheus_native import histogram_json
 from windvane.api.prometheus_points import points
 from windvane.promql import numbers
 from windvane.promql.engine import QueryStats
-from windvane.promql.value import MatrixResult, QueryValue, ScalarResult, StringResult, VectorResult
+from windvane.promql.value import (
+    MatrixResult,
+    NativeSamples,
+    QueryValue,
+    ScalarResult,
+    StringResult,
+    VectorResult,
+)
 
 _NAMES = {ScalarResult: "scalar", StringResult: "string", VectorResult: "vector", MatrixResult: "matrix"}
 
@@ -79,7 +89,15 @@ def _vector(value: VectorResult, limit: int) -> bytes:
     chosen = slice(limit or None)
     metrics, values = value.labels.take(chosen).dicts(), value.values[chosen]
     times, offsets = np.full(len(values), value.time, np.int64), np.arange(len(values) + 1)
-    return _joined(b'{"metric":%s,"value":%s}', metrics, points(times, values, offsets))
+    texts = points(times, values, offsets)
+    if value.native is None:
+        return _joined(b'{"metric":%s,"value":%s}', metrics, texts)
+    time = time_text(value.time)
+    samples = [
+        b'"value":%s' % text if histogram is None else b'"histogram":[%s,%s]' % (time, histogram_json(histogram))
+        for text, histogram in zip(texts, value.native[chosen], strict=True)
+    ]
+    return _joined(b'{"metric":%s,%s}', metrics, samples)
 
 
 def _matrix(value: MatrixResult, limit: int) -> bytes:
@@ -87,10 +105,24 @@ def _matrix(value: MatrixResult, limit: int) -> bytes:
     if limit:
         offsets = offsets[: limit + 1]
     last = int(offsets[-1])
-    return _joined(b'{"metric":%s,"values":[%s]}', metrics, points(value.times[:last], value.values[:last], offsets))
+    texts = points(value.times[:last], value.values[:last], offsets)
+    if value.native is None:
+        return _joined(b'{"metric":%s,"values":[%s]}', metrics, texts)
+    samples = [_samples(text, value.native, row) for row, text in enumerate(texts)]
+    return _joined(b'{"metric":%s%s}', metrics, samples)
 
 
-def _joined(form: bytes, metrics: list[dict[str, str]], texts: list[memoryview]) -> bytes:
+def _samples(floats: memoryview, native: NativeSamples, row: int) -> bytes:
+    """The members of a series that has native histograms and maybe floats."""
+    parts = [b',"values":[%s]' % floats] if len(floats) else []
+    pairs = zip(native.times_of(row).tolist(), native.histograms_of(row), strict=True)
+    histograms = [b"[%s,%s]" % (time_text(time), histogram_json(histogram)) for time, histogram in pairs]
+    if histograms:
+        parts.append(b',"histograms":[%s]' % b",".join(histograms))
+    return b"".join(parts)
+
+
+def _joined(form: bytes, metrics: list[dict[str, str]], texts: Sequence[memoryview | bytes]) -> bytes:
     parts = (form % (orjson.dumps(metric), text) for metric, text in zip(metrics, texts, strict=True))
     return b"[%s]" % b",".join(parts)
 
