@@ -1,0 +1,114 @@
+"""Answers of a remote read: one message with samples, or a stream of frames with chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from windvane.signals.remote_read.chunks import Bytes, Floats, Integers, crc32c, encode
+
+_FRAME = 1 << 20
+"""Bytes after which a frame of a stream is sent."""
+_MOST_SAMPLE = 24
+_XOR = 1
+_kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+
+class Series(NamedTuple):
+    """Series with their samples: series i has times[offsets[i]:offsets[i + 1]], ascending (ms)."""
+
+    labels: Sequence[Mapping[str, str]]
+    offsets: Integers
+    times: Integers
+    values: Floats
+
+
+def samples_response(results: Sequence[Series]) -> bytes:
+    """A ReadResponse: for each query its series with all samples."""
+    return b"".join(_field(1, _query_result(result)) for result in results)
+
+
+def _query_result(result: Series) -> bytes:
+    out = np.empty(len(result.times) * _MOST_SAMPLE, np.uint8)
+    ends = np.zeros(len(result.offsets), np.int64)
+    write_samples(result.times, result.values.view(np.uint64), result.offsets, out, ends)
+    text, bounds = memoryview(out.data), ends.tolist()
+    return b"".join(
+        _field(1, _labels(labels) + text[bounds[row] : bounds[row + 1]]) for row, labels in enumerate(result.labels)
+    )
+
+
+def chunked_response(results: Sequence[Series]) -> Iterator[bytes]:
+    """Frames of ChunkedReadResponse messages: a length, a checksum, and series with their XOR chunks."""
+    for number, result in enumerate(results):
+        index = b"\x10" + _varint(number)
+        message = bytearray()
+        bounds = result.offsets.tolist()
+        for row, labels in enumerate(result.labels):
+            part = slice(bounds[row], bounds[row + 1])
+            head, chunks, size = _labels(labels), bytearray(), 0
+            for first, last, data in encode(result.times[part], result.values[part]):
+                chunk = b"\x08" + _varint(first) + b"\x10" + _varint(last) + b"\x18" + _varint(_XOR) + _field(4, data)
+                chunks += _field(2, chunk)
+                size = len(message) + len(chunks)
+                if size > _FRAME:
+                    yield _frame(message + _field(1, head + chunks) + index)
+                    message, chunks = bytearray(), bytearray()
+            if chunks:
+                message += _field(1, head + chunks)
+        if message:
+            yield _frame(message + index)
+
+
+def _frame(message: bytes | bytearray) -> bytes:
+    data = bytes(message)
+    return _varint(len(data)) + crc32c(data).to_bytes(4, "big") + data
+
+
+def _labels(labels: Mapping[str, str]) -> bytes:
+    pairs = ((name.encode(), value.encode()) for name, value in labels.items())
+    return b"".join(_field(1, _field(1, name) + _field(2, value)) for name, value in pairs)
+
+
+def _field(number: int, data: bytes | bytearray | memoryview) -> bytes:
+    return b"%c%s%s" % (number << 3 | 2, _varint(len(data)), data)
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+@_kernel
+def write_samples(times: Integers, bits: Integers, offsets: Integers, out: Bytes, ends: Integers) -> None:
+    """Write every sample as a field of a TimeSeries; those of series i go from ends[i] to ends[i + 1]."""
+    place = 0
+    for series in range(len(offsets) - 1):
+        for j in range(offsets[series], offsets[series + 1]):
+            time = np.uint64(times[j])
+            width, rest = 1, time >> np.uint64(7)
+            while rest:
+                width += 1
+                rest >>= np.uint64(7)
+            out[place] = 0x12
+            out[place + 1] = 10 + width
+            out[place + 2] = 0x09
+            for byte in range(8):
+                out[place + 3 + byte] = np.uint8((bits[j] >> np.uint64(8 * byte)) & np.uint64(255))
+            out[place + 11] = 0x10
+            place += 12
+            for _ in range(width - 1):
+                out[place] = np.uint8(time & np.uint64(127)) | np.uint8(128)
+                time >>= np.uint64(7)
+                place += 1
+            out[place] = np.uint8(time)
+            place += 1
+        ends[series + 1] = place
