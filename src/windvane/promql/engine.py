@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from windvane.promql.cancel import Stop
 from windvane.promql.catalog import Catalog
-from windvane.promql.errors import QueryError, QueryLimitError, QueryTimeoutError
+from windvane.promql.errors import QueryError, QueryLimitError
 from windvane.promql.evaluate import Evaluator, NodeCost, flat_samples
+from windvane.promql.fair import Gate
 from windvane.promql.functions.base import constant
 from windvane.promql.labels import Pool
 from windvane.promql.native import select as natives
@@ -44,27 +47,37 @@ class QuerySettings:
 
     `lookback_ms`: how far back an instant selector looks for a sample. `subquery_step_ms`: the step of
     `[range:]`. `max_samples`: samples one query may read, and values one selector may have over all
-    steps. `max_points`: steps a range query may have. `timeout`: seconds one query may take.
-    `pool_strings`: distinct label values kept between queries.
+    steps. `max_series`: series one selector may find. `max_points`: steps a range query may have.
+    `timeout`: seconds one query may take. `memory_bytes`: what the store may hold for one read.
+    `pool_strings`: distinct label values kept between queries. `cache_bytes`: samples kept for queries
+    asked again (16 bytes each; 0 keeps none). `parallel`: queries that work at once (None: one a core).
     """
 
     lookback_ms: int = 300_000
     subquery_step_ms: int = 60_000
     max_samples: int = 50_000_000
+    max_series: int = 2_000_000
     max_points: int = 11_000
     timeout: float = 120.0
     memory_bytes: int = 2 << 30
     pool_strings: int = 2_000_000
+    cache_bytes: int = 512 << 20
+    parallel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCost:
-    """What one read of the plan brought, and the time it took."""
+    """What one read of the plan brought, and the time it took.
+
+    `source` says where from: "hit", "refreshed" or "miss" of the cache, or "direct"; `rows` were read for it.
+    """
 
     read: Read
     series: int
     samples: int
     seconds: float
+    source: str = "direct"
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +101,15 @@ class QueryStats:
 
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
-    """How one query departs from the settings. `explain` measures every node of the tree."""
+    """How one query departs from the settings. `explain` measures every node of the tree.
+
+    A query whose event `cancelled` is set ends with `QueryCancelledError` as soon as it can.
+    """
 
     timeout: float | None = None
     lookback_ms: int | None = None
     explain: bool = False
+    cancelled: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +131,8 @@ class QueryEngine:
     def __init__(self, engine: Engine, settings: QuerySettings | None = None) -> None:
         self.settings = settings or QuerySettings()
         self.catalog = Catalog(engine)
-        self._reader = Reader(engine)
+        self.reader = Reader(engine, self.settings.cache_bytes, self.settings.max_series)
+        self.gate = Gate(self.settings.parallel or os.cpu_count() or 1)
         self._pool = Pool()
         self._lock = threading.Lock()
 
@@ -143,7 +161,8 @@ class QueryEngine:
 
     def _run(self, expr: Expr, steps: Steps, options: QueryOptions, *, instant: bool) -> QueryResult:
         run = _Run(self, steps, options)
-        value = run.result(expr, instant)
+        with run.stop:
+            value = run.result(expr, instant)
         notes = run.evaluator.notes
         return QueryResult(value, tuple(notes.warnings), tuple(notes.infos), run.stats())
 
@@ -158,10 +177,6 @@ class QueryEngine:
                 self._pool = Pool()
             return self._pool
 
-    def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
-        """The samples of one read."""
-        return self._reader.read(read, pool, limits)
-
 
 class _Run:
     """One query from its plan to its result."""
@@ -170,14 +185,15 @@ class _Run:
         settings = engine.settings
         self._engine = engine
         self._steps = steps
-        self._deadline = time.monotonic() + min(options.timeout or settings.timeout, settings.timeout)
+        deadline = time.monotonic() + min(options.timeout or settings.timeout, settings.timeout)
+        self.stop = Stop(deadline, options.cancelled, engine.gate)
         self._plan = Plan()
         self._samples: list[Samples] = []
         self._costs: list[ReadCost] = []
         self._evaluate_seconds = 0.0
         lookback = options.lookback_ms or settings.lookback_ms
         context = Context(steps.start, steps.end, lookback, settings.subquery_step_ms)
-        self.evaluator = Evaluator(context, engine.pool(), self._find, self._check, settings.max_samples)
+        self.evaluator = Evaluator(context, engine.pool(), self._find, self.stop.check, settings.max_samples)
         if options.explain:
             self.evaluator.costs = []
 
@@ -202,25 +218,24 @@ class _Run:
         return QueryStats(tuple(self._costs), self._evaluate_seconds, tuple(self.evaluator.costs or ()))
 
     def _read(self) -> None:
-        settings = self._engine.settings
+        settings, reader = self._engine.settings, self._engine.reader
         room = settings.max_samples
+        parts = reader.parts(self.stop) if self._plan.reads else {}
         for read in self._plan.reads:
-            self._check()
+            self.stop.check()
             started = time.monotonic()
-            limits = Limits(max(0.001, self._deadline - started), settings.memory_bytes, room + 1)
-            samples = self._engine.read(read, self.evaluator.pool, limits)
-            self._costs.append(ReadCost(read, len(samples.labels), len(samples.times), time.monotonic() - started))
-            room -= len(samples.times)
+            limits = Limits(self.stop.seconds, settings.memory_bytes, max(1, room))
+            loaded = reader.read(read, self.evaluator.pool, limits, parts, self.stop)
+            cost = ReadCost(read, len(loaded.samples.labels), loaded.count, time.monotonic() - started, loaded.source,
+                            loaded.rows)  # fmt: skip
+            self._costs.append(cost)
+            room -= loaded.count
             if room < 0:
                 raise QueryLimitError("query processing would load too many samples into memory in query execution")
-            self._samples.append(samples)
+            self._samples.append(loaded.samples)
 
     def _find(self, read: Read) -> Samples:
         return self._samples[self._plan.find(read)]
-
-    def _check(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise QueryTimeoutError("query timed out in expression evaluation")
 
     def _matrix(self, expr: Range | Subquery) -> MatrixResult:
         """A range vector by itself: the samples in its only window."""

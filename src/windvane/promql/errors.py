@@ -61,3 +61,9 @@ class QueryTimeoutError(LimitError):
     """The query took longer than it may."""
 
     error_type = "timeout"
+
+
+class QueryCancelledError(QueryError):
+    """Whoever asked no longer waits for the answer."""
+
+    error_type = "canceled"

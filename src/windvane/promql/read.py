@@ -1,175 +1,331 @@
-"""Selectors as engine queries: matchers become SQL conditions, samples come back as flat columns.
+"""Selectors as samples: from the cache where it has them, from the engine where not.
 
-The engine evaluates regular expressions (RE2, as Prometheus's). A label that a series lacks reads
-as '' from the map, which is what PromQL says of absent labels. Samples arrive in any order and are
-put in series order by a kernel.
+A read finds its series (`select`), then an entry of the cache that has them, or can be brought up to
+date by reading less than everything: parts inserted since, times before and after, series that are
+new. What cannot be kept is read as asked for.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 import pandas as pd
 
 from windvane.kit.errors import LimitError
-from windvane.promql.arrange import arrange
-from windvane.promql.errors import QueryLimitError, QueryTimeoutError
-from windvane.promql.labels import Labels, Pool, concatenate
+from windvane.promql.arrange import Collector
+from windvane.promql.cache import Cut, Entry, Flat, SampleCache, known, merge
+from windvane.promql.cancel import Stop, Watch
+from windvane.promql.errors import QueryCancelledError, QueryLimitError, QueryTimeoutError
+from windvane.promql.labels import Labels, Pool
 from windvane.promql.native.read import NativeReader
+from windvane.promql.parts import Change, Listing, Parts, change
 from windvane.promql.plan import Read
-from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
+from windvane.promql.select import Condition, Selections, SeriesLabels, clamp, condition, which
+from windvane.promql.syntax import Matcher
 from windvane.promql.value import Ids, Samples
-from windvane.store.api import Engine, Limits
+from windvane.store.api import Engine, Limits, StoppedError
 
-_EARLIEST, _LATEST = -2_208_988_800_000, 10_413_791_999_999
-"""What a DateTime64 can hold: 1900 to 2299, in milliseconds."""
+__all__ = ["Condition", "Loaded", "Reader", "clamp", "condition"]
+
 _TIMEOUT = re.compile(r"TIMEOUT_EXCEEDED|Timeout exceeded|timed? ?out", re.IGNORECASE)
+_AFTER, _UNTIL = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
+_EVER = clamp(1 << 62)
+_SAMPLE_BYTES = 16
+_TAIL_MS = 300_000
+_TRIES = 3
+_WHERE = "query execution"
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A WHERE clause over table `series` and its parameters."""
+class Loaded:
+    """Samples of one read, how many of them the query asked for, where they came from, and rows read for them.
 
-    sql: str
-    params: dict[str, object]
+    `source` is "hit" (all from the cache), "refreshed" (the cache's entry was brought up to date), "miss"
+    (read and kept) or "direct" (read and not kept).
+    """
 
-
-def condition(matchers: Sequence[Matcher], prefix: str = "m") -> Condition:
-    """The series that satisfy all matchers."""
-    clauses: list[str] = []
-    params: dict[str, object] = {}
-    for number, matcher in enumerate(matchers):
-        label, value = f"{prefix}{number}l", f"{prefix}{number}v"
-        column = "Name"
-        if matcher.name != METRIC_NAME:
-            column = f"Labels[{{{label}:String}}]"
-            params[label] = matcher.name
-        regular = matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX)
-        params[value] = f"^(?s:{matcher.value})$" if regular else matcher.value
-        clauses.append(_CLAUSES[matcher.op].format(column=column, value=f"{{{value}:String}}"))
-    return Condition(" AND ".join(clauses) or "1", params)
+    samples: Samples
+    count: int
+    source: str
+    rows: int
 
 
-_CLAUSES = {
-    MatchOp.EQUAL: "{column} = {value}",
-    MatchOp.NOT_EQUAL: "{column} != {value}",
-    MatchOp.REGEX: "match({column}, {value})",
-    MatchOp.NOT_REGEX: "NOT match({column}, {value})",
-}
+@dataclass(slots=True)
+class _Job:
+    """One read under way."""
+
+    matchers: tuple[Matcher, ...]
+    ids: Ids
+    after: int
+    until: int
+    parts: Parts
+    limits: Limits
+    stop: Stop
+    rows: int = 0
+
+    @property
+    def most(self) -> int:
+        """Samples it may bring."""
+        return self.limits.rows or 1 << 40
 
 
-_FEW = 2000
-"""So many ids are named in a query; more are found by the selector again."""
-_AFTER, _UNTIL = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
+class _TooManyError(Exception):
+    """A read brought more samples than it may."""
 
 
 class Reader:
     """Reads selections from one store; safe from any thread.
 
-    Labels of an id never change, so those seen are kept (`SeriesLabels`), and only ids are asked again.
+    `cache_bytes` bounds the samples kept (0: none are); `max_series` the series of one read.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cache_bytes: int, max_series: int) -> None:
         self._engine = engine
-        self._labels = SeriesLabels()
+        self._max_series = max_series
+        self.cache = SampleCache(cache_bytes)
+        self._listing = Listing(engine)
+        self._selections = Selections(self._query)
+        self._labels = SeriesLabels(self._query)
         self._native = NativeReader(self._query)
+        self._watch = Watch(engine)
+        self._turns = _Turns()
 
-    def read(self, read: Read, pool: Pool, limits: Limits) -> Samples:
-        """All samples of a read; series without any are left out. `QueryLimitError` when there are too many."""
-        where = condition(read.matchers)
-        params = {**where.params, "after": clamp(read.after), "until": clamp(read.until)}
-        ids = self._ids(where.sql, params, limits)
-        if not len(ids):
-            return Samples(Labels.empty(pool), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0))
-        found = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}"
-        frame = self._query(
-            f"SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples WHERE {found}",
-            params,
-            limits,
-        )
-        columns = (frame["Id"].to_numpy(), frame["T"].to_numpy(), frame["Value"].to_numpy())
-        offsets, times, values, stale = arrange(ids, *columns)
-        native = self._native.read(ids, found, params, limits)
-        counts = np.diff(offsets) if native is None else np.diff(offsets) + np.diff(native.offsets)
-        some = np.flatnonzero(counts)
-        if len(some) < len(ids):
-            offsets = np.append(offsets[some], offsets[-1])
-            native = None if native is None else native.take(some)
-        labels = self._labels.of(ids[some], pool, lambda unknown: self._fetch(unknown, where, limits))
-        return Samples(labels, offsets, times, values, stale, native)
+    def parts(self, stop: Stop) -> dict[str, Parts]:
+        """The present parts of the tables; a query lists them once, before its reads."""
+        with self._errors(stop):
+            stop.check(_WHERE)
+            return self._listing.now(Limits(stop.seconds))
 
-    def _ids(self, where: str, params: dict[str, object], limits: Limits) -> Ids:
-        """Ascending ids of the series that match and may have samples in the time asked for."""
-        frame = self._query(
-            f"SELECT Id FROM series WHERE {where} GROUP BY Id "
-            f"HAVING min(FirstSeen) <= {_UNTIL} AND max(LastSeen) > {_AFTER} ORDER BY Id",
-            params,
-            Limits(limits.seconds, limits.memory_bytes),
-        )
-        return frame["Id"].to_numpy()
+    def read(self, read: Read, pool: Pool, limits: Limits, parts: dict[str, Parts], stop: Stop) -> Loaded:
+        """All samples of a read; series without any are left out.
 
-    def _fetch(self, unknown: Ids, where: Condition, limits: Limits) -> tuple[Ids, list[dict[str, str]]]:
-        """Ids and label sets, names included, of at least the unknown ids that `where` holds for."""
-        narrow = len(unknown) <= _FEW
-        frame = self._query(
-            f"SELECT Id, any(Name) AS N, any(toJSONString(Labels)) AS L FROM series WHERE {where.sql}"
-            f"{' AND Id IN {ids:Array(UInt64)}' if narrow else ''} GROUP BY Id",
-            {**where.params, "ids": unknown} if narrow else where.params,
-            Limits(limits.seconds, limits.memory_bytes),
+        `QueryLimitError` when there are too many (`limits.rows`), or too many series.
+        """
+        after, until = clamp(read.after), clamp(read.until)
+        plain = Limits(limits.seconds, limits.memory_bytes)
+        ids = self._selections.find(read.matchers, parts["series"], plain).within(after, until)
+        if len(ids) > self._max_series:
+            raise QueryLimitError(
+                f"the query selects {len(ids)} series with {{{', '.join(map(str, read.matchers))}}}, "
+                f"more than the limit of {self._max_series}"
+            )
+        if not len(ids) or after >= until:
+            empty = np.zeros(0, np.int64)
+            return Loaded(Samples(Labels.empty(pool), np.zeros(1, np.int64), empty, np.zeros(0)), 0, "hit", 0)
+        job = _Job(read.matchers, ids, after, until, parts["samples"], limits, stop)
+        cut, source = self._cut(job)
+        return self._loaded(job, cut, source, pool, bool(parts["native_histograms"].rows))
+
+    def _loaded(self, job: _Job, cut: Cut, source: str, pool: Pool, native_rows: bool) -> Loaded:
+        where, plain = condition(job.matchers), Limits(job.stop.seconds, job.limits.memory_bytes)
+        flat, some, offsets, native = cut.flat, cut.some, cut.flat.offsets, None
+        if native_rows:
+            found = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}"
+            params = {**where.params, "after": job.after, "until": job.until}
+            native = self._native.read(job.ids, found, params, plain)
+        if native is not None:
+            counts = np.zeros(len(job.ids), np.int64)
+            counts[some] = np.diff(offsets)
+            some = some | (np.diff(native.offsets) > 0)
+            offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[some])])
+            native = native.take(np.flatnonzero(some))
+        labels = self._labels.of(job.ids if some.all() else job.ids[some], pool, where, plain)
+        return Loaded(
+            Samples(labels, offsets, flat.times, flat.values, flat.stale, native), cut.count, source, job.rows
         )
-        sets = [orjson.loads(text) for text in frame["L"].tolist()]
-        named = [{METRIC_NAME: name, **labels} for name, labels in zip(frame["N"].tolist(), sets, strict=True)]
-        return frame["Id"].to_numpy(), named
+
+    # From the cache, or into it
+
+    def _cut(self, job: _Job) -> tuple[Cut, str]:
+        if not self.cache.most_bytes:
+            return self._direct(job)
+        while True:
+            entry = self.cache.find(job.matchers, job.ids, job.after, job.until)
+            with self._turns.take(job.matchers if entry is None else entry.matchers, job.stop):
+                if self.cache.find(job.matchers, job.ids, job.after, job.until) is not entry:
+                    continue  # another query with the same selector has brought it meanwhile
+                try:
+                    current, source = self._current(job, entry)
+                    cut = current.flat.cut(job.ids, job.after, job.until, job.most)
+                except _TooManyError:
+                    return self._direct(job)
+            if cut is None:
+                raise _too_many()
+            self.cache.count(source)
+            return cut, source
+
+    def _direct(self, job: _Job) -> tuple[Cut, str]:
+        """Just what is asked for."""
+        try:
+            flat = self._flat(job, job.ids, job.matchers, (job.after, job.until), job.most)
+        except _TooManyError:
+            raise _too_many() from None
+        cut = flat.cut(job.ids, job.after, job.until, job.most)
+        assert cut is not None
+        return cut, "direct"
+
+    def _current(self, job: _Job, entry: Entry | None) -> tuple[Entry, str]:
+        """An entry that has all the job asks for, as the store is now."""
+        for _ in range(_TRIES):
+            changed = Change(None) if entry is None else self._changed(entry, job)
+            if entry is None or changed.fresh is None:
+                break
+            if not changed.fresh and entry.covers(job.ids, job.after, job.until):
+                return entry, "hit"
+            newer = self._refreshed(job, entry, changed.fresh)
+            if newer is not None:
+                self.cache.replace(entry, newer)
+                return newer, "refreshed"
+            job.parts = self.parts(job.stop)["samples"]  # parts merged while they were read: look again
+        else:
+            entry = None
+        made = self._made(job)
+        if entry is None:
+            self.cache.keep(made)
+        else:
+            self.cache.replace(entry, made)
+        return made, "miss"
+
+    def _changed(self, entry: Entry, job: _Job) -> Change:
+        if entry.parts.number >= job.parts.number:
+            return Change(())
+        return change(entry.parts, job.parts)
+
+    def _made(self, job: _Job) -> Entry:
+        until = self._open(job)
+        flat = self._flat(job, job.ids, job.matchers, (job.after, until), self._most_kept(job))
+        return Entry(job.matchers, flat, job.after, until, job.parts, job.until - job.after)
+
+    def _refreshed(self, job: _Job, entry: Entry, fresh: tuple[str, ...]) -> Entry | None:
+        """The entry with what it lacks; None when parts to be read are gone (merged) by now."""
+        low, high = min(job.after, entry.after), entry.until
+        if job.until > entry.until:
+            high = max(self._open(job), entry.until)
+        most, own = self._most_kept(job), entry.flat.ids
+        news: list[Flat] = []
+        if fresh:
+            news.append(self._flat(job, own, entry.matchers, (entry.after, entry.until), most, fresh))
+            if not set(fresh) <= self.parts(job.stop)["samples"].rows.keys():
+                return None
+        if high > entry.until:
+            news.append(self._flat(job, own, entry.matchers, (entry.until, high), most))
+        if low < entry.after:
+            news.append(self._flat(job, own, entry.matchers, (low, entry.after), most))
+        missing = job.ids[~known(own, job.ids)]
+        if len(missing):
+            news.append(self._flat(job, missing, job.matchers, (low, high), most))
+        span = max(entry.span, job.until - job.after)
+        return _put_together(entry, news, job, (low, high, span))
+
+    def _open(self, job: _Job) -> int:
+        """The end of the time to keep: open where the query reaches to about the newest sample."""
+        frame = self._query("SELECT toUnixTimestamp64Milli(max(Time)) AS T FROM samples", {}, Limits(job.stop.seconds))
+        newest = int(frame["T"].iloc[0])
+        return _EVER if newest - job.until <= max(_TAIL_MS, (job.until - job.after) // 8) else job.until
+
+    def _most_kept(self, job: _Job) -> int:
+        return max(job.most, self.cache.most_bytes // _SAMPLE_BYTES)
+
+    # From the engine
+
+    def _flat(  # noqa: PLR0917 - what to read, and how much of it at most
+        self,
+        job: _Job,
+        ids: Ids,
+        matchers: tuple[Matcher, ...],
+        times: tuple[int, int],
+        most: int,
+        fresh: tuple[str, ...] = (),
+    ) -> Flat:
+        """Samples of `ids`, which `matchers` hold for, at times in (after, until], in the parts `fresh` or in all."""
+        clause, params = which(ids, condition(matchers))
+        if fresh:
+            clause += " AND _part IN {fresh:Array(String)}"
+        params = {**params, "after": times[0], "until": times[1], "fresh": list(fresh)}
+        sql = f"SELECT Id, Time AS T, Value FROM samples WHERE {clause} AND Time > {_AFTER} AND Time <= {_UNTIL}"
+        limits = Limits(job.stop.seconds, job.limits.memory_bytes)
+        collector = Collector(ids, job.parts.total, most)
+        with (
+            self._errors(job.stop),
+            self._watch.read(job.stop) as tag,
+            closing(self._engine.stream(sql, params, limits=limits, tag=tag)) as blocks,
+        ):
+            for block in blocks:
+                job.stop.check(_WHERE)
+                collector.add(block)
+                if collector.full:
+                    raise _TooManyError
+        job.rows += collector.rows
+        return Flat(ids, *collector.arranged())
 
     def _query(self, sql: str, params: dict[str, object], limits: Limits) -> pd.DataFrame:
-        try:
+        with self._errors(None):
             return self._engine.query(sql, params, limits=limits)
+
+    @contextmanager
+    def _errors(self, stop: Stop | None) -> Iterator[None]:
+        """The engine's errors in the query's words."""
+        try:
+            yield
+        except StoppedError as error:
+            raise QueryCancelledError(f"query was canceled in {_WHERE}") from error
+        except QueryLimitError:
+            raise
         except LimitError as error:
-            if _TIMEOUT.search(error.message):
-                raise QueryTimeoutError("query timed out in query execution") from error
-            raise QueryLimitError(
-                f"query processing would load too many samples into memory in query execution ({error.message})"
-            ) from error
+            if stop is not None:
+                stop.check(_WHERE)
+            if isinstance(error, QueryTimeoutError) or _TIMEOUT.search(error.message):
+                raise QueryTimeoutError(f"query timed out in {_WHERE}") from error
+            raise _too_many(f" ({error.message})") from error
 
 
-class SeriesLabels:
-    """Label sets by series id, bounded (a cell is four bytes); forgotten when the pool of their strings is replaced."""
+def _too_many(why: str = "") -> QueryLimitError:
+    return QueryLimitError(f"query processing would load too many samples into memory in query execution{why}")
 
-    def __init__(self, most_cells: int = 32_000_000) -> None:
-        self._most_cells = most_cells
+
+def _put_together(entry: Entry, news: list[Flat], job: _Job, frame: tuple[int, int, int]) -> Entry:
+    """The entry with new samples; times that no query has asked for lately are let go."""
+    low, high, span = frame
+    news = [new for new in news if len(new.times) or not known(entry.flat.ids, new.ids).all()]
+    if not news:
+        return Entry(entry.matchers, entry.flat, low, high, job.parts, span)
+    more = news[0]
+    for new in news[1:]:
+        more = merge(more, new, low)
+    newest = max(int(more.times.max(initial=low)), int(entry.flat.times.max(initial=low)))
+    if newest - low > 3 * span:
+        low = min(newest - 2 * span, job.after)
+    return Entry(entry.matchers, merge(entry.flat, more, low), low, high, job.parts, span)
+
+
+class _Turns:
+    """One query at a time brings the samples of a selector; the others then find them."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ids = np.zeros(0, np.uint64)
-        self._labels: Labels | None = None
+        self._taken: dict[tuple[Matcher, ...], tuple[threading.Lock, int]] = {}
 
-    def of(self, ids: Ids, pool: Pool, fetch: Fetch) -> Labels:
-        """Labels of ids, row by row; `fetch` gives ids and label sets of those not known yet."""
+    @contextmanager
+    def take(self, matchers: tuple[Matcher, ...], stop: Stop) -> Iterator[None]:
+        """Wait for this selector's turn."""
         with self._lock:
-            known, labels = self._ids, self._labels
-        if labels is None or labels.pool is not pool or labels.codes.size > self._most_cells:
-            known, labels = np.zeros(0, np.uint64), Labels.empty(pool)
-        unknown = ids[~np.isin(ids, known)]
-        if len(unknown):
-            fresh, sets = fetch(unknown)
-            new = ~np.isin(fresh, known)
-            more = Labels.of(pool, [one for one, wanted in zip(sets, new.tolist(), strict=True) if wanted])
-            known, labels = np.concatenate([known, fresh[new]]), concatenate(labels, more)
-            order = np.argsort(known)
-            known, labels = known[order], labels.take(order)
+            lock, waiting = self._taken.get(matchers, (threading.Lock(), 0))
+            self._taken[matchers] = (lock, waiting + 1)
+        try:
+            stop.acquire(lock, _WHERE)
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
             with self._lock:
-                self._ids, self._labels = known, labels
-        chosen = labels.take(np.searchsorted(known, ids))
-        used = np.asarray(chosen.codes.any(axis=0))
-        return chosen.keep(name for name, some in zip(chosen.names, used.tolist(), strict=True) if some)
-
-
-Fetch = Callable[[Ids], tuple[Ids, list[dict[str, str]]]]
-
-
-def clamp(time: int) -> int:
-    """A time that the store's columns can hold."""
-    return max(_EARLIEST, min(_LATEST, time))
+                _, waiting = self._taken[matchers]
+                if waiting == 1:
+                    del self._taken[matchers]
+                else:
+                    self._taken[matchers] = (lock, waiting - 1)

@@ -7,7 +7,7 @@ ClickHouse server over HTTP. SQL is ClickHouse's; table names are unqualified an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -81,10 +81,10 @@ class Engine(Protocol):
         *,
         limits: Limits = DEFAULT_LIMITS,
         tag: str = "",
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, None]:
         """Rows of a SELECT of numbers (integers, floats, `DateTime64`), block by block, in no order but the SQL's.
 
-        A block's memory is valid until the next is asked for. Closing the iterator early stops the
+        A block's memory is valid until the next is asked for. Closing the generator early stops the
         query. With a `tag`, unique among running queries, `stop(tag)` ends it from any thread.
         """
 

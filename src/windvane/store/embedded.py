@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +127,7 @@ class EmbeddedEngine:
 
     def stream(
         self, sql: str, params: Mapping[str, Any] | None = None, *, limits: Limits = DEFAULT_LIMITS, tag: str = ""
-    ) -> Iterator[blocks.Block]:
+    ) -> Generator[blocks.Block, None, None]:
         with self._session() as session:
             session.limit(limits)
             yield from session.stream(f"/* {tag} */ {sql}" if tag else sql, params)
@@ -252,7 +252,7 @@ class _Session:
         except (ChdbError, RuntimeError) as error:
             raise _translated(error) from None
 
-    def stream(self, sql: str, params: Mapping[str, Any] | None) -> Iterator[blocks.Block]:
+    def stream(self, sql: str, params: Mapping[str, Any] | None) -> Generator[blocks.Block, None, None]:
         """A SELECT's blocks; closing the iterator ends the query."""
         texts = {name: parameter(value) for name, value in params.items()} if params else None
         try:

@@ -1,0 +1,110 @@
+"""Which parts a table is made of, and what has changed since one looked before.
+
+The store's tables are sets of immutable parts. A part's name tells its partition, the numbers of the
+first and last inserted block in it, how often it was merged, and the last mutation (deletion) applied
+to it: `20231114_7_12_2_15`. A merge puts neighbouring parts into one whose block range holds theirs
+and keeps all rows; an insert is a part with new numbers; a deletion writes parts with a mutation of
+their own. So two lists of names and row counts tell what was inserted between them, and whether
+anything was taken away.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from windvane.store.api import DEFAULT_LIMITS, Engine, Limits
+
+TABLES = ("samples", "series", "native_histograms")
+_LISTED = (
+    "SELECT table AS T, name AS N, rows AS R FROM system.parts "
+    "WHERE database = currentDatabase() AND active AND table IN {tables:Array(String)}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a table, as its name has it."""
+
+    name: str
+    partition: str
+    first: int
+    last: int
+    mutation: int
+    rows: int
+
+    @classmethod
+    def of(cls, name: str, rows: int) -> Part:
+        """From a part's name: partition, first and last block, level, and perhaps a mutation."""
+        partition, first, last, _, *mutation = name.split("_")
+        return cls(name, partition, int(first), int(last), int(mutation[0]) if mutation else 0, rows)
+
+    def holds(self, other: Part) -> bool:
+        """Whether the other's blocks are among this one's."""
+        return self.partition == other.partition and self.first <= other.first and other.last <= self.last
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The active parts of a table at one moment: rows by name. Later lists have greater numbers."""
+
+    rows: dict[str, int]
+    number: int = 0
+
+    @cached_property
+    def all(self) -> list[Part]:
+        """Each of them."""
+        return [Part.of(name, rows) for name, rows in self.rows.items()]
+
+    @property
+    def total(self) -> int:
+        """Rows of the table."""
+        return sum(self.rows.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one list of parts has and an older one had not.
+
+    `fresh` names parts with new rows (perhaps beside old ones); None when rows may have been taken
+    away or altered, so that nothing known from before holds.
+    """
+
+    fresh: tuple[str, ...] | None
+
+
+def change(before: Parts, after: Parts) -> Change:
+    """What happened between two lists."""
+    gone = [part for part in before.all if part.name not in after.rows]
+    came = [part for part in after.all if part.name not in before.rows]
+    fresh: list[str] = []
+    for part in came:
+        if part.partition.startswith("patch"):  # rows altered in place (lightweight updates)
+            return Change(None)
+        inside = [old for old in gone if part.holds(old)]
+        rows = sum(old.rows for old in inside)
+        if any(old.mutation != part.mutation for old in inside) or part.rows < rows:
+            return Change(None)
+        gone = [old for old in gone if old not in inside]
+        if part.rows > rows:
+            fresh.append(part.name)
+    return Change(None if gone else tuple(fresh))
+
+
+class Listing:
+    """Lists the parts of the metrics' tables of one store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._numbers = itertools.count(1)
+
+    def now(self, limits: Limits = DEFAULT_LIMITS, tables: Iterable[str] = TABLES) -> dict[str, Parts]:
+        """The parts of each table."""
+        wanted, number = list(tables), next(self._numbers)
+        frame = self._engine.query(_LISTED, {"tables": wanted}, limits=limits)
+        rows: dict[str, dict[str, int]] = {table: {} for table in wanted}
+        for table, name, count in zip(frame["T"].tolist(), frame["N"].tolist(), frame["R"].tolist(), strict=True):
+            rows[table][name] = count
+        return {table: Parts(found, number) for table, found in rows.items()}
