@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from windvane.kit.errors import BadInputError
 from windvane.promql import numbers
 from windvane.promql.parse import parse
+from windvane.promql.quoting import quote
 from windvane.promql.syntax import METRIC_NAME, MatchOp, Selector
 from windvane.store.series import STALE
 
@@ -104,9 +105,5 @@ def parse_metric(text: str) -> dict[str, str]:
 
 def metric_text(labels: dict[str, str]) -> str:
     """Labels as PromQL writes a series."""
-    inner = ", ".join(f'{name}="{_escaped(labels[name])}"' for name in sorted(labels) if name != METRIC_NAME)
+    inner = ", ".join(f"{name}={quote(labels[name])}" for name in sorted(labels) if name != METRIC_NAME)
     return f"{labels.get(METRIC_NAME, '')}{{{inner}}}" if inner or METRIC_NAME not in labels else labels[METRIC_NAME]
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

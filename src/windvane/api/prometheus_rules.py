@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 
 import orjson
 from starlette.routing import BaseRoute
 
+from windvane.alerting.gofloat import scientific
 from windvane.alerting.gotime import rfc3339
 from windvane.alerting.group import Group
 from windvane.alerting.manager import RuleManager
@@ -208,18 +207,6 @@ def _alert_json(alert: Alert) -> dict[str, object]:
         shown["keepFiringSince"] = rfc3339(alert.keep_firing_since)
     shown["value"] = scientific(alert.value)
     return shown
-
-
-def scientific(value: float) -> str:
-    """The shortest digits, always with an exponent (Go's FormatFloat(v, 'e', -1, 64))."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    assert isinstance(exponent, int)
-    power = exponent + len(digits) - 1 if any(digits) else 0
-    shown = "".join(map(str, digits)).rstrip("0") or "0"
-    mantissa = f"{shown[0]}.{shown[1:]}" if shown[1:] else shown
-    return f"{'-' * sign}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 def _sorted(labels: dict[str, str]) -> dict[str, str]:

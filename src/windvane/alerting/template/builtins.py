@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 
 from windvane.alerting.template.errors import CallError
 from windvane.alerting.template.formatting import need, sprint, sprintf, sprintln
-from windvane.alerting.template.values import NO_VALUE, LabelMap, NoValue, is_true, type_name
+from windvane.alerting.template.values import NO_VALUE, LabelMap, NoValue, is_true, text_of, type_name
 
 _HTML = str.maketrans({"\0": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
@@ -104,6 +104,8 @@ def _kind(value: Any) -> str:
     for kind in (int, float, str):
         if isinstance(value, kind):
             return kind.__name__
+    if isinstance(value, dict | list):
+        raise CallError(f"non-comparable type {text_of(value)}: {type_name(value)}")
     raise CallError("invalid type for comparison")
 
 

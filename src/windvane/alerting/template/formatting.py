@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from windvane.alerting.template.errors import CallError
+from windvane.alerting.gofloat import shortest
+from windvane.alerting.template.errors import WrongTypeError
 from windvane.alerting.template.tokens import quoted
 from windvane.alerting.template.values import Moment, NoValue, Sample, Span, text_of, type_name
-from windvane.promql import numbers
 
 _VERB = re.compile(r"%([-+# 0]*)(?:\[(\d+)\])?(\*|\d+)?(?:\.(\*|\d+)?)?(?:\[(\d+)\])?(.)", re.DOTALL)
 _WIDEST = 10_000
@@ -179,7 +179,7 @@ def _float(value: float, verb: str, flags: str, precision: int | None) -> str:
         return "NaN" if math.isnan(value) else "-Inf" if value < 0 else "+Inf"
     sign = plus if math.copysign(1, value) > 0 else ""
     if precision is None:
-        text = numbers.general(value) if verb in "gG" else f"{value:.6{verb}}"
+        text = shortest(value) if verb in "gG" else f"{value:.6{verb}}"
     else:
         text = f"{value:.{max(precision, 1)}{verb}}" if verb in "gG" else f"{value:.{precision}{verb}}"
     return sign + (text.upper() if verb in "EG" else text)
@@ -193,5 +193,5 @@ def general(value: float, precision: int) -> str:
 def need(value: Any, kind: type, name: str) -> Any:
     """The value if it is of this type; otherwise the error of a call that was given another one."""
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise CallError(f"wrong type for value; expected {name}; got {type_name(value)}")
+        raise WrongTypeError(value, name, type_name(value))
     return value

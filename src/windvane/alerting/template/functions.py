@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, urlsplit
 import re2  # type: ignore[import-untyped]
 
 from windvane.alerting.durations import parse_duration
+from windvane.alerting.gofloat import shortest
 from windvane.alerting.template.errors import CallError
 from windvane.alerting.template.formatting import general, need
 from windvane.alerting.template.values import LabelMap, Moment, Sample, Span, type_name
@@ -24,6 +25,15 @@ Query = Callable[[str], list[tuple[dict[str, str], float | str]]]
 _LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
+_REGEX_PROBLEMS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "bad repetition operator": "invalid nested repetition operator",
+    "trailing \\": "trailing backslash at end of expression",
+}
+"""RE2's words for what is wrong, in those of Go's regexp package."""
 _INT64 = float(1 << 63)
 
 
@@ -112,7 +122,7 @@ def _moment(value: Any) -> Moment | None:
     if not math.isfinite(amount):
         return None
     if not -_INT64 <= amount * 1e9 < _INT64:
-        shown = numbers.general(amount)
+        shown = shortest(amount)
         raise CallError(f"{shown} cannot be represented as a nanoseconds timestamp since it overflows int64")
     return Moment(int(amount * 1e9) // 1_000_000 * 1_000_000)  # Prometheus's times have milliseconds
 
@@ -162,7 +172,9 @@ def _regex(pattern: Any) -> Any:
     except re2.error as error:
         reason = error.args[0] if error.args else error
         shown = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise CallError(f"error parsing regexp: {shown}: `{text}`") from None
+        code, _, part = shown.partition(": ")
+        problem = f"{_REGEX_PROBLEMS.get(code, code)}: `{part or text}`"
+        raise CallError(f"regexp: Compile(`{text}`): error parsing regexp: {problem}") from None
 
 
 def match(pattern: Any, text: Any) -> bool:

@@ -142,7 +142,7 @@ class _Parser:
             case "block":
                 return [self._block(word)]
             case "template":
-                return [self._invoke(word)]
+                return [self._invoke()]
             case _:
                 if not self._ranges:
                     self.fail(f"{{{{{word.text}}}}} outside {{{{range}}}}")
@@ -195,12 +195,13 @@ class _Parser:
         self._variables, self._ranges = variables, ranges
         return body
 
-    def _invoke(self, word: Token) -> Invoke:
+    def _invoke(self) -> Invoke:
+        position = self._skip_space().position
         name = self._template_name("template clause")
         if self._skip_space().kind == "end":
             self._advance()
-            return Invoke(word.position, name, None)
-        return Invoke(word.position, name, self._pipe("template clause", "end"))
+            return Invoke(position, name, None)
+        return Invoke(position, name, self._pipe("template clause", "end"))
 
     def _template_name(self, context: str) -> str:
         token = self._skip_space()
@@ -244,6 +245,8 @@ class _Parser:
             if self._skip_space().kind != "variable":
                 self.fail("range can only initialize variables")
             names.append(self._advance().text)
+            if self._skip_space().kind == "comma":
+                self.fail("too many declarations in range")
         if self._skip_space().kind in ("declare", "assign"):
             assigns = self._advance().kind == "assign"
             if assigns:
@@ -268,8 +271,6 @@ class _Parser:
                 continue
             if token.kind == "pipe":
                 self._advance()
-                if self._skip_space().kind in ("end", "rparen"):
-                    self.fail("missing value for command")
             elif token.kind not in ("end", "rparen"):
                 self._unexpected("operand")
             break
@@ -286,10 +287,10 @@ class _Parser:
         while self._token.kind == "field":
             names.append(self._advance().text[1:])
         match node:
-            case Field(position, before):
-                return Field(position, (*before, *names))
-            case Variable(position, name, before):
-                return Variable(position, name, (*before, *names))
+            case Field(_, before):
+                return Field(start, (*before, *names))
+            case Variable(_, name, before):
+                return Variable(start, name, (*before, *names))
             case Literal() | Nil() | Dot():
                 self.fail(f"unexpected . after term {quoted(str(node))}")
             case _:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from windvane.alerting.template.builtins import FUNCTIONS
-from windvane.alerting.template.errors import CallError, TemplateError
+from windvane.alerting.template.errors import CallError, TemplateError, WrongTypeError
 from windvane.alerting.template.methods import arity, member
 from windvane.alerting.template.tokens import quoted
 from windvane.alerting.template.tree import (
@@ -217,7 +217,7 @@ class _Run:
         self._node = first
         match first:
             case Identifier(name=name):
-                return self._function(name, args, dot, final)
+                return self._function(name, command, dot, final)
             case Field():
                 return self._fields(dot, first, args, dot, final)
             case Variable(name=name, names=names) if names:
@@ -247,7 +247,7 @@ class _Run:
             case Chain(node=inner):
                 return self._fields(self._operand(inner, dot), node, (), dot, _ABSENT)
             case Identifier(name=name):
-                return self._function(name, (), dot, _ABSENT)
+                return self._function(name, Command(node.position, (node,)), dot, _ABSENT)
             case Pipe():
                 return self._pipe(node, dot)
 
@@ -271,12 +271,12 @@ class _Run:
         values = [self._operand(arg, dot) for arg in args]
         return values if final is _ABSENT else [*values, final]
 
-    def _function(self, name: str, args: tuple[Operand, ...], dot: Any, final: Any) -> Any:
-        node = self._node
+    def _function(self, name: str, command: Command, dot: Any, final: Any) -> Any:
+        args = command.args[1:]
         if name in ("and", "or"):
             return self._short_circuit(name, args, dot, final)
         values = self._arguments(args, dot, final)
-        self._node = node
+        self._node = command.args[0]
         function = self._functions[name]
         least, most = arity(function)
         if not least <= len(values) <= most:
@@ -284,9 +284,15 @@ class _Run:
             self._fail(f"wrong number of args for {name}: want {wanted} got {len(values)}")
         try:
             return function(*values)
+        except WrongTypeError as error:
+            for arg in args:
+                if isinstance(arg, Literal) and arg.value is error.value:
+                    self._node = arg
+                    self._fail(f"expected {error.expected}; found {arg}")
+            self._fail(str(error))
         except CallError as error:
-            shown = str(error)
-            self._fail(shown if shown.startswith("wrong type for value") else f"error calling {name}: {shown}")
+            self._node = command
+            self._fail(f"error calling {name}: {error}")
 
     def _short_circuit(self, name: str, args: tuple[Operand, ...], dot: Any, final: Any) -> Any:
         if not args and final is _ABSENT:

@@ -17,7 +17,7 @@ _CHAR = re.compile(r"'(?:[^'\\\n]|\\[^\n])*'")
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)"
                      r"(?:[eE][+-]?[0-9_]+)?)")  # fmt: skip
-_PUNCTUATION = {"|": "pipe", "(": "lparen", ")": "rparen", ",": "comma"}
+_PUNCTUATION = {"|": "pipe", "(": "lparen", ")": "rparen", ",": "comma", "=": "assign"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Token:
             return "EOF"
         if self.kind == "error":
             return self.text
-        if self.kind == "keyword":
+        if self.kind in ("keyword", "dot", "nil"):
             return f"<{self.text}>"
         return f"{quoted(self.text[:10])}..." if len(self.text) > 10 else quoted(self.text)
 
@@ -135,12 +135,9 @@ def _token(text: str, start: int) -> Token:  # noqa: PLR0911 - a case a kind
         return Token("space", text[start : max(end, start + 1)], start)
     if character in _PUNCTUATION:
         return Token(_PUNCTUATION[character], character, start)
-    if text.startswith(":=", start):
-        return Token("declare", ":=", start)
     if character == ":":
-        return Token("error", "expected :=", start)
-    if character == "=":
-        return Token("assign", "=", start)
+        found = text.startswith(":=", start)
+        return Token("declare", ":=", start) if found else Token("error", "expected :=", start)
     if character in "\"'`":
         return _quoted_token(text, start)
     if character == "$":
@@ -153,6 +150,8 @@ def _token(text: str, start: int) -> Token:  # noqa: PLR0911 - a case a kind
     if character.isalpha() or character == "_":
         end = _word_end(text, start)
         return _ending(text, start, _word_kind(text[start:end]), end)
+    if character.isascii() and character.isprintable():
+        return Token("symbol", character, start)
     return Token("error", f"unrecognized character in action: U+{ord(character):04X} '{character}'", start)
 
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from windvane.promql import numbers
+from windvane.alerting.gofloat import shortest
 
 
 class LabelMap(dict[str, str]):
@@ -135,7 +135,7 @@ def text_of(value: Any) -> str:  # noqa: PLR0911 - a case a type
         case int():
             return str(value)
         case float():
-            return float_text(value)
+            return shortest(value)
         case str() | Moment() | Span():
             return str(value)
         case dict():
@@ -149,13 +149,6 @@ def text_of(value: Any) -> str:  # noqa: PLR0911 - a case a type
             return "{" + " ".join(map(text_of, parts)) + "}"
         case _:
             return str(value)
-
-
-def float_text(value: float) -> str:
-    """%v of a float64: the shortest digits, an exponent below 1e-4 and from 1e21."""
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return numbers.general(value)
 
 
 def is_true(value: Any) -> bool:

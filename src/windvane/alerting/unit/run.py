@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windvane.alerting.durations import duration_text
+from windvane.alerting.gofloat import scientific
 from windvane.alerting.group import Group
 from windvane.alerting.metrics import RuleMetrics
 from windvane.alerting.queries import Element, Key, key_of, vector_function
@@ -26,7 +27,6 @@ from windvane.alerting.unit.store import SeriesStore
 from windvane.alerting.unit.sweep import Sweep, can_sweep
 from windvane.kit.errors import WindvaneError
 from windvane.kit.metrics import Metrics
-from windvane.promql import numbers
 from windvane.promql.engine import QueryEngine, QuerySettings
 from windvane.store.api import Engine
 
@@ -245,7 +245,7 @@ def _alerts_text(alerts: Sequence[tuple[Key, Key]]) -> str:
 
 
 def _samples_text(samples: Sequence[Element]) -> str:
-    return "\n".join(f"{metric_text(one.labels)} {numbers.general(one.value)}" for one in samples) or "nil"
+    return "\n".join(f"{metric_text(one.labels)} {scientific(one.value).upper()}" for one in samples) or "nil"
 
 
 def _elapsed(ns: int) -> str:
