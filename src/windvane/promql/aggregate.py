@@ -95,7 +95,9 @@ def _note_quantiles(q: Floats, node: Aggregate, notes: Notes) -> None:
 
 def _chosen(node: Aggregate, vector: Vector, k: Floats, group: Times, groups: int) -> Vector:
     """topk, bottomk and limitk: some of the series, with all their labels."""
-    if not len(k) or not np.nanmax(k, initial=0) >= 1:
+    if np.isnan(k).any():
+        raise ExecutionError("Parameter value is NaN")
+    if k.max(initial=0) < 1:
         return vector.take(np.zeros(0, np.int64))
     limits = _counts(k)
     if node.op == "limitk":
@@ -109,8 +111,6 @@ def _chosen(node: Aggregate, vector: Vector, k: Floats, group: Times, groups: in
 
 
 def _counts(k: Floats) -> Times:
-    if np.isnan(k).any():
-        raise ExecutionError("Parameter value is NaN")
     if k.min() <= -(2.0**63):
         raise ExecutionError(f"Scalar value {numbers.general(k.min())} underflows int64")
     if k.max() >= 2.0**63:

@@ -236,9 +236,11 @@ def buckets_at(rows: Times, bounds: Floats, values: Floats, present: Mask, s: in
 
 
 @inlined
-def _monotonic(count: Floats, size: int) -> bool:
-    """Make cumulative counts non-decreasing: differences within the tolerance in silence, drops with notice."""
-    forced = False
+def _monotonic(upper: Floats, count: Floats, size: int, fixed: Floats) -> None:
+    """Make cumulative counts non-decreasing: differences within the tolerance in silence, drops with notice.
+
+    `fixed` becomes the bounds of the first and last bucket that was raised, and the largest drop; or stays NaN.
+    """
     before = count[0]
     for b in range(1, size):
         if count[b] == before:
@@ -246,11 +248,14 @@ def _monotonic(count: Floats, size: int) -> bool:
         if _almost_equal(before, count[b]) or (math.isnan(before) and math.isnan(count[b])):
             count[b] = before
         elif count[b] < before:
+            if math.isnan(fixed[0]):
+                fixed[0] = upper[b]
+                fixed[2] = before - count[b]
+            fixed[1] = upper[b]
+            fixed[2] = max(fixed[2], before - count[b])
             count[b] = before
-            forced = True
         else:
             before = count[b]
-    return forced
 
 
 @inlined
@@ -282,15 +287,16 @@ def _interpolated(q: float, upper: Floats, count: Floats, size: int) -> float:
 @kernel
 def histogram_quantile(
     order: Times, starts: Times, bounds: Floats, values: Floats, present: Mask, q: Floats
-) -> tuple[Floats, Mask, Mask]:
-    """Quantiles of classic histograms: (values, present, whether counts had to be made monotonic).
+) -> tuple[Floats, Mask, Floats]:
+    """Quantiles of classic histograms: (values, present, how counts had to be made monotonic).
 
-    Histogram g has the series order[starts[g]:starts[g + 1]], ascending by upper bound `bounds`.
+    The last has for each histogram and step the bounds between which counts were raised and the largest
+    difference, or NaN. Histogram g has the series order[starts[g]:starts[g + 1]], ascending by upper bound `bounds`.
     """
     groups, steps = len(starts) - 1, values.shape[1]
     out = np.full((groups, steps), np.nan)
     some = np.zeros((groups, steps), np.bool_)
-    forced = np.zeros((groups, steps), np.bool_)
+    fixed = np.full((groups, steps, 3), np.nan)
     upper = np.empty(len(order))
     count = np.empty(len(order))
     for g in range(groups):
@@ -305,8 +311,7 @@ def histogram_quantile(
             if q[s] < 0 or q[s] > 1:
                 out[g, s] = -math.inf if q[s] < 0 else math.inf
             elif upper[size - 1] == math.inf:
-                fixed = _monotonic(count, size)
+                _monotonic(upper, count, size, fixed[g, s])
                 if size > 1:
                     out[g, s] = _interpolated(q[s], upper, count, size)
-                    forced[g, s] = fixed and not math.isnan(out[g, s])
-    return out, some, forced
+    return out, some, fixed

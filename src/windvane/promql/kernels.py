@@ -366,7 +366,7 @@ def quantile(q: float, sample: Floats) -> float:
     low, high = int(lower) - missing, int(upper) - missing
     below = math.nan if low < 0 else ordered[low]
     above = math.nan if high < 0 else ordered[high]
-    return below * (1 - weight) + above * weight
+    return below if weight == 0 else below * (1 - weight) + above * weight  # an infinite neighbour must not matter
 
 
 @kernel

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
@@ -117,37 +118,49 @@ def _joined(classic: Vector, native: Vector) -> Vector:
 def _quantile(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     q = evaluation.numbers(call.args[0], steps)
     note_quantiles(evaluation, call.args[0], q)
-    classic, native = _histograms(evaluation, call.args[1], steps)
-    return _joined(*_quantiles_of(evaluation, call.args[1], classic, native, q))
+    histograms = _histograms(evaluation, call.args[1], steps)
+    return _joined(*_quantiles_of(evaluation, call.args[1], histograms, q, steps))
 
 
 def _quantiles_of(
-    evaluation: Evaluation, expr: Expr, classic: _Classic, native: Vector, q: Floats
+    evaluation: Evaluation, expr: Expr, histograms: tuple[_Classic, Vector], q: Floats, steps: Steps
 ) -> tuple[Vector, Vector]:
-    c = classic
-    values, present, forced = gather.histogram_quantile(
+    c, native = histograms
+    values, present, fixed = gather.histogram_quantile(
         c.order, c.starts, c.bounds, c.vector.values, c.vector.present, q
     )
-    if (forced & c.wanted).any():
-        evaluation.notes.inform(
-            "input to histogram_quantile needed to be fixed for monotonicity (see "
-            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) "
-            f"{position(expr)}"
-        )
+    raised = c.wanted & ~np.isnan(fixed[:, :, 0])
+    if raised.any():
+        _note_monotonicity(evaluation, expr, steps.times()[np.nonzero(raised)[1]], fixed[raised])
     quantiles = q.tolist()
     natives = _of_each(evaluation, native, expr, lambda one, step: estimate.quantile(quantiles[step], one))
     return Vector(c.labels, values, present & c.wanted), natives
 
 
+def _note_monotonicity(evaluation: Evaluation, expr: Expr, times: Times, fixed: Floats) -> None:
+    """Tell how far counts had to be raised: bounds and largest difference of each histogram, and its time."""
+    low, high, most = fixed[:, 0].min(), fixed[:, 1].max(), fixed[:, 2].max()
+    first, last = (
+        datetime.fromtimestamp(int(time) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for time in (times.min(), times.max())
+    )
+    evaluation.notes.inform(
+        "input to histogram_quantile needed to be fixed for monotonicity (see "
+        "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile), "
+        f"from buckets {numbers.general(low)} to {numbers.general(high)}, with a max diff of {most:.2g}, "
+        f"over {len(fixed)} samples from {first} to {last} {position(expr)}"
+    )
+
+
 def _quantiles(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     """Several quantiles at once, told apart by a label."""
     target = evaluation.text(call.args[1])
-    classic, native = _histograms(evaluation, call.args[0], steps)
+    histograms = _histograms(evaluation, call.args[0], steps)
     parts: list[Vector] = []
     for arg in call.args[2:]:
         q = evaluation.numbers(arg, steps)
         note_quantiles(evaluation, arg, q)
-        both = _quantiles_of(evaluation, call.args[0], classic, native, q)
+        both = _quantiles_of(evaluation, call.args[0], histograms, q, steps)
         for bits in np.unique(q.view(np.int64)).tolist():
             here = q.view(np.int64) == bits
             code = evaluation.pool.code(numbers.open_metrics(float(q[here][0])))
