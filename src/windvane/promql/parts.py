@@ -11,13 +11,15 @@ anything was taken away.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from windvane.store.api import DEFAULT_LIMITS, Engine, Limits
 
-TABLES = ("samples", "series", "native_histograms")
+TABLES = ["samples", "series", "native_histograms"]
+_SECONDS = 1.0
 _LISTED = (
     "SELECT table AS T, name AS N, rows AS R FROM system.parts "
     "WHERE database = currentDatabase() AND active AND table IN {tables:Array(String)}"
@@ -94,17 +96,29 @@ def change(before: Parts, after: Parts) -> Change:
 
 
 class Listing:
-    """Lists the parts of the metrics' tables of one store."""
+    """Lists the parts of the metrics' tables of one store.
 
-    def __init__(self, engine: Engine) -> None:
+    A list is good for others as long as the engine counts no change: a dashboard's queries share one.
+    After `_SECONDS` it is made anew in any case, for what the engine does by itself.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
+        self._clock = clock
         self._numbers = itertools.count(1)
+        self._last: tuple[int | None, float, dict[str, Parts]] = (None, 0.0, {})
 
-    def now(self, limits: Limits = DEFAULT_LIMITS, tables: Iterable[str] = TABLES) -> dict[str, Parts]:
-        """The parts of each table."""
-        wanted, number = list(tables), next(self._numbers)
-        frame = self._engine.query(_LISTED, {"tables": wanted}, limits=limits)
-        rows: dict[str, dict[str, int]] = {table: {} for table in wanted}
+    def now(self, limits: Limits = DEFAULT_LIMITS, *, anew: bool = False) -> dict[str, Parts]:
+        """The parts of each table; asked of the engine if `anew`."""
+        changes, at = self._engine.changes, self._clock()
+        last_changes, last_at, last = self._last
+        if not anew and changes is not None and changes == last_changes and at - last_at < _SECONDS:
+            return last
+        number = next(self._numbers)
+        frame = self._engine.query(_LISTED, {"tables": TABLES}, limits=limits)
+        rows: dict[str, dict[str, int]] = {table: {} for table in TABLES}
         for table, name, count in zip(frame["T"].tolist(), frame["N"].tolist(), frame["R"].tolist(), strict=True):
             rows[table][name] = count
-        return {table: Parts(found, number) for table, found in rows.items()}
+        found = {table: Parts(own, number) for table, own in rows.items()}
+        self._last = (changes, at, found)
+        return found

@@ -95,11 +95,11 @@ class Reader:
         self._watch = Watch(engine)
         self._turns = _Turns()
 
-    def parts(self, stop: Stop) -> dict[str, Parts]:
-        """The present parts of the tables; a query lists them once, before its reads."""
+    def parts(self, stop: Stop, *, anew: bool = False) -> dict[str, Parts]:
+        """The parts of the tables; a query asks for them once, before its reads."""
         with self._errors(stop):
             stop.check(_WHERE)
-            return self._listing.now(Limits(stop.seconds))
+            return self._listing.now(Limits(stop.seconds), anew=anew)
 
     def read(self, read: Read, pool: Pool, limits: Limits, parts: dict[str, Parts], stop: Stop) -> Loaded:
         """All samples of a read; series without any are left out.
@@ -181,7 +181,7 @@ class Reader:
             if newer is not None:
                 self.cache.replace(entry, newer)
                 return newer, "refreshed"
-            job.parts = self.parts(job.stop)["samples"]  # parts merged while they were read: look again
+            job.parts = self.parts(job.stop, anew=True)["samples"]  # parts merged while they were read: look again
         else:
             entry = None
         made = self._made(job)
@@ -210,7 +210,7 @@ class Reader:
         news: list[Flat] = []
         if fresh:
             news.append(self._flat(job, own, entry.matchers, (entry.after, entry.until), most, fresh))
-            if not set(fresh) <= self.parts(job.stop)["samples"].rows.keys():
+            if not set(fresh) <= self.parts(job.stop, anew=True)["samples"].rows.keys():
                 return None
         if high > entry.until:
             news.append(self._flat(job, own, entry.matchers, (entry.until, high), most))

@@ -61,6 +61,14 @@ class Engine(Protocol):
     def database(self) -> str:
         """The database that unqualified table names resolve in."""
 
+    @property
+    def changes(self) -> int | None:
+        """Grows with every statement that may have altered data, before its caller is answered.
+
+        Equal numbers: nothing acknowledged in between. None where others may write to the same tables.
+        What the engine does by itself (merges, expiry, deletions under way) is not counted.
+        """
+
     def query(
         self,
         sql: str,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ from windvane.store.literals import parameter, quoted
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _MIB = 1 << 20
 _SHAPES_KEPT = 2_048
+
+_changes: Counter[Path] = Counter()
+"""Statements that may have altered data, by data directory: one process has it, perhaps in several engines."""
+_changes_lock = threading.Lock()
 
 # ClickHouse's error codes by whose doing they are (src/Common/ErrorCodes.cpp).
 _LIMIT_CODES = {158, 159, 160, 191, 241, 307, 396}
@@ -111,6 +116,10 @@ class EmbeddedEngine:
         return self._database
 
     @property
+    def changes(self) -> int:
+        return _changes[self._path]
+
+    @property
     def path(self) -> Path:
         """The data directory."""
         return self._path
@@ -154,14 +163,14 @@ class EmbeddedEngine:
         return known
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
-        with self._session() as session:
+        with self._session() as session, self._changing():
             session.unlimit()
             session.run(sql, params)
 
     def insert_payload(self, insert: PayloadInsert, payload: bytes) -> int:
         columns = ", ".join(f"`{column}`" for column in insert.columns)
         settings = "".join(f", {key} = {_setting(value)}" for key, value in insert.settings.items())
-        with self._session() as session, _memory_file(payload) as source:
+        with self._session() as session, self._changing(), _memory_file(payload) as source:
             session.unlimit()
             function = f"file({quoted(source)}, {quoted(insert.format)}, {quoted(insert.structure)})"
             select = insert.select.replace("{source}", function)
@@ -191,6 +200,15 @@ class EmbeddedEngine:
         for session in sessions:
             session.close()
         lock.release(self._path)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Count a statement that may alter data, whether it succeeds or not."""
+        try:
+            yield
+        finally:
+            with _changes_lock:
+                _changes[self._path] += 1
 
     @contextmanager
     def _session(self) -> Iterator[_Session]:
