@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
+import cramjam
 import httpx
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.responses import Response
 
 from windvane.api.app import build_app
 from windvane.api.prometheus import StatusInfo, routes, unescape_label
+from windvane.api.prometheus_http import api_route, fallback
 from windvane.api.prometheus_json import query_data
+from windvane.api.prometheus_params import LATEST, Params, duration_seconds, time_ms
 from windvane.kit.clock import ManualClock
 from windvane.promql.engine import QueryEngine, QuerySettings
+from windvane.promql.errors import QueryCancelledError
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.value import MatrixResult, ScalarResult, VectorResult
 from windvane.store.embedded import EmbeddedEngine
@@ -106,7 +114,7 @@ def test_strings_scalars_and_range_vectors(client: Client) -> None:
 def test_warnings_infos_and_limits_are_told(client: Client) -> None:
     answer = client.get("/query", query="quantile(2, up)", time=NOW).json()
     assert answer["data"]["result"][0]["value"] == [NOW, "+Inf"]
-    assert answer["warnings"] == ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:1)"]
+    assert answer["warnings"] == ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"]
     assert "might not be a counter" in client.get("/query", query="rate(up[1m])", time=NOW).json()["infos"][0]
     limited = client.get("/query", query="up", time=NOW, limit=2).json()
     assert len(limited["data"]["result"]) == 2
@@ -123,7 +131,6 @@ def test_warnings_infos_and_limits_are_told(client: Client) -> None:
         ("/query", {"query": "up", "timeout": "x"}, 400, "bad_data", 'invalid parameter "timeout": cannot parse'),
         ("/query", {"query": "up", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit": limit must be non-neg'),
         ("/query", {"query": "up + on () up"}, 422, "execution", "many-to-many matching not allowed"),
-        ("/query", {"query": "info(up)"}, 422, "execution", "not supported"),
         ("/query_range", {"query": "up", "start": 1, "end": 2}, 400, "bad_data", 'invalid parameter "step"'),
         ("/query_range", {"query": "up", "start": 1, "end": 2, "step": 0}, 400, "bad_data", "zero or negative"),
         ("/query_range", {"query": "up", "start": 3, "end": 2, "step": 1}, 400, "bad_data", "must not be before start"),
@@ -224,3 +231,92 @@ def test_what_a_query_cost_is_told_when_asked(client: Client) -> None:
         ('__name__="c_total"', NOW - 60, NOW, 1)
     ]
     assert [(n["node"], n["depth"]) for n in stats["nodes"]] == [(">", 0), ("sum", 1), ("rate()", 2)]
+
+
+def test_large_answers_are_compressed_as_the_client_accepts(client: Client) -> None:
+    params = {"query": "up", "start": NOW - 3000, "end": NOW, "step": 1}
+    plain = client.request("GET", "/query_range", params=params, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    for accepted, encoding in (("gzip", "gzip"), ("gzip;q=0.5, zstd", "zstd"), ("zstd;q=0, gzip", "gzip")):
+        answer = client.request("GET", "/query_range", params=params, headers={"Accept-Encoding": accepted})
+        assert answer.headers["content-encoding"] == encoding
+        assert answer.headers["vary"] == "Accept-Encoding"
+        unpack = cramjam.gzip if encoding == "gzip" else cramjam.zstd
+        body = answer.content if answer.content[:1] == b"{" else bytes(unpack.decompress(answer.content))
+        assert body == plain.content
+    assert "content-encoding" not in client.request("GET", "/labels", headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_a_client_that_goes_away_cancels_its_query() -> None:
+    begun, seen = threading.Event(), threading.Event()
+
+    def slow(params: Params) -> bytes:
+        begun.set()
+        assert params.cancelled.wait(10)
+        seen.set()
+        raise QueryCancelledError("query was canceled in expression evaluation")
+
+    async def receive() -> dict[str, Any]:
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        return {"type": "http.disconnect"}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/slow", "query_string": b"", "headers": []}
+    asyncio.run(build_app([[api_route("slow", slow)]])(scope, receive, send))
+    assert seen.is_set()
+    assert sent[0]["status"] == 499
+    assert json.loads(sent[1]["body"])["errorType"] == "canceled"
+
+
+@pytest.mark.parametrize("answer", [None, Response(b"x", 202)], ids=["nothing", "a response"])
+def test_a_handler_may_answer_nothing_or_a_response(answer: Response | None) -> None:
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(build_app([[api_route("x", lambda _: answer)], fallback()]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as client:
+            return await client.get("/api/v1/x")
+
+    assert asyncio.run(ask()).status_code == (204 if answer is None else 202)
+
+
+NUMBERS = st.integers(-(10**19), 10**19).map(str) | st.floats().map(repr)
+TEXTS = st.text(max_size=12) | NUMBERS | st.sampled_from(["1m", "0", "-1", "1e400", "up", "2023-11-14T22:13:20Z"])
+NAMES = st.sampled_from(["query", "time", "start", "end", "step", "timeout", "lookback_delta", "limit", "match[]"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["/query", "/query_range", "/labels", "/label/job/values", "/series", "/format_query"]),
+    st.dictionaries(NAMES, TEXTS, max_size=5),
+)
+def test_any_parameters_are_answered_or_refused(client: Client, path: str, params: dict[str, str]) -> None:
+    answer = client.request("GET", path, params=params)
+    assert answer.status_code in (200, 400, 422, 503)
+    assert answer.json()["status"] == ("success" if answer.status_code == 200 else "error")
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("1.5", 1500), ("1e3", 10**6), ("0x10p0", 16_000), ("-1.0005", -1001), ("1_000", 10**6), ("-0", 0),
+     ("2023-11-14T22:13:20.1239Z", 1_700_000_000_123), ("2023-11-14T22:13:20,5Z", 1_700_000_000_500),
+     ("2023-11-14T20:13:20-02:00", 1_700_000_000_000), ("292277025-08-18T07:12:54.999999999Z", LATEST)],
+)  # fmt: skip
+def test_times(text: str, milliseconds: int) -> None:
+    assert time_ms(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1h30m", 5400.0), ("2y1w1d1ms", 63_763_200.001), ("1.5", 1.5), ("0", 0.0), ("-3", -3.0)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "1m1h", "1.5m", "nan", "1e99", "300000000000y", "-1m"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="cannot parse"):
+        duration_seconds(text)

@@ -155,7 +155,12 @@ def _options(params: Params) -> QueryOptions:
         with named("query"):
             parse(params.text("query"))
         raise QueryTimeoutError("query timed out in query queue")
-    return QueryOptions(timeout, milliseconds(lookback) if lookback else None, explain=params.text("stats") == "all")
+    return QueryOptions(
+        timeout,
+        milliseconds(lookback) if lookback else None,
+        explain=params.text("stats") == "all",
+        cancelled=params.cancelled,
+    )
 
 
 def _answer(result: QueryResult, params: Params) -> bytes:

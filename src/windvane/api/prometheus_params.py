@@ -30,6 +30,7 @@ _BOUNDS = {"-292273086-05-16T16:47:06Z": EARLIEST, "292277025-08-18T07:12:54.999
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 _DURATION_MS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
+_BETWEEN = re.compile(r"(?<=[0-9a-fA-F])_(?=[0-9a-fA-F])")
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _LONGEST_SECONDS = 2**63 / 1e9
 _MAX_SECONDS = 2**53 / 1000
@@ -108,7 +109,7 @@ def named(name: str) -> Iterator[None]:
 
 def time_ms(text: str) -> int:
     """Milliseconds of a time in Unix seconds or RFC 3339; `ValueError` says what does not parse."""
-    seconds = numbers.parse(text)
+    seconds = _number(text)
     if seconds is not None and abs(seconds) < _MAX_SECONDS:
         return round_half_away(seconds * 1000)
     if text in _BOUNDS:
@@ -124,7 +125,7 @@ def time_ms(text: str) -> int:
 
 def duration_seconds(text: str) -> float:
     """Seconds of a number or of a duration such as `1h30m`; `ValueError` says what does not parse."""
-    seconds = numbers.parse(text)
+    seconds = _number(text)
     if seconds is not None and not math.isnan(seconds):
         if abs(seconds) >= _LONGEST_SECONDS:
             raise ValueError(f"cannot parse {quote(text)} to a valid duration. It overflows int64")
@@ -158,6 +159,11 @@ def _selector(text: str) -> Selector:
         if error.reason.endswith("must contain at least one non-empty matcher"):
             raise QueryError("match[] must contain at least one non-empty matcher") from None
         raise
+
+
+def _number(text: str) -> float | None:
+    """A number as Go's ParseFloat reads it: `_` may stand between digits."""
+    return numbers.parse(_BETWEEN.sub("", text))
 
 
 def _limit(text: str) -> int:
