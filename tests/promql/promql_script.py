@@ -38,7 +38,7 @@ from windvane.promql.engine import QueryEngine, QueryResult
 from windvane.promql.lexer import Kind, tokenize
 from windvane.promql.native.histogram import Histogram
 from windvane.promql.parse import parse
-from windvane.promql.syntax import Selector
+from windvane.promql.syntax import Selector, String
 from windvane.promql.value import STALE, MatrixResult, ScalarResult, StringResult, VectorResult
 from windvane.store.api import Engine
 
@@ -185,7 +185,9 @@ def _expect(wanted: Eval, line: str) -> None:
     elif words[1] in ("fail", "warn", "info"):
         setattr(wanted, words[1], _text(words[2] if len(words) > 2 else ""))
     elif words[1] == "string":
-        wanted.string = words[2].strip('"')
+        literal = parse(words[2])
+        assert isinstance(literal, String)
+        wanted.string = literal.value
     elif words[1] == "range":
         start, _, step = re.findall(r"(?:from|to|step) (\S+)", words[2])
         wanted.points = milliseconds(start), milliseconds(step)
