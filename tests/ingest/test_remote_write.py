@@ -195,6 +195,21 @@ def test_times_out_of_range_are_refused_one_by_one(engine: EmbeddedEngine) -> No
     assert "before the first that is taken now" in answer.text
 
 
+def test_what_is_refused_twice_counts_once(engine: EmbeddedEngine) -> None:
+    answer = post(engine, 1, [{"labels": {"job": "a"}, "samples": [(NOW, 1.0), (-1, 1.0)]}])
+    assert "2 of 2 records refused (1 invalid_labels, 1 time_range)" in answer.text
+
+
+def test_a_request_may_cover_many_days_but_not_any_number(engine: EmbeddedEngine) -> None:
+    day = 86_400_000
+    sent = {"labels": {"__name__": "up"}, "samples": [(NOW - 3 * i * day, 1.0) for i in range(200)]}
+    answer = post(engine, 1, [sent])
+    assert "20 of 200 records refused (20 time_range)" in answer.text
+    assert [time for time, _ in stored(engine)[series_id({"__name__": "up"})]] == [
+        NOW - 3 * i * day for i in range(179, -1, -1)
+    ]
+
+
 def test_there_are_only_so_many_series(engine: EmbeddedEngine) -> None:
     def some(*names: str) -> bytes:
         return snappy(request_v1([{"labels": {"__name__": name}, "samples": [(NOW, 1.0)]} for name in names]))

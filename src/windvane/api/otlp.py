@@ -1,4 +1,4 @@
-"""OTLP over HTTP: POST /v1/traces and /v1/logs."""
+"""OTLP over HTTP: POST /v1/traces, /v1/logs and /v1/metrics (also where Prometheus takes metrics)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from starlette.routing import BaseRoute, Route
 
 from windvane.ingest.otlp import OtlpReceiver
 
-_SIGNALS = ("traces", "logs")
+_PATHS = {
+    "/v1/traces": "traces",
+    "/v1/logs": "logs",
+    "/v1/metrics": "metrics",
+    "/api/v1/otlp/v1/metrics": "metrics",
+}
 
 
 def routes(receiver: OtlpReceiver, *, body_bytes: int = 64 << 20) -> list[BaseRoute]:
-    """The routes of both signals; a body longer than `body_bytes` is refused unread (413)."""
-    return [Route(f"/v1/{signal}", _endpoint(receiver, signal, body_bytes), methods=["POST"]) for signal in _SIGNALS]
+    """The routes of all signals; a body longer than `body_bytes` is refused unread (413)."""
+    return [Route(path, _endpoint(receiver, signal, body_bytes), methods=["POST"]) for path, signal in _PATHS.items()]
 
 
 def _endpoint(receiver: OtlpReceiver, signal: str, limit: int):  # type: ignore[no-untyped-def]

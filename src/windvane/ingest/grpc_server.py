@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from windvane.ingest.accounting import LOGS, TRACES
+from windvane.ingest.accounting import LOGS, METRICS, TRACES
 from windvane.ingest.otlp import OtlpReceiver
 from windvane.kit.errors import LimitError, OverloadedError, UnavailableError, WindvaneError
 from windvane.kit.values import Address
@@ -62,10 +62,11 @@ class GrpcServer:
 
 
 def otlp_services(receiver: OtlpReceiver) -> list[grpc.GenericRpcHandler]:
-    """OTLP's TraceService and LogsService."""
+    """OTLP's TraceService, LogsService and MetricsService."""
     return [
         _service("opentelemetry.proto.collector.trace.v1.TraceService", _exporter(receiver, TRACES)),
         _service("opentelemetry.proto.collector.logs.v1.LogsService", _exporter(receiver, LOGS)),
+        _service("opentelemetry.proto.collector.metrics.v1.MetricsService", _exporter(receiver, METRICS)),
     ]
 
 
@@ -87,9 +88,9 @@ def _service(name: str, export: Callable[[bytes, Any], Awaitable[bytes]]) -> grp
 def _exporter(receiver: OtlpReceiver, signal: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
     async def export(request: bytes, context: Any) -> bytes:
         try:
-            await asyncio.shield(receiver.export(signal, request, transport="grpc"))
+            done = await asyncio.shield(receiver.export(signal, request, transport="grpc"))
         except WindvaneError as error:
             await abort(context, error)
-        return responses.exported(json=False)
+        return responses.exported(json=False, rejected=done.rejected, message=done.message)
 
     return export

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.ingest.series_book import Announcements, SeriesBook
-from windvane.ingest.series_rules import RefusedError
+from windvane.ingest.series_rules import DAY_MS, RefusedError
 from windvane.signals.native_histograms import NativeHistogram
 from windvane.store.api import PayloadInsert
 from windvane.store.commit import GroupCommit, Kind
@@ -32,7 +32,6 @@ from windvane.store.metric_facts import (
 from windvane.store.series import SAMPLES, SERIES, sample_block
 
 _SERIES, _SAMPLES, _HISTOGRAMS, _EXEMPLARS = "metric_series", "metric_samples", "metric_histograms", "metric_exemplars"
-_DAY_MS = 86_400_000
 _DAYS = 90
 """An INSERT may cover 100 partitions, which are days; a batch that covers more goes in pieces."""
 _DELAY = 0.05
@@ -146,12 +145,12 @@ def _windows(times: Times) -> Iterator[_Rows]:
     """Rows in pieces that cover few enough days each."""
     if not len(times):
         return
-    windows = times // (_DAYS * _DAY_MS)
-    if windows.min() == windows.max():
+    if int(times.max()) // DAY_MS - int(times.min()) // DAY_MS < _DAYS:
         yield slice(None)
         return
-    for window in np.unique(windows).tolist():
-        yield np.flatnonzero(windows == window)
+    days, place = np.unique(times // DAY_MS, return_inverse=True)
+    for window in range(0, len(days), _DAYS):
+        yield np.flatnonzero((place >= window) & (place < window + _DAYS))
 
 
 def _chosen(values: Sequence[_T], rows: _Rows) -> Sequence[_T]:

@@ -1,22 +1,24 @@
 """OTLP export, whatever the transport: body → checked, counted, committed → response.
 
-Signals differ only in their tables; both HTTP and gRPC call `OtlpReceiver.export`.
+Traces and logs differ only in their tables; metrics are translated by `windvane.ingest.otlp_metrics`.
+Both HTTP and gRPC call `OtlpReceiver.export`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import threading
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from windvane.ingest.accounting import LOGS, TRACES, Accounting
-from windvane.kit.errors import BadInputError, LimitError, OverloadedError, WindvaneError
+from windvane.ingest.accounting import LOGS, METRICS, TRACES, Accounting
+from windvane.ingest.compression import decompress
+from windvane.ingest.otlp_metrics import OtlpMetrics, Translated
+from windvane.ingest.otlp_metrics import warm as warm_metrics
+from windvane.kit.errors import BadInputError, OverloadedError, UnavailableError, WindvaneError
 from windvane.signals.otlp import responses, scan
 from windvane.signals.otlp.decode import LOGS_STATEMENT, PLAIN_TRACES_STATEMENT, TRACES_STATEMENT, Statement
 from windvane.signals.otlp.nested import rewrite
@@ -46,6 +48,13 @@ class OtlpResponse:
     headers: Mapping[str, str]
 
 
+class Exported(NamedTuple):
+    """What became of a request that was taken: records of it that are not stored, and why."""
+
+    rejected: int = 0
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Signal:
     table: NDArray[Any]
@@ -62,6 +71,7 @@ _STATEMENTS = {
     "otlp_plain_traces": PLAIN_TRACES_STATEMENT,
     "otlp_logs": LOGS_STATEMENT,
 }
+_REJECTED = {TRACES: "rejectedSpans", LOGS: "rejectedLogRecords", METRICS: "rejectedDataPoints"}
 _HTTP_STATUS = {"bad_input": 400, "limit": 413, "overloaded": 503, "unavailable": 503}
 
 
@@ -77,10 +87,17 @@ def _kind(name: str, made: Statement) -> Kind:
 
 
 class OtlpReceiver:
-    """Takes export requests of traces and logs."""
+    """Takes export requests of traces and logs, and of metrics when it is given what stores them."""
 
-    def __init__(self, commit: GroupCommit, accounting: Accounting, settings: OtlpSettings | None = None) -> None:
+    def __init__(
+        self,
+        commit: GroupCommit,
+        accounting: Accounting,
+        settings: OtlpSettings | None = None,
+        metrics: OtlpMetrics | None = None,
+    ) -> None:
         self._commit = commit
+        self._metrics = metrics
         self._accounting = accounting
         self._settings = settings or OtlpSettings()
         self._warm = threading.Event()
@@ -89,19 +106,39 @@ class OtlpReceiver:
     def _warm_up(self) -> None:
         """Compile the check beside the event loop; until then every request goes to a thread."""
         scan.warm()
+        if self._metrics is not None:
+            warm_metrics()
         self._warm.set()
 
-    async def export(self, signal: str, body: bytes, *, transport: str) -> None:
+    async def export(self, signal: str, body: bytes, *, transport: str) -> Exported:
         """Store a protobuf request of `signal`; raises as `GroupCommit.submit` does."""
+        if signal == METRICS:
+            return await self._export_metrics(body, transport)
         try:
             payload, records, kind = await self._off_loop(_checked, body, _SIGNALS[signal])
         except WindvaneError as error:
             self._unreadable(signal, transport, error)
             raise
-        if not records:
-            return
-        with self._accounting.handling(signal, transport, records):
-            await self._commit.submit(kind, payload, records)
+        if records:
+            with self._accounting.handling(signal, transport, records):
+                await self._commit.submit(kind, payload, records)
+        return Exported()
+
+    async def _export_metrics(self, body: bytes, transport: str) -> Exported:
+        try:
+            if self._metrics is None:
+                raise UnavailableError("this receiver takes no metrics")
+            found: Translated = await self._off_loop(self._metrics.translate, body)
+        except WindvaneError as error:
+            self._unreadable(METRICS, transport, error)
+            raise
+        rejected = len(found.refusals)
+        self._accounting.received(METRICS, transport, rejected)
+        for reason, count in found.refusals.counts.items():
+            self._accounting.refused(METRICS, reason, count)
+        with self._accounting.handling(METRICS, transport, found.received - rejected):
+            await self._metrics.store(found)
+        return Exported(rejected, found.refusals.text(found.received) if rejected else "")
 
     async def export_http(self, signal: str, body: bytes, content_type: str, encoding: str) -> OtlpResponse:
         """Answer an OTLP/HTTP request; errors become google.rpc.Status bodies in the sender's format."""
@@ -109,10 +146,11 @@ class OtlpReceiver:
         json = kind == JSON
         try:
             body = await self._readable(signal, body, kind, encoding)
-            await self.export(signal, body, transport="json" if json else "http")
+            done = await self.export(signal, body, transport="json" if json else "http")
         except WindvaneError as error:
             return _failed(error, json=json, unsupported=kind not in (PROTOBUF, JSON))
-        return OtlpResponse(200, responses.exported(json=json), JSON if json else PROTOBUF, {})
+        answer = responses.exported(json=json, rejected=done.rejected, message=done.message, records=_REJECTED[signal])
+        return OtlpResponse(200, answer, JSON if json else PROTOBUF, {})
 
     async def _readable(self, signal: str, body: bytes, kind: str, encoding: str) -> bytes:
         """The request as plain protobuf."""
@@ -133,37 +171,6 @@ class OtlpReceiver:
         if len(body) <= _INLINE_BYTES and self._warm.is_set():
             return work(body, *arguments)
         return await asyncio.get_running_loop().run_in_executor(None, work, body, *arguments)
-
-
-def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body without its Content-Encoding (gzip, deflate or identity), never more than `limit` bytes."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        plain = body
-    elif encoding in ("gzip", "deflate"):
-        plain = _inflate(body, 31 if encoding == "gzip" else 15, limit)
-    else:
-        raise BadInputError(f"content encoding {encoding!r} is not gzip, deflate or identity")
-    if len(plain) > limit:
-        raise LimitError(f"the request is larger than {limit} bytes")
-    return plain
-
-
-def _inflate(body: bytes, window: int, limit: int) -> bytes:
-    """All members of a compressed body, stopping as soon as the limit is passed."""
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        while body and size <= limit:
-            stream = zlib.decompressobj(window)
-            pieces.append(stream.decompress(body, limit + 1 - size))
-            size += len(pieces[-1])
-            if not stream.eof and size <= limit:
-                raise BadInputError("the compressed body ends early")
-            body = stream.unused_data
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise BadInputError(f"the body does not decompress: {error}") from None
-    return b"".join(pieces)
 
 
 def _checked(body: bytes, signal: _Signal) -> tuple[bytes, int, str]:

@@ -148,7 +148,7 @@ class _Preparation:
     def __init__(self, request: Request, store: MetricStore, limits: MetricLimits, now_ms: int) -> None:
         self._request = request
         self._book = store.book
-        self._lowest, self._highest = limits.times(now_ms)
+        self._lowest, self._highest = limits.times(now_ms, request.times)
         self._now_ms = now_ms
         self._refusals = Refusals()
         self._firsts, self._lasts, self._outside = spans(request.ends, request.times, self._lowest, self._highest)
@@ -158,14 +158,17 @@ class _Preparation:
         histograms, exemplars = self._histograms(), self._exemplars()
         resolved = self._book.resolve(request.keys, self._firsts, self._lasts, request.facts, request.labels)
         counts = np.diff(request.ends)
-        for series, error in resolved.refused.items():
-            self._refusals.add(error, int(counts[series]))
         ids = np.repeat(resolved.ids, counts)
         times, values = request.times, request.values
         if self._outside:
             self._refuse_times(times)
-        if self._outside or resolved.refused:
-            kept = (ids != 0) & (times >= self._lowest) & (times <= self._highest)
+            inside = (times >= self._lowest) & (times <= self._highest)
+            counts = np.bincount(np.repeat(np.arange(len(counts)), counts)[inside], minlength=len(counts))
+            ids, times, values = ids[inside], times[inside], values[inside]
+        for series, error in resolved.refused.items():
+            self._refusals.add(error, int(counts[series]))
+        if resolved.refused:
+            kept = ids != 0
             ids, times, values = ids[kept], times[kept], values[kept]
         received = len(request.times) + len(request.histograms) + len(request.exemplars)
         batch = MetricBatch(

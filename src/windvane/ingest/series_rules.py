@@ -19,8 +19,8 @@ from windvane.store.api import Engine
 from windvane.store.series import NAME
 
 _RECOUNT_SECONDS = 60.0
-_DAY_MS = 86_400_000
-FIRST_MS, LAST_MS = 0, 179 * 365 * _DAY_MS
+DAY_MS = 86_400_000
+FIRST_MS, LAST_MS = 0, 179 * 365 * DAY_MS
 """Times that the days of the store's partitions can hold, in milliseconds: 1970 to 2148."""
 
 
@@ -31,7 +31,7 @@ class MetricLimits:
     `series` bounds how many a tenant may have active (seen in about the last hour); None: any number.
     Lengths are bytes of UTF-8. `ahead_seconds` is how far in the future a sample may lie, as in
     Prometheus; `age_seconds` how old it may be (None: any age; retention will tell). `samples` bounds
-    one request.
+    one request, and so does `days`: of samples from more different days, the newest days are taken.
     """
 
     series: int | None = None
@@ -41,11 +41,17 @@ class MetricLimits:
     ahead_seconds: float = 600.0
     age_seconds: float | None = None
     samples: int = 2_000_000
+    days: int = 180
 
-    def times(self, now_ms: int) -> tuple[int, int]:
-        """The first and the last time that a sample may have now, in milliseconds."""
+    def times(self, now_ms: int, sent: NDArray[np.int64]) -> tuple[int, int]:
+        """The first and the last time that a sample of a request with these times may have, in milliseconds."""
         oldest = FIRST_MS if self.age_seconds is None else now_ms - int(self.age_seconds * 1_000)
-        return max(FIRST_MS, oldest), min(LAST_MS, now_ms + int(self.ahead_seconds * 1_000))
+        lowest, highest = max(FIRST_MS, oldest), min(LAST_MS, now_ms + int(self.ahead_seconds * 1_000))
+        if len(sent) and int(sent.max()) // DAY_MS - int(sent.min()) // DAY_MS >= self.days:
+            days = np.unique(sent[(sent >= lowest) & (sent <= highest)] // DAY_MS)
+            if len(days) > self.days:
+                lowest = int(days[-self.days]) * DAY_MS
+        return lowest, highest
 
 
 class RefusedError(BadInputError):

@@ -26,7 +26,7 @@ _Message = Mapping[str, tuple[int, _Reader]]
 
 
 def transcode(text: bytes, signal: str) -> bytes:
-    """An ExportTraceServiceRequest (`traces`) or ExportLogsServiceRequest (`logs`) from its JSON."""
+    """The export request of a signal (`traces`, `logs`, `metrics`) from its JSON."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -104,6 +104,30 @@ def _fixed64(number: int, value: Any, path: str, _: int) -> bytes:
 
 def _fixed32(number: int, value: Any, path: str, _: int) -> bytes:
     return fixed32(number, _whole(value, path, 0, (1 << 32) - 1))
+
+
+def _sfixed64(number: int, value: Any, path: str, _: int) -> bytes:
+    return fixed64(number, _whole(value, path, -(1 << 63), (1 << 63) - 1) & ((1 << 64) - 1))
+
+
+def _sint32(number: int, value: Any, path: str, _: int) -> bytes:
+    whole = _whole(value, path, -(1 << 31), (1 << 31) - 1)
+    return integer(number, whole << 1 ^ whole >> 31)
+
+
+def _uint64(number: int, value: Any, path: str, _: int) -> bytes:
+    return integer(number, _whole(value, path, 0, (1 << 64) - 1))
+
+
+def _listed(reader: _Reader) -> _Reader:
+    """A repeated field of numbers, one field each: readers of protobuf take them so too."""
+
+    def read(number: int, value: Any, path: str, depth: int) -> bytes:
+        if not isinstance(value, list):
+            raise _wrong(path, "a list", value)
+        return b"".join([reader(number, item, f"{path}[{i}]", depth) for i, item in enumerate(value)])
+
+    return read
 
 
 def _double(number: int, value: Any, path: str, _: int) -> bytes:
@@ -198,6 +222,78 @@ _LOG = _message(
 )
 
 
+_EXEMPLAR = _message(
+    time_unix_nano=(2, _fixed64),
+    as_double=(3, _double),
+    span_id=(4, _hex),
+    trace_id=(5, _hex),
+    as_int=(6, _sfixed64),
+    filtered_attributes=(7, _ATTRIBUTES),
+)
+_EXEMPLARS = _many(lambda: _EXEMPLAR)
+_TIMES = {"start_time_unix_nano": (2, _fixed64), "time_unix_nano": (3, _fixed64)}
+_NUMBER = _message(
+    **_TIMES,
+    as_double=(4, _double),
+    exemplars=(5, _EXEMPLARS),
+    as_int=(6, _sfixed64),
+    attributes=(7, _ATTRIBUTES),
+    flags=(8, _uint64),
+)
+_HISTOGRAM_POINT = _message(
+    **_TIMES,
+    count=(4, _fixed64),
+    sum=(5, _double),
+    bucket_counts=(6, _listed(_fixed64)),
+    explicit_bounds=(7, _listed(_double)),
+    exemplars=(8, _EXEMPLARS),
+    attributes=(9, _ATTRIBUTES),
+    flags=(10, _uint64),
+)
+_BUCKETS = _message(offset=(1, _sint32), bucket_counts=(2, _listed(_uint64)))
+_EXPONENTIAL_POINT = _message(
+    **_TIMES,
+    attributes=(1, _ATTRIBUTES),
+    count=(4, _fixed64),
+    sum=(5, _double),
+    scale=(6, _sint32),
+    zero_count=(7, _fixed64),
+    positive=(8, _one(lambda: _BUCKETS)),
+    negative=(9, _one(lambda: _BUCKETS)),
+    flags=(10, _uint64),
+    exemplars=(11, _EXEMPLARS),
+    zero_threshold=(14, _double),
+)
+_QUANTILE = _message(quantile=(1, _double), value=(2, _double))
+_SUMMARY_POINT = _message(
+    **_TIMES,
+    count=(4, _fixed64),
+    sum=(5, _double),
+    quantile_values=(6, _many(lambda: _QUANTILE)),
+    attributes=(7, _ATTRIBUTES),
+    flags=(8, _uint64),
+)
+
+
+def _data(point: _Message) -> _Reader:
+    message = _message(
+        data_points=(1, _many(lambda: point)), aggregation_temporality=(2, _enum), is_monotonic=(3, _boolean)
+    )
+    return _one(lambda: message)
+
+
+_METRIC = _message(
+    name=(1, _string),
+    description=(2, _string),
+    unit=(3, _string),
+    gauge=(5, _data(_NUMBER)),
+    sum=(7, _data(_NUMBER)),
+    histogram=(9, _data(_HISTOGRAM_POINT)),
+    exponential_histogram=(10, _data(_EXPONENTIAL_POINT)),
+    summary=(11, _data(_SUMMARY_POINT)),
+)
+
+
 def _request(batches: str, scoped: str, records: str, record: _Message) -> _Message:
     scope = _message(scope=(1, _one(lambda: _SCOPE)), schema_url=(3, _string), **{records: (2, _many(lambda: record))})
     batch = _message(
@@ -209,4 +305,5 @@ def _request(batches: str, scoped: str, records: str, record: _Message) -> _Mess
 _REQUESTS = {
     "traces": _request("resource_spans", "scope_spans", "spans", _SPAN),
     "logs": _request("resource_logs", "scope_logs", "log_records", _LOG),
+    "metrics": _request("resource_metrics", "scope_metrics", "metrics", _METRIC),
 }

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from windvane.kit.errors import BadInputError
 from windvane.signals import protobuf
-from windvane.signals.remote_write.hashing import SEED, Keys, step, string_hash, word
+from windvane.signals.hashing import SEED, Keys, step, string_hash, word
+from windvane.signals.walk import WIRE_ERRORS, field, varint
 
 Places = NDArray[np.int64]
 
@@ -31,11 +32,7 @@ _FIELDS = {
 _SERIES, _FAMILY, _SYMBOL, _LABELS, _SAMPLES, _HISTOGRAMS, _EXEMPLARS, _METADATA, _CREATED = range(9)
 
 _REASONS = {
-    1: "a varint does not end or is longer than 64 bits",
-    2: "a field reaches beyond its message",
-    3: "a field has the wrong wire type",
-    4: "a wire type that does not exist",
-    5: "a field number that protobuf does not have",
+    **WIRE_ERRORS,
     6: "a reference to a symbol that the request does not have",
     7: "an odd number of label references",
 }
@@ -132,63 +129,20 @@ def warm() -> None:
     scan(b"", V1)
 
 
-@njit(nogil=True)
-def _varint(data: Any, position: int, end: int) -> tuple[int, int]:
-    """Value (as a signed 64-bit integer) and position after it; position -1 when it is none."""
-    value, shift = 0, 0
-    while position < end and shift < 70:
-        byte = int(data[np.uint64(position)])
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return (0, -1) if shift == 63 and byte > 1 else (value, position)
-        shift += 7
-    return 0, -1
-
-
-@njit(nogil=True)
-def _field(  # noqa: PLR0911 - a return is an error
-    data: Any, position: int, end: int
-) -> tuple[int, int, int, int, int]:
-    """(number, wire type, varint, start, end) of the next field; number 0 with the error as wire type."""
-    tag, position = _varint(data, position, end)
-    if position < 0:
-        return 0, 1, 0, 0, 0
-    number, wire = tag >> 3, tag & 7
-    if number <= 0 or number >= 1 << 29:
-        return 0, 5, 0, 0, 0
-    value, size = 0, 8
-    if wire == 0:
-        start = position
-        value, position = _varint(data, position, end)
-        return (number, 0, value, start, position) if position >= 0 else (0, 1, 0, 0, 0)
-    if wire == 5:
-        size = 4
-    elif wire == 2:
-        size, position = _varint(data, position, end)
-        if position < 0:
-            return 0, 1, 0, 0, 0
-    elif wire != 1:
-        return 0, 4, 0, 0, 0
-    if size < 0 or size > end - position:
-        return 0, 2, 0, 0, 0
-    return number, wire, 0, position, position + size
-
-
 @njit(cache=True, nogil=True)
 def _count(data: Any, numbers: Any) -> tuple[int, int, Any]:
     """(error, place, [series, samples, histograms, exemplars, metadata, symbols])."""
     counts = np.zeros(6, np.int64)
     position = 0
     while position < data.size:
-        number, wire, _, start, after = _field(data, position, data.size)
+        number, wire, _, start, after = field(data, position, data.size)
         if number == 0:
             return wire, position, counts
         if number == numbers[_SERIES] and wire == 2:
             counts[0] += 1
             inner = start
             while inner < after:
-                number, wire, _, start, next_ = _field(data, inner, after)
+                number, wire, _, start, next_ = field(data, inner, after)
                 if number == 0:
                     return wire, inner, counts
                 if wire == 2:
@@ -210,7 +164,7 @@ def _sample(  # noqa: PLR0917 - numba takes arrays by position
     """Read a sample into its place; (error, position)."""
     times[place], bits[place] = 0, 0
     while position < end:
-        number, wire, value, start, after = _field(data, position, end)
+        number, wire, value, start, after = field(data, position, end)
         if number == 0:
             return wire, position
         if number == 1:
@@ -231,7 +185,7 @@ def _refs_hash(  # noqa: PLR0917 - numba takes arrays by position
 ) -> tuple[int, int]:
     """Take packed references into a key; (error or 0, references so far)."""
     while position < end:
-        reference, position = _varint(data, position, end)
+        reference, position = varint(data, position, end)
         if position < 0:
             return 1, count
         if reference < 0 or reference >= words.shape[0]:
@@ -246,7 +200,7 @@ def _facts_hash(data: Any, position: int, end: int, words: Any) -> tuple[int, An
     """(error, hash) of a 2.0 metadata message."""
     a, b = np.uint64(1), np.uint64(2)
     while position < end:
-        number, wire, value, _, after = _field(data, position, end)
+        number, wire, value, _, after = field(data, position, end)
         if number == 0:
             return wire, a
         if wire != 0:
@@ -267,7 +221,7 @@ def _words(data: Any, numbers: Any, seed: Any, symbols: Any) -> Any:
     words = np.empty((symbols.shape[0], 2), np.uint64)
     position, found = 0, 0
     while position < data.size and symbols.shape[0]:
-        number, wire, _, start, after = _field(data, position, data.size)
+        number, wire, _, start, after = field(data, position, data.size)
         if number == numbers[_SYMBOL] and wire == 2:
             symbols[found, 0], symbols[found, 1] = start, after
             words[found, 0], words[found, 1] = string_hash(data, start, after, seed)
@@ -300,7 +254,7 @@ def _fill(  # noqa: C901, PLR0911, PLR0912, PLR0917 -- one loop, compiled; a ret
     ends[0] = 0
     position = 0
     while position < data.size:
-        number, wire, _, start, after = _field(data, position, data.size)
+        number, wire, _, start, after = field(data, position, data.size)
         if number in (numbers[_SERIES], numbers[_FAMILY], numbers[_SYMBOL]) and wire != 2:
             return 3, position
         if number == numbers[_FAMILY]:
@@ -314,7 +268,7 @@ def _fill(  # noqa: C901, PLR0911, PLR0912, PLR0917 -- one loop, compiled; a ret
         key[0], key[1] = seed[1], seed[0]
         references, inner = 0, start
         while inner < after:
-            number, wire, value, start, next_ = _field(data, inner, after)
+            number, wire, value, start, next_ = field(data, inner, after)
             error = 0
             if number == numbers[_LABELS] and numbers[_SYMBOL]:
                 if wire not in (0, 2):
