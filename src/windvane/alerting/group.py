@@ -57,7 +57,7 @@ class Group:
         self.interval = round(interval * NS)
         self._offset = round(query_offset * NS)
         self._writer = writer
-        self._context = context
+        self.context = context
         self._metrics = metrics
         self.rules: list[Rule] = [make(rule, restored=restored) for rule in spec.rules]
         self._previous: list[dict[Key, LabelSet]] = [{} for _ in self.rules]
@@ -125,7 +125,7 @@ class Group:
         rule.last_evaluation = self._now + round((started - self._started) * NS)
         self._metrics.evaluations.labels(self._label).inc()
         try:
-            samples = rule.evaluate(moment, self._context, self.spec.limit)
+            samples = rule.evaluate(moment, self.context, self.spec.limit)
         except WindvaneError as error:
             self._fail(rule, error)
             return None

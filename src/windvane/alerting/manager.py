@@ -100,17 +100,14 @@ class RuleManager:
         self._clock = clock
         self._metrics = RuleMetrics.of(metrics)
         self._notifier = notifier
-        self._context = Context(
-            vector_function(queries),
-            dict(settings.external_labels),
-            settings.external_url.rstrip("/"),
-            self._metrics.expansion_failures.inc,
-        )
+        self._query = vector_function(queries)
+        self._context = self._new_context()
         self._threads = ThreadPoolExecutor(settings.parallel, thread_name_prefix="rules")
         self._running: dict[tuple[str, str], _Running] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._first = True
         self._reloading = asyncio.Lock()
+        self._configured = asyncio.Event()
         self.problems: list[Problem] = []
         """Why the last reading of the files failed; empty when it did not."""
 
@@ -122,17 +119,46 @@ class RuleManager:
         """Copies of all pending and firing alerts."""
         return [alert for group in self.groups() for rule in group.alerting_rules for alert in rule.active()]
 
+    def configure(self, settings: RuleSettings) -> None:
+        """Other settings from now on: `run` reads the files they name; groups that are the same go on."""
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self._context = self._new_context()
+        self._configured.set()
+
+    def _new_context(self) -> Context:
+        labels, url = dict(self.settings.external_labels), self.settings.external_url.rstrip("/")
+        return Context(self._query, labels, url, self._metrics.expansion_failures.inc)
+
     async def run(self) -> None:
         """Read the files, evaluate and follow edits until cancelled; then wait for evaluations under way."""
         try:
-            await self._try_reload()
-            if self.settings.globs:
-                async for _ in changes(self.settings.globs, self.settings.base):
-                    await self._try_reload()
-            else:
-                await asyncio.Event().wait()
+            while True:
+                self._configured.clear()
+                await self._try_reload()
+                await self._follow_edits()
         finally:
             await self._close()
+
+    async def _follow_edits(self) -> None:
+        """Reload after every edit, until there are other settings."""
+        edits = asyncio.create_task(self._reload_after_edits())
+        configured = asyncio.create_task(self._configured.wait())
+        try:
+            await asyncio.wait([edits, configured], return_when=asyncio.FIRST_COMPLETED)
+            if edits.done():
+                edits.result()
+        finally:
+            edits.cancel()
+            configured.cancel()
+            await asyncio.gather(edits, configured, return_exceptions=True)
+
+    async def _reload_after_edits(self) -> None:
+        if not self.settings.globs:
+            await asyncio.Event().wait()
+        async for _ in changes(self.settings.globs, self.settings.base):
+            await self._try_reload()
 
     async def _close(self) -> None:
         stopping = [self._stop(running) for running in self._running.values()]
@@ -178,7 +204,7 @@ class RuleManager:
         wanted = {spec.key: spec for spec in specs}
         gone = [running for key, running in self._running.items() if key not in wanted]
         changed = [spec for key, spec in wanted.items()
-                   if key in self._running and self._running[key].group.spec != spec]  # fmt: skip
+                   if key in self._running and self._differs(self._running[key].group, spec)]  # fmt: skip
         new = [spec for key, spec in wanted.items() if key not in self._running]
         await asyncio.gather(*map(self._stop, gone), *(self._stop(self._running[spec.key]) for spec in changed))
         for running in gone:
@@ -190,6 +216,9 @@ class RuleManager:
             self._start(group, restores=False)
         for spec in new:
             self._start(self._make(spec, restored=not self._first), restores=self._first)
+
+    def _differs(self, group: Group, spec: GroupSpec) -> bool:
+        return group.spec != spec or group.context is not self._context
 
     def _make(self, spec: GroupSpec, *, restored: bool) -> Group:
         settings = self.settings

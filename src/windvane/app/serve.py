@@ -20,6 +20,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from windvane.app.control import MeshControl
+from windvane.app.monitoring import Monitoring
 from windvane.app.settings import ServeSettings
 from windvane.app.tenant import Common, Identity, Tenant, warm
 from windvane.app.tenants import Tenants, TenantServices, dispatched
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 def run(settings: ServeSettings) -> None:
     """Serve until SIGINT or SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for noisy in ("watchfiles", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # they tell of every event, every request
     settings = _absolute(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chdir(settings.data)  # the engine keeps a cache of format schemas in the working directory
@@ -54,6 +57,7 @@ def _absolute(settings: ServeSettings) -> ServeSettings:
         data=settings.data.resolve(),
         mesh=tuple(path.resolve() for path in settings.mesh),
         placement=settings.placement.resolve() if settings.placement else None,
+        monitoring=settings.monitoring.absolute(),
     )
 
 
@@ -63,6 +67,14 @@ async def _until_signal(settings: ServeSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         server = await Server.start(settings, SystemClock(), stack)
+        reloads: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = asyncio.create_task(server.monitoring.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         log.info("console and APIs on http://%s/", server.http)
         ended = asyncio.create_task(stop.wait())
         awaited: list[asyncio.Future[Any]] = [ended, server.failed]
@@ -79,6 +91,7 @@ class Server:
 
     http: Address
     failed: asyncio.Future[None]
+    monitoring: Monitoring
 
     @classmethod
     async def start(cls, settings: ServeSettings, clock: Clock, stack: contextlib.AsyncExitStack) -> Server:
@@ -87,7 +100,8 @@ class Server:
         loops = _Loops()
         control = _control(settings, clock, metrics)
         common = Common(settings, clock, loops.keep)
-        default = await Tenant.start(Identity(DEFAULT_DATABASE, settings.retention, metrics, control), common, stack)
+        own = Identity(DEFAULT_DATABASE, settings.retention, metrics, control, settings.monitoring)
+        default = await Tenant.start(own, common, stack)
         tenants = Tenants(default, settings.tenants, common, metrics)
         stack.push_async_callback(tenants.close)
         await tenants.start()
@@ -104,7 +118,7 @@ class Server:
         if settings.otlp_http is not None:
             await _listen(stack, dispatched(tenants, lambda tenant: tenant.receivers), settings.otlp_http)
         warm(default.queries)
-        return cls(http, loops.failed)
+        return cls(http, loops.failed, default.monitoring)
 
 
 class _Loops:

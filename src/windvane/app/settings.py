@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from windvane.app.monitoring import MonitoringSettings
 from windvane.ingest.series_rules import MetricLimits
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
@@ -77,3 +78,6 @@ class ServeSettings:
     tenants: TenantSettings = field(default_factory=TenantSettings)
     metric_limits: MetricLimits = field(default_factory=MetricLimits)
     """What remote write and OTLP metrics may bring, a tenant."""
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    admin_api: bool = False
+    """Whether series may be deleted and snapshots taken over HTTP."""

@@ -10,20 +10,34 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from windvane.api import console, jaeger, kiali, otlp, prometheus, prometheus_facts, remote_write
+from windvane.api import (
+    console,
+    jaeger,
+    kiali,
+    otlp,
+    prometheus,
+    prometheus_admin,
+    prometheus_facts,
+    prometheus_federate,
+    prometheus_read,
+    prometheus_rules,
+    prometheus_targets,
+    remote_write,
+)
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import status, telemetry
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
+from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
 from windvane.ingest import als, metric_commit
@@ -42,6 +56,7 @@ from windvane.promql.engine import QueryEngine
 from windvane.promql.rollup.build import RollupBuilder
 from windvane.promql.rollup.build import run as rollup_loop
 from windvane.store.commit import GroupCommit, Kind
+from windvane.store.delete import SeriesDeletion
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
@@ -60,12 +75,14 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is one tenant's own: where its data are and how long; `control` is None for all but the default."""
+    """What is one tenant's own: where its data are and how long; `control` and `monitoring` are
+    the default tenant's alone."""
 
     database: str
     retention: Retention
     metrics: Metrics
     control: MeshControl | None = None
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class Tenant:
     """OTLP alone, for its second address."""
     services: Sequence[grpc.GenericRpcHandler]
     queries: QueryEngine
+    monitoring: Monitoring
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
@@ -91,6 +109,7 @@ class Tenant:
             build_app([receivers]),
             [*otlp_services(rooms.receiver), rooms.logs],
             rooms.queries,
+            rooms.monitoring,
         )
 
 
@@ -106,6 +125,7 @@ class _Rooms:
     writes: RemoteWriteReceiver
     logs: als.AccessLogService
     queries: QueryEngine
+    monitoring: Monitoring
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -134,19 +154,17 @@ class _Rooms:
         store = MetricStore(commit, book, MetadataWriter(engine, clock))
         writes = RemoteWriteReceiver(store, accounting, clock=clock, settings=RemoteWriteSettings(limits=limits))
         receiver = OtlpReceiver(commit, accounting)
-        return cls(common, own, engine, accounting, receiver, writes, logs, QueryEngine(engine))
+        queries = QueryEngine(engine)
+        monitoring = Monitoring.over(
+            own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
+        )
+        await monitoring.start(stack, common.keep)
+        return cls(common, own, engine, accounting, receiver, writes, logs, queries, monitoring)
 
     def faces(self, receivers: list[BaseRoute]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
-        engine, clock, settings = self.engine, self.common.clock, self.common.settings
+        engine, clock = self.engine, self.common.clock
         control, retention = self.own.control, self.own.retention
-        kept = retention.of("metrics")
-        info = StatusInfo(
-            started_ms=clock.now_ns() // 1_000_000,
-            retention="none" if kept is None else f"{kept:g}s",
-            scrape_interval=f"{settings.metrics_interval:g}s",
-            directory=str(settings.data),
-        )
         own = [
             *telemetry.routes(engine, asker(self.queries), clock),
             *status.routes(
@@ -157,8 +175,7 @@ class _Rooms:
         return build_app(
             [
                 health_routes(self.own.metrics, self._missing),
-                prometheus.routes(self.queries, clock, info),
-                prometheus_facts.routes(engine, clock),
+                *self._prometheus(),
                 remote_write.routes(self.writes),
                 jaeger.routes(engine, clock),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
@@ -168,6 +185,30 @@ class _Rooms:
                 console.routes(),
             ]
         )
+
+    def _prometheus(self) -> list[list[BaseRoute]]:
+        """Prometheus's API."""
+        engine, clock, settings = self.engine, self.common.clock, self.common.settings
+        monitoring = self.monitoring
+        kept = self.own.retention.of("metrics")
+        info = StatusInfo(
+            started_ms=clock.now_ns() // 1_000_000,
+            retention="none" if kept is None else f"{kept:g}s",
+            scrape_interval=f"{settings.metrics_interval:g}s",
+            directory=str(settings.data),
+            config=monitoring.config_text,
+            config_loaded_ms=monitoring.config_loaded,
+        )
+        admin = prometheus_admin.AdminSettings(settings.admin_api, settings.data / "snapshots")
+        return [
+            prometheus.routes(self.queries, clock, info),
+            prometheus_facts.routes(engine, clock),
+            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers),
+            prometheus_targets.routes(monitoring.scraper),
+            prometheus_federate.routes(engine, clock, monitoring.external_labels),
+            prometheus_read.routes(engine, monitoring.external_labels),
+            prometheus_admin.routes(SeriesDeletion(engine, clock), clock, admin),
+        ]
 
     def _missing(self) -> str | None:
         if self.own.control is not None and not self.own.control.loaded.is_set():

@@ -53,6 +53,25 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
 @click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
+@click.option(
+    "--prometheus-config",
+    "--config.file",
+    "prometheus_config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A prometheus.yml: scrape_configs, rule_files, alerting; read again when it changes.",
+)
+@click.option("--rules", multiple=True, metavar="GLOB", help="Rule files in Prometheus's format; may be repeated.")
+@click.option("--alertmanager", multiple=True, metavar="URL", help="An Alertmanager; may be repeated.")
+@click.option(
+    "--alert-webhook", multiple=True, metavar="URL", help="Gets alerts as Alertmanager's webhooks do; may be repeated."
+)
+@click.option("--external-url", metavar="URL", help="Where users reach this server; alerts link there.")
+@click.option(
+    "--admin-api/--no-admin-api",
+    default=False,
+    show_default=True,
+    help="Allow deletion of series and snapshots over HTTP.",
+)
 @click.option("--max-series", type=int, help="Active series a tenant may have; further ones are refused.")
 @click.option("--max-labels", default=256, show_default=True, help="Labels a series may have.")
 @click.option(
@@ -70,6 +89,7 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--max-tenants", default=100, show_default=True, help="So many tenants at once.")  # fmt: skip
 def command(**options: Any) -> None:
     """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
+    from windvane.app.monitoring import MonitoringSettings  # noqa: PLC0415
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
     from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
     from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
@@ -90,6 +110,14 @@ def command(**options: Any) -> None:
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
             memory=parse_size(options["memory"]),
+            monitoring=MonitoringSettings(
+                options["prometheus_config"],
+                options["rules"],
+                options["alertmanager"],
+                options["alert_webhook"],
+                options["external_url"] or f"http://{options['http']}",
+            ),
+            admin_api=options["admin_api"],
             metric_limits=MetricLimits(series=options["max_series"], labels=options["max_labels"]),
             tenants=TenantSettings.parse(options["tenants"], options["tenant_retention"], options["max_tenants"]),
         )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,8 @@ class Scraper:
             lambda: sum(len(pool.loops) for pool in list(self.pools.values()))
         )
         self.config = PrometheusConfig()
+        self.applied: Callable[[PrometheusConfig], Awaitable[None]] | None = None
+        """Told of every configuration that comes into force."""
         self.pools: dict[str, ScrapePool] = {}
         self.reloaded = ReloadState()
         self._path: Path | None = None
@@ -115,6 +118,8 @@ class Scraper:
             for name, job in wanted.items():
                 await self._apply_job(name, job)
             self.config = config
+            if self.applied is not None:
+                await self.applied(config)
 
     async def _apply_job(self, name: str, job: ScrapeConfig) -> None:
         pool = self.pools.get(name)
