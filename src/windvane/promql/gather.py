@@ -19,6 +19,7 @@ from windvane.promql.kernels import kahan, quantile
 from windvane.promql.value import Floats, Mask, Times
 
 SUM, AVG, COUNT, MIN, MAX, GROUP, STDDEV, STDVAR = range(8)
+_AT_ONCE = 8
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _TOLERANCE = 1e-12
 
@@ -144,7 +145,8 @@ def quantiles(values: Floats, present: Mask, group: Times, groups: int, q: Float
 def ranked(values: Floats, present: Mask, group: Times, groups: int, k: Times, top: bool) -> Mask:
     """Which series are among the k (for each step) largest or smallest of their group; NaN comes last.
 
-    Of equal values the one met first stays, as in Prometheus's heap.
+    Of equal values the one met first stays, as in Prometheus's heap. A few steps are ranked at a time, so that
+    a series' neighbouring values are read together.
     """
     series, steps = values.shape
     chosen = np.zeros((series, steps), np.bool_)
@@ -153,32 +155,45 @@ def ranked(values: Floats, present: Mask, group: Times, groups: int, k: Times, t
         widest = max(widest, min(k[s], series))
     if widest < 1:
         return chosen
-    heap = np.empty((groups, widest), np.int64)
-    size = np.empty(groups, np.int64)
+    heap = np.empty((_AT_ONCE, groups, widest), np.int64)
+    size = np.empty((_AT_ONCE, groups), np.int64)
+    least = np.empty((_AT_ONCE, groups))  # the worst value among k, which the next has to beat
     sign = 1.0 if top else -1.0
-    for s in range(steps):
-        limit = min(k[s], series)
-        if limit < 1:
-            continue
+    for start in range(0, steps, _AT_ONCE):
+        stop = min(start + _AT_ONCE, steps)
         size[:] = 0
+        least[:] = np.nan
         for i in range(series):
-            if not present[i, s]:
-                continue
             g = group[i]
-            if size[g] < limit:
-                heap[g, size[g]] = i
-                size[g] += 1
-                _sift_up(heap[g], size[g] - 1, values, s, sign)
-            else:
-                worst = sign * values[heap[g, 0], s]
-                value = sign * values[i, s]
-                if worst < value or (math.isnan(worst) and not math.isnan(value)):
-                    heap[g, 0] = i
-                    _sift_down(heap[g], 0, limit, values, s, sign)
-        for g in range(groups):
-            for place in range(size[g]):
-                chosen[heap[g, place], s] = True
+            for s in range(start, stop):
+                if not present[i, s] or sign * values[i, s] <= least[s - start, g]:
+                    continue
+                own = heap[s - start, g]
+                held = _offered(own, size[s - start, g], i, values, s, k[s], sign)
+                size[s - start, g] = held
+                if held == k[s] and held > 0:
+                    least[s - start, g] = sign * values[own[0], s]
+        for s in range(start, stop):
+            for g in range(groups):
+                for place in range(size[s - start, g]):
+                    chosen[heap[s - start, g, place], s] = True
     return chosen
+
+
+@inlined
+def _offered(heap: Times, size: int, row: int, values: Floats, s: int, k: int, sign: float) -> int:
+    """Take a series into the heap of the k best, if it is one of them; the heap's size."""
+    if size < k:
+        heap[size] = row
+        _sift_up(heap, size, values, s, sign)
+        return size + 1
+    if k > 0:
+        worst = sign * values[heap[0], s]
+        value = sign * values[row, s]
+        if worst < value or (math.isnan(worst) and not math.isnan(value)):
+            heap[0] = row
+            _sift_down(heap, 0, size, values, s, sign)
+    return size
 
 
 @inlined

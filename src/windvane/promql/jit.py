@@ -6,13 +6,17 @@ directory, else in a folder of this user's under the system's temporary director
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core import config as numba_config
 
 config: Any = numba_config  # its settings are made at run time
@@ -48,3 +52,38 @@ def kernel(function: _Function) -> _Function:
 def inlined(function: _Function) -> _Function:
     """A helper of kernels, compiled into them."""
     return cast("_Function", numba.njit(nogil=True, error_model="numpy")(function))
+
+
+_LEAST_WORK = 400_000
+"""Samples and results (together) below which a second thread costs more than it brings."""
+_cores = os.cpu_count() or 1
+_threads = ThreadPoolExecutor(max(1, _cores - 1), thread_name_prefix="promql-kernel")
+
+
+def by_series(function: _Function) -> _Function:
+    """A kernel whose first arguments are the offsets of flat samples, their times and values, and the windows' ends.
+
+    Its results have a row for a series. Many series are split among the machine's cores.
+    """
+    compiled = kernel(function)
+
+    @functools.wraps(function)
+    def split(offsets: Any, times: Any, values: Any, ends: Any, *rest: Any) -> Any:
+        cuts = _cuts(offsets, len(ends))
+        if len(cuts) == 2:
+            return compiled(offsets, times, values, ends, *rest)
+        parts = [(offsets[low : high + 1], times, values, ends, *rest) for low, high in pairwise(cuts)]
+        later = [_threads.submit(compiled, *part) for part in parts[1:]]
+        results = [compiled(*parts[0]), *(one.result() for one in later)]
+        return tuple(np.concatenate(column) for column in zip(*results, strict=True))
+
+    return cast("_Function", split)
+
+
+def _cuts(offsets: Any, steps: int) -> list[int]:
+    """Bounds of ranges of series with about the same work, at most one a core."""
+    series = len(offsets) - 1
+    work = offsets - offsets[0] + steps * np.arange(series + 1)
+    pieces = int(min(_cores, max(1, work[-1] // _LEAST_WORK), max(1, series)))
+    inner = np.searchsorted(work, work[-1] * np.arange(1, pieces) // pieces)
+    return [0, *inner.tolist(), series]

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from windvane.promql.jit import inlined, kernel
+from windvane.promql.jit import by_series, inlined
 from windvane.promql.value import STALE_BITS, Floats, Mask, Times
 
 _STALE = np.int64(STALE_BITS)
@@ -41,8 +41,29 @@ def kahan(add: float, total: float, compensation: float) -> tuple[float, float]:
 
 
 @inlined
+def first_after(times: Times, low: int, stop: int, time: int) -> int:
+    """The first sample at or after position `low` that is later than `time`; near ones are found at once."""
+    stride = 1
+    high = low
+    while high < stop and times[high] <= time:
+        low = high + 1
+        high += stride
+        stride *= 2
+    high = min(high, stop)
+    while low < high:
+        middle = (low + high) // 2
+        if times[middle] <= time:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@inlined
 def advance(times: Times, low: int, high: int, stop: int, start_time: int, end_time: int) -> tuple[int, int]:
     """Move a window's bounds forward to the samples in (start_time, end_time]."""
+    if high < stop and times[high] <= start_time:
+        low = high = first_after(times, high, stop, start_time)
     while high < stop and times[high] <= end_time:
         high += 1
     while low < high and times[low] <= start_time:
@@ -50,7 +71,7 @@ def advance(times: Times, low: int, high: int, stop: int, start_time: int, end_t
     return low, high
 
 
-@kernel
+@by_series
 def latest(offsets: Times, times: Times, values: Floats, ends: Times, span: int) -> tuple[Floats, Mask, Times]:
     """The last sample in each window and its time; absent when it is a staleness marker."""
     series, steps = len(offsets) - 1, len(ends)
@@ -62,6 +83,8 @@ def latest(offsets: Times, times: Times, values: Floats, ends: Times, span: int)
         low, stop = offsets[i], offsets[i + 1]
         high = low
         for s in range(steps):
+            if high < stop and times[high] <= ends[s] - span:
+                high = first_after(times, high, stop, ends[s] - span)
             while high < stop and times[high] <= ends[s]:
                 high += 1
             out[i, s] = np.nan
@@ -73,7 +96,7 @@ def latest(offsets: Times, times: Times, values: Floats, ends: Times, span: int)
     return out, present, at
 
 
-@kernel
+@by_series
 def extrapolated(
     offsets: Times, times: Times, values: Floats, ends: Times, span: int, counter: bool, rate: bool
 ) -> tuple[Floats, Mask]:
@@ -95,6 +118,7 @@ def extrapolated(
                 continue
             change = values[high - 1] - values[low]
             if counter:
+                seen = max(seen, low + 1)
                 while seen < high:
                     if values[seen] < values[seen - 1]:
                         resets[newest] = seen
@@ -141,7 +165,7 @@ def _factor(
     return (sampled + to_start + to_end) / sampled
 
 
-@kernel
+@by_series
 def extremes(offsets: Times, times: Times, values: Floats, ends: Times, span: int, most: bool) -> tuple[Floats, Mask]:
     """The maximum (`most`) or minimum of the samples in each window, NaN only if all are.
 
@@ -159,6 +183,7 @@ def extremes(offsets: Times, times: Times, values: Floats, ends: Times, span: in
         seen, front, back = low, 0, 0
         for s in range(steps):
             low, high = advance(times, low, high, stop, ends[s] - span, ends[s])
+            seen = max(seen, low)
             while seen < high:
                 value = values[seen]
                 if not math.isnan(value):
@@ -174,7 +199,7 @@ def extremes(offsets: Times, times: Times, values: Floats, ends: Times, span: in
     return out, present
 
 
-@kernel
+@by_series
 def over_time(
     offsets: Times, times: Times, values: Floats, ends: Times, span: int, operation: int
 ) -> tuple[Floats, Mask]:
@@ -306,7 +331,7 @@ def _extreme_time(times: Times, values: Floats, low: int, high: int, sign: float
     return times[best] / 1000
 
 
-@kernel
+@by_series
 def quantile_over_time(
     offsets: Times, times: Times, values: Floats, ends: Times, span: int, q: Floats
 ) -> tuple[Floats, Mask]:
@@ -326,7 +351,7 @@ def quantile_over_time(
     return out, present
 
 
-@kernel
+@by_series
 def deviation_over_time(offsets: Times, times: Times, values: Floats, ends: Times, span: int) -> tuple[Floats, Mask]:
     """The median absolute deviation from the median of the samples in each window."""
     series, steps = len(offsets) - 1, len(ends)
@@ -369,7 +394,7 @@ def quantile(q: float, sample: Floats) -> float:
     return below if weight == 0 else below * (1 - weight) + above * weight  # an infinite neighbour must not matter
 
 
-@kernel
+@by_series
 def regression(
     offsets: Times,
     times: Times,
@@ -424,7 +449,7 @@ def _fit(times: Times, values: Floats, low: int, high: int, origin: int) -> tupl
     return slope, sum_y / count - slope * sum_x / count
 
 
-@kernel
+@by_series
 def smoothed(
     offsets: Times, times: Times, values: Floats, ends: Times, span: int, smoothing: Floats, trend: Floats
 ) -> tuple[Floats, Mask]:
