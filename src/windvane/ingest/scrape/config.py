@@ -26,6 +26,7 @@ from windvane.ingest.scrape.fields import (
     FileNames,
     Model,
     Natural,
+    OptionalSwitch,
     Real,
     Size,
     Switch,
@@ -104,10 +105,10 @@ class _Limits(Model):
     keep_dropped_targets: Natural = 0
     metric_name_validation_scheme: ValidationScheme = ""
     metric_name_escaping_scheme: EscapingScheme = ""
-    scrape_native_histograms: Switch | None = None
-    convert_classic_histograms_to_nhcb: Switch | None = None
-    always_scrape_classic_histograms: Switch | None = None
-    extra_scrape_metrics: Switch | None = None
+    scrape_native_histograms: OptionalSwitch = None
+    convert_classic_histograms_to_nhcb: OptionalSwitch = None
+    always_scrape_classic_histograms: OptionalSwitch = None
+    extra_scrape_metrics: OptionalSwitch = None
 
 
 class GlobalConfig(_Limits):
@@ -153,7 +154,7 @@ class ScrapeConfig(_Limits, ClientConfig, Discoveries):
     track_timestamps_staleness: Switch = False
     enable_compression: Switch = True
     fallback_scrape_protocol: Annotated[Text, AfterValidator(lambda name: name and _protocol(name))] = ""
-    scrape_classic_histograms: Switch | None = None
+    scrape_classic_histograms: OptionalSwitch = None
     native_histogram_bucket_limit: Natural = 0
     native_histogram_min_bucket_factor: Real = 0.0
     relabel_configs: Annotated[tuple[RelabelRule, ...], LIST] = ()
@@ -186,7 +187,7 @@ class ScrapeConfig(_Limits, ClientConfig, Discoveries):
                 f'scrape timeout greater than scrape interval for scrape config with job name "{self.job_name}"'
             )
         update: dict[str, Any] = {
-            name: getattr(defaults, name) for name in _Limits.model_fields if getattr(self, name) in (0, "", (), None)
+            name: getattr(defaults, name) for name in _Limits.model_fields if _unsaid(getattr(self, name))
         }
         update["scrape_interval"] = interval
         update["scrape_timeout"] = self.scrape_timeout or min(defaults.scrape_timeout, interval)
@@ -319,7 +320,8 @@ def _validated(model: type[_T], document: Document, directory: Path | None) -> _
     try:
         return model.model_validate(document.value or {}, context={"directory": directory})
     except ValidationError as error:
-        raise ConfigError([_problem(document, one) for one in error.errors(include_url=False)]) from None
+        problems = [_problem(document, one) for one in error.errors(include_url=False)]
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line)) from None
 
 
 def _problem(document: Document, error: Mapping[str, Any]) -> Problem:

@@ -112,7 +112,7 @@ class _Reading:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError([self._document.problem(path, "a key must be text")])
             key, at = str(key_node.value), (*path, str(key_node.value))
-            if key == "<<" and key_node.style is None:
+            if key == "<<" and not key_node.style:
                 self._merge(value_node, path, merged)
                 continue
             if key in own:
@@ -132,6 +132,6 @@ class _Reading:
 
 def _scalar(node: yaml.ScalarNode) -> str | None:
     text = str(node.value)
-    if node.style is None:
+    if not node.style:  # None or '', by who parsed it
         return None if text in _NULLS else Plain(text)
     return text

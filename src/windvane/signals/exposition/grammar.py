@@ -19,6 +19,9 @@ _BLANKS = re.compile(_SPACE)
 _KEY = re.compile(_SPACE + rb"(?:([a-zA-Z_][a-zA-Z0-9_]*)|" + _QUOTED + rb")" + _SPACE)
 _VALUE = re.compile(rb"=" + _SPACE + _QUOTED + _SPACE)
 _NEXT = re.compile(rb"(,)?" + _SPACE + rb"(\})?")
+_CLASSIC = rb'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*"'
+_PLAIN = re.compile(rb"\{(" + _CLASSIC + rb"(?:," + _CLASSIC + rb")*),?\}")
+_PAIR = re.compile(r'(\w+)="([^"]*)"', re.ASCII)
 _ESCAPE = re.compile(r'\\([\\"n])')
 _ESCAPED = {"\\": "\\", '"': '"', "n": "\n"}
 
@@ -55,6 +58,15 @@ def series(line: bytes, family_type: str = "") -> tuple[Labels, int]:
 
 def braces(line: bytes, position: int, labels: Labels, *, named: bool) -> int:
     """Read `{…}` at `position` into `labels`; with `named` the metric's name may be its first item. Where it ends."""
+    plain = _PLAIN.match(line, position)
+    if plain is not None and not named:
+        pairs = _PAIR.findall(text_plain(plain[1], plain.start(1)))
+        before = len(labels)
+        labels.update(pairs)
+        if len(labels) == before + len(pairs):
+            return plain.end()
+        for name, _ in pairs:  # a label occurs twice: the slower way says where
+            labels.pop(name, None)
     position = _skip(line, position + 1)
     if line.startswith(b"}", position):
         return position + 1

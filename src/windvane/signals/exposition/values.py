@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,18 +64,14 @@ def canonical(text: str) -> str:
 
 
 def label_number(value: float) -> str:
-    """A float as OpenMetrics writes it in labels: `1.0`, `0.005`, `1e+06`, `+Inf`."""
+    """A float as OpenMetrics writes it in labels: `1.0`, `0.005`, `2.5e+06`, `+Inf`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    size = abs(value)
-    if size and (size < 1e-4 or size >= 1e21):
-        mantissa, _, exponent = f"{value!r}".partition("e")
-        if not exponent:
-            mantissa, _, exponent = f"{value:e}".partition("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
-    text = repr(value)
-    if "e" in text:
-        text = f"{value:.1f}"
-    return text
+    if value and (abs(value) < 1e-4 or abs(value) >= 1e6):
+        sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+        text = "".join(map(str, digits))
+        point = len(text) + int(exponent) - 1
+        return f"{'-' if sign else ''}{text[0]}{'.' + text[1:] if text[1:] else ''}e{point:+03d}"
+    return repr(value)
