@@ -134,16 +134,20 @@ class Generator:
             return self._selector()
         makers = [
             self._over_time, self._rate, self._math, self._aggregate, self._aggregate, self._with_scalar,
-            self._with_vector, self._set, self._labels, self._selected, self._histogram, self._other,
+            self._with_vector, self._set, self._labels, self._selected, self._histogram, self._other, self._smoothing,
         ]  # fmt: skip
         return self._random.choice(makers)(depth - 1)
 
     def _selected(self, _: int) -> str:
         return self._selector()
 
+    def _smoothing(self, _: int) -> str:
+        factors = f"{self._pick('0.1', '0.5', '0.9')}, {self._pick('0.3', '0.7')}"
+        return f"double_exponential_smoothing({self._range(self._pick('g', 'few'))}, {factors})"
+
     def _over_time(self, _: int) -> str:
         function = self._pick("sum", "avg", "min", "max", "count", "last", "stddev", "stdvar", "present", "quantile")
-        argument = f"{self._pick('0.5', '0.9', '0', '1', '-1', '2')}, " if function == "quantile" else ""
+        argument = f"{self._pick('0.5', '0.9', '0', '1', '-1', '2', 'NaN')}, " if function == "quantile" else ""
         # The variance of Prometheus 2 lost all digits on large counters: only moderate values are compared.
         name = self._pick("g", "few") if function in ("stddev", "stdvar") else ""
         return f"{function}_over_time({argument}{self._range(name)})"
@@ -161,7 +165,8 @@ class Generator:
     def _math(self, depth: int) -> str:
         function = self._pick(
             "abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "round", "clamp_min", "clamp_max",
-            "clamp", "-", "sin", "cos", "atan", "tanh", "rad", "deg", "hour", "minute", "month", "year", "day_of_week",
+            "clamp", "-", "sin", "cos", "atan", "tanh", "rad", "deg", "asin", "acos", "asinh", "acosh", "atanh", "sinh",
+            "cosh", "tan", "hour", "minute", "month", "year", "day_of_week",
             "day_of_month", "day_of_year", "days_in_month",
         )  # fmt: skip
         inner = self._vector(depth)
@@ -200,11 +205,13 @@ class Generator:
             "count_values",
         )
         inner = self._vector(depth)
-        parameter = {"topk": "1, ", "bottomk": "1, ", "quantile": "0.75, ", "count_values": '"v", '}.get(op, "")
+        ranks = self._pick("1, ", "2, ", "4, ", "0, ", "2.9, ")
+        q = self._pick("0.75, ", "0.5, ", "0, ", "1, ", "1.1, ", "-0.1, ", f"{self._scalar(1)}, ")
+        parameter = {"topk": ranks, "bottomk": ranks, "quantile": q, "count_values": '"v", '}.get(op, "")
         if op in ("stddev", "stdvar"):
             inner = self._selector(self._pick("g", "few"))
         if op == "count_values":
-            inner = self._selector("few")
+            inner = self._pick(self._selector("few"), f"round({self._selector('g')}, 10)", self._selector("odd"))
         if op in ("topk", "bottomk"):  # distinct values, so that ties cannot show
             inner = self._selector("g")
         return f"{op}{self._grouping()} ({parameter}{inner})"
@@ -218,7 +225,7 @@ class Generator:
 
     def _with_vector(self, depth: int) -> str:
         op = self._pick("+", "-", "*", "/", ">", "<", "==", "!= bool")
-        shape = self._random.randrange(5)
+        shape = self._random.randrange(8)
         if shape == 0:
             return f"sum by (job) ({self._vector(depth)}) {op} on (job) max by (job) ({self._vector(depth)})"
         if shape == 1:
@@ -227,6 +234,12 @@ class Generator:
             return f"about {op} on (job) group_right (tier) {self._selector()}"
         if shape == 3:
             return f"{self._selector('c_total')} {op} ignoring (code) group_left {self._selector('g')}"
+        if shape == 4:
+            return f"{self._selector('c_total')} {op} on (job, instance) group_left (zone) {self._selector('g')}"
+        if shape == 5:
+            return f"{self._selector('g')} {op} ignoring (zone) {self._selector('few')}"
+        if shape == 6:
+            return f"avg({self._vector(depth)}) atan2 max({self._vector(depth)})"
         return f"({self._vector(depth)}) {op} ({self._vector(depth)})"
 
     def _set(self, depth: int) -> str:
@@ -250,5 +263,7 @@ class Generator:
         return self._pick(
             f"absent({self._selector()})", 'absent(nothing{job="x",y=~"z"})', f"absent_over_time({self._range()})",
             f"vector({self._scalar(depth)})", f"timestamp({self._selector()})", f"sort({self._vector(depth)})",
+            f"timestamp({self._vector(depth)})", f"absent({self._vector(depth)})", "time() - vector(3)",
+            f"scalar({self._vector(depth)}) > bool {self._scalar(depth)}", f"-{self._selector('g')} ^ 2",
             f"sort_desc({self._selector()})", "hour()", "month()", f"scalar({self._selector('about')}) + vector(1)",
         )  # fmt: skip
