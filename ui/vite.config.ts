@@ -6,6 +6,23 @@ const backend = process.env.WINDVANE_API ?? "http://127.0.0.1:9977";
 
 /** What ends up in the built files and asks that its licence goes along. */
 const SHIPPED = [
+  "@codemirror/autocomplete",
+  "@codemirror/commands",
+  "@codemirror/language",
+  "@codemirror/lint",
+  "@codemirror/state",
+  "@codemirror/streamparser",
+  "@codemirror/view",
+  "@lezer/common",
+  "@lezer/highlight",
+  "@lezer/lr",
+  "@marijn/find-cluster-break",
+  "@prometheus-io/codemirror-promql",
+  "@prometheus-io/lezer-promql",
+  "crelt",
+  "lru-cache",
+  "style-mod",
+  "w3c-keyname",
   "preact",
   "@preact/signals",
   "@preact/signals-core",
@@ -18,8 +35,8 @@ const SHIPPED = [
 /** Writes `licenses.txt`: the licence of every library and font in the bundle. */
 function licenses(): Plugin {
   const text = (name: string): string => {
-    const file = `node_modules/${name}/LICENSE`;
-    if (!existsSync(file)) throw new Error(`${name} is shipped without its licence: ${file} is missing`);
+    const file = ["LICENSE", "LICENSE.md"].map((one) => `node_modules/${name}/${one}`).find(existsSync);
+    if (!file) throw new Error(`${name} is shipped without its licence: node_modules/${name} has none`);
     return `${name}\n${"=".repeat(name.length)}\n\n${readFileSync(file, "utf8").trim()}\n`;
   };
   return {

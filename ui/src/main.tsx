@@ -7,6 +7,8 @@ import "./styles/controls.css";
 import "./styles/data.css";
 import "./styles/graph.css";
 import "./styles/traces.css";
+import "./styles/metrics.css";
+import "./styles/rules.css";
 import { render } from "preact";
 import { App } from "./app/App";
 import { followLinks } from "./app/router";

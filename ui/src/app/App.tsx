@@ -13,6 +13,12 @@ const ServicesPage = lazy(() => import("../services/ServicesPage").then((m) => m
 const ServicePage = lazy(() => import("../services/ServicePage").then((m) => m.ServicePage));
 const TracesPage = lazy(() => import("../traces/TracesPage").then((m) => m.TracesPage));
 const TracePage = lazy(() => import("../traces/TracePage").then((m) => m.TracePage));
+const ExplorerPage = lazy(() => import("../metrics/ExplorerPage").then((m) => m.ExplorerPage));
+const DashboardsPage = lazy(() => import("../dashboards/DashboardsPage").then((m) => m.DashboardsPage));
+const DashboardPage = lazy(() => import("../dashboards/DashboardPage").then((m) => m.DashboardPage));
+const AlertsPage = lazy(() => import("../alerts/AlertsPage").then((m) => m.AlertsPage));
+const TargetsPage = lazy(() => import("../targets/TargetsPage").then((m) => m.TargetsPage));
+const CardinalityPage = lazy(() => import("../status/CardinalityPage").then((m) => m.CardinalityPage));
 const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
 
 interface Match {
@@ -33,6 +39,12 @@ function match(pathname: string): Match | null {
   if (first === "services" && second && third) return page(ServicePage, { namespace: second, name: third });
   if (first === "traces" && parts.length === 1) return page(TracesPage);
   if (first === "traces" && second) return page(TracePage, { id: second });
+  if (first === "metrics" && parts.length === 1) return page(ExplorerPage);
+  if (first === "dashboards" && parts.length === 1) return page(DashboardsPage);
+  if (first === "dashboards" && second && parts.length === 2) return page(DashboardPage, { uid: second });
+  if (first === "alerts" && parts.length === 1) return page(AlertsPage);
+  if (first === "targets" && parts.length === 1) return page(TargetsPage);
+  if (first === "cardinality" && parts.length === 1) return page(CardinalityPage);
   if (first === "status") return page(StatusPage);
   return null;
 }

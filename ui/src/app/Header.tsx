@@ -9,6 +9,8 @@ import { linkTo, path } from "./router";
 import { TimeControl } from "./TimeControl";
 
 const THEMES: ThemeChoice[] = ["system", "light", "dark"];
+/** Pages about the server itself: one entry, with tabs on the pages. */
+const SERVER_PAGES = ["/status", "/targets", "/cardinality"];
 const THEME_ICONS: Record<ThemeChoice, IconName> = { system: "system", light: "sun", dark: "moon" };
 
 export function Header() {
@@ -35,7 +37,10 @@ export function Header() {
           {link("/", "graph", t("nav.graph"), here === "/")}
           {link("/services", "services", t("nav.services"), here.startsWith("/services"))}
           {link("/traces", "traces", t("nav.traces"), here.startsWith("/traces"))}
-          {link("/status", "status", t("nav.status"), here === "/status")}
+          {link("/metrics", "metrics", t("nav.metrics"), here === "/metrics")}
+          {link("/dashboards", "dashboards", t("nav.dashboards"), here.startsWith("/dashboards"))}
+          {link("/alerts", "bell", t("nav.alerts"), here === "/alerts")}
+          {link("/status", "status", t("nav.status"), SERVER_PAGES.includes(here))}
         </ul>
       </nav>
       <div class="header-end">

@@ -10,10 +10,10 @@ import { paused, REFRESH_CHOICES, refreshNow, refreshSeconds, setRefresh } from 
 import { currentRange, setRange } from "./range";
 import { path } from "./router";
 
-const PRESETS = [60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+const PRESETS = [60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000];
 
 export function TimeControl() {
-  if (path.value.startsWith("/traces/")) return null;
+  if (path.value.startsWith("/traces/") || path.value === "/dashboards") return null;
   return (
     <div class="time-control">
       {hasRange(path.value) && <RangePicker />}
@@ -35,8 +35,9 @@ export function TimeControl() {
   );
 }
 
-/** The server's status is that of now; one trace needs neither a range nor a refresh. */
-const hasRange = (pathname: string): boolean => pathname !== "/status";
+/** Rules, targets and the server's status are those of now; one trace needs neither a range nor a refresh. */
+const hasRange = (pathname: string): boolean =>
+  !["/status", "/targets", "/cardinality", "/alerts"].includes(pathname);
 
 function RangePicker() {
   const range = currentRange();

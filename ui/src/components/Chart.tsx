@@ -4,11 +4,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shownTheme } from "../app/prefs";
-import { setRange } from "../app/range";
 import { t } from "../i18n";
 import type { Columns } from "../lib/signals";
 import { latest } from "../lib/signals";
-import { clockTime, dateTime } from "../lib/time";
+import { clockTime } from "../lib/time";
+import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "./axes";
 
 export interface Line {
   label: string;
@@ -142,8 +142,7 @@ function options({
   binary,
   onCursor,
 }: OptionArguments): uPlot.Options {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (token: string) => style.getPropertyValue(token).trim();
+  const colour = readColours();
   const axis = {
     stroke: colour("--text-3"),
     font: `11px ${colour("--font")}`,
@@ -197,30 +196,3 @@ function options({
     },
   };
 }
-
-/** Dragging over a chart sets the page's time range. */
-function zoomTo(chart: uPlot): void {
-  const { left, width } = chart.select;
-  if (width < 8) return;
-  const from = chart.posToVal(left, "x");
-  const to = chart.posToVal(left + width, "x");
-  chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-  if (to - from >= 10) setRange({ kind: "absolute", from, to });
-}
-
-function tickText(time: number, ticks: number[]): string {
-  const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : 60;
-  if (step >= 86_400) return dateTime(time).slice(5, 10);
-  return step < 60 ? clockTime(time) : clockTime(time).slice(0, 5);
-}
-
-const TIME_STEPS = [
-  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
-  604_800, 2_592_000,
-];
-
-const POWERS_OF_TWO = Array.from({ length: 44 }, (_, power) => 2 ** power);
-
-/** As wide as the longest mark at 11 px. */
-const axisWidth = (_: uPlot, marks: string[] | null): number =>
-  14 + 6.4 * Math.max(4, ...(marks ?? []).map((mark) => mark.length));

@@ -15,6 +15,7 @@ export function Sparkline({ values, width = 96, height = 24, tone = "accent" }: 
       width={width}
       height={height}
       viewBox={`0 0 ${width} ${height}`}
+      preserveAspectRatio="none"
       aria-hidden="true"
     >
       {path && <path class="spark-area" d={areaPath(path, width, height)} />}

@@ -1,6 +1,10 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
+import { metricsEn } from "./metrics.en";
+
 export const en = {
+  ...metricsEn,
+
   "app.title": "Windvane",
   "app.skip": "Skip to content",
   "nav.main": "Main",

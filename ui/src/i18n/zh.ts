@@ -1,8 +1,11 @@
 /** 中文。键必须与 `en.ts` 一致，缺一个就编译不过。 */
 
 import type { Key } from "./en";
+import { metricsZh } from "./metrics.zh";
 
 export const zh: Record<Key, string> = {
+  ...metricsZh,
+
   "app.title": "风向标 Windvane",
   "app.skip": "跳到正文",
   "nav.main": "主导航",

@@ -11,6 +11,7 @@ import { useData } from "../lib/useData";
 import { ConfigCard } from "./ConfigCard";
 import { IngestCard, StoreCard } from "./DataCards";
 import { ProxiesCard } from "./ProxiesCard";
+import { StatusTabs } from "./StatusTabs";
 
 export function StatusPage() {
   useEffect(() => {
@@ -21,7 +22,7 @@ export function StatusPage() {
   return (
     <div class="page">
       <div class="page-head">
-        <h1>{t("status.title")}</h1>
+        <StatusTabs here="server" />
       </div>
       {loaded.error && status && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
       {loaded.error && !status && <ErrorState error={loaded.error} retry={loaded.retry} />}
