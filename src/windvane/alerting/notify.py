@@ -114,13 +114,15 @@ class _Peer:
         while True:
             await self.queue.filled.wait()
             batch = self.queue.take(owner.settings.batch)
-            if await self._post(batch):
+            done = await self._post(batch)
+            if not done:
+                self.lost(self.queue.put_back(batch, owner.clock.now_ns()))
+            self.measure()
+            if done:
                 pause = _FIRST_PAUSE
             else:
-                self.lost(self.queue.put_back(batch, owner.clock.now_ns()))
                 await owner.clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-            self.measure()
 
     async def _post(self, batch: Sequence[Notification]) -> bool:
         """Whether these alerts are done with: taken, or refused for good."""

@@ -59,7 +59,9 @@ class Alert:
         """Whether those who are told of alerts must hear of this one again."""
         if self.state is State.PENDING:
             return False
-        return self.resolved_at > self.last_sent_at or self.last_sent_at + resend_delay < now
+        if not self.last_sent_at or self.resolved_at > self.last_sent_at:
+            return True
+        return self.last_sent_at + resend_delay < now
 
 
 @dataclass(frozen=True, slots=True)
