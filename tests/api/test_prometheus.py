@@ -199,7 +199,7 @@ def test_status(client: Client) -> None:
     assert config["global"]["scrape_interval"] == "5s"
     runtime = client.get("/status/runtimeinfo").json()["data"]
     assert (runtime["storageRetention"], runtime["startTime"]) == ("15d", "2023-11-14T22:13:20Z")
-    for path in ("/metadata", "/rules", "/alerts", "/targets", "/status/flags", "/notifications"):
+    for path in ("/status/flags", "/status/walreplay", "/notifications", "/features"):
         assert client.get(path).json()["status"] == "success"
 
 

@@ -141,7 +141,6 @@ SAME: list[tuple[str, dict[str, Any]]] = [
     ("/api/v1/status/walreplay", {}),
     ("/api/v1/metadata", {}),
     ("/api/v1/metadata", {"metric": "up", "limit": "0"}),
-    ("/api/v1/rules", {}), ("/api/v1/alerts", {}), ("/api/v1/targets", {}),
 ]  # fmt: skip
 
 

@@ -45,21 +45,7 @@ def routes(queries: QueryEngine, clock: Clock, info: StatusInfo) -> list[BaseRou
         ("series", face.drop_series, ["DELETE"]),
     ]
     own: list[BaseRoute] = [api_route(path, handler, methods) for path, handler, methods in table]
-    return own + status_routes(clock, info) + [api_route(path, _answering(body)) for path, body in _EMPTY.items()]
-
-
-_EMPTY = {
-    "metadata": b"{}",
-    "query_exemplars": b"[]",
-    "rules": b'{"groups":[]}',
-    "alerts": b'{"alerts":[]}',
-    "targets": b'{"activeTargets":[],"droppedTargets":[]}',
-}
-"""What faces that are not mounted before this one would answer with nothing to tell."""
-
-
-def _answering(body: bytes) -> Handler:
-    return lambda _: success(body)
+    return own + status_routes(clock, info)
 
 
 class _Face:
