@@ -218,8 +218,15 @@ def test_errors_are_prometheus_s(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(" * 100_000, "-" * 100_000 + "a", "a+" * 50_000 + "a", "sum(" * 5000 + "a" + ")" * 5000, "a" * (MAX_LENGTH + 1)],
-    ids=["parentheses", "signs", "operators", "calls", "length"],
+    [
+        "(" * 100_000,
+        "-" * 100_000 + "a",
+        "a+" * 50_000 + "a",
+        "sum(" * 5000 + "a" + ")" * 5000,
+        "a" * (MAX_LENGTH + 1),
+        "a[" + "1m+" * 9999 + "1m]",
+    ],
+    ids=["parentheses", "signs", "operators", "calls", "length", "durations"],
 )
 def test_hostile_text_ends_in_an_error(text: str) -> None:
     with pytest.raises(ParseError):

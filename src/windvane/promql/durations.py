@@ -19,6 +19,7 @@ Parsed = tuple[int, Duration | None]
 
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 4}
 _SIGN = 3  # binds like a product, but its operand may be a power
+MAX_OPERATORS = 300
 MAX_SECONDS = (1 << 63) / 1e9
 """Prometheus keeps durations as 64-bit nanoseconds."""
 _RANGE = "subquery or range selector"
@@ -58,9 +59,12 @@ class _Reader:
     def expression(self, floor: int) -> Number | Duration:
         """What binds at least as tightly as `floor`."""
         with self._stream.nested():
-            left = self._operand()
+            left, length = self._operand(), 0
             while self._stream.token.kind is Kind.OPERATOR and _PRECEDENCE.get(self._stream.token.text, -1) >= floor:
                 operator = self._stream.advance()
+                length += 1
+                if length > MAX_OPERATORS:
+                    self._stream.fail(f"more than {MAX_OPERATORS} operators in a row", operator.start)
                 right = self.expression(_PRECEDENCE[operator.text] + (operator.text != "^"))
                 if operator.text in "/%" and isinstance(right, Number) and right.value == 0:
                     self._stream.fail(f"{'division' if operator.text == '/' else 'modulo'} by zero", operator.start)

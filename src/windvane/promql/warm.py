@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.promql.arrange import arrange
+from windvane.promql.arrange import Collector, arrange
+from windvane.promql.cache import Flat, merge
 from windvane.promql.evaluate import Evaluator
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.parse import parse
 from windvane.promql.plan import Context
 from windvane.promql.value import STALE, Samples, Steps
+from windvane.store.blocks import Block
 
 QUERIES = (
     "sum by (le) (rate(m[1m]))",
@@ -28,6 +30,7 @@ QUERIES = (
     "mad_over_time(m[1m])",
     "deriv(m[1m])",
     "double_exponential_smoothing(m[1m], 0.5, 0.5)",
+    "rate(m[1m] smoothed) or changes(m[1m] anchored) or (m smoothed)",
     'label_replace(m > 8, "le", "", "", "") or vector(1)',
 )
 
@@ -46,8 +49,15 @@ def _samples(pool: Pool) -> Samples:
     times = np.arange(0, 60_000, 10_000)
     column, both, values = np.repeat(ids, len(times)), np.tile(times, 2), np.arange(2.0 * len(times))
     values[3] = STALE
-    for array in (ids, column, both, values):
+    raw = np.concatenate([part.view(np.uint8) for part in (column, both, values)])
+    for array in (column, both, values, raw):
         array.setflags(write=False)
-    arranged = arrange(ids, column, both, values)
+    size, number = 8 * len(both), np.dtype(np.int64)
+    collector = Collector(ids, len(both), len(both))
+    collector.add(Block(raw, len(both), {"Id": (number, 0), "T": (number, size), "Value": (number, 2 * size)}))
+    flat = Flat(ids, *collector.arranged())
+    merge(flat, flat, 0).cut(ids, 0, 60_000, len(both))
+    ids.setflags(write=False)
+    arranged = arrange(ids, column, both, values)  # as rollups read
     labels = Labels.of(pool, [{"__name__": "m", "le": "1"}, {"__name__": "m", "le": "+Inf"}])
     return Samples(labels, *arranged)
