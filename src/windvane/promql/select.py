@@ -122,7 +122,9 @@ class Selections:
             where.params,
             limits,
         )
-        columns = [np.ascontiguousarray(frame[name].to_numpy()) for name in ("Id", "F", "L")]
+        columns = [
+            np.array(frame[name].to_numpy()) for name in ("Id", "F", "L")
+        ]  # writable, as kernels are compiled for
         return Selection(columns[0], columns[1], columns[2], parts)
 
 

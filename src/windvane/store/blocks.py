@@ -50,6 +50,7 @@ class Block:
 def parse(chunk: memoryview) -> Iterator[Block]:
     """The blocks in some bytes; `InternalError` for columns that are not numbers."""
     raw = np.frombuffer(chunk, np.uint8)
+    raw.setflags(write=False)
     place = 0
     while place < len(chunk):
         width, place = _varint(chunk, place)
