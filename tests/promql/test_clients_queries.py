@@ -12,7 +12,9 @@ import pytest
 from promql_samples import TestSeries, store
 
 from windvane.promql.engine import QueryEngine
-from windvane.promql.value import VectorResult
+from windvane.promql.parse import parse
+from windvane.promql.printer import pretty, to_text
+from windvane.promql.value import MatrixResult, VectorResult
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 
@@ -108,3 +110,58 @@ def test_raw_rates_keep_every_label(queries: QueryEngine) -> None:
     assert isinstance(result, VectorResult)
     kept = {name: value for name, value in BASE.items() if value}
     assert [{**metric, "response_code": ""} for metric in result.metrics] == [{**kept, "response_code": ""}] * 2
+
+
+SERVICE = 'reporter=~"source|destination", destination_service=~"reviews.shop.svc"'
+WORKLOAD = 'destination_workload_namespace=~"shop", destination_workload=~"reviews", reporter=~"destination"'
+AT_LEAST_PARSED = [
+    # Istio's dashboards: mesh.
+    'round(sum(irate(istio_requests_total{reporter=~"source|waypoint"}[1m])), 0.01)',
+    'sum(rate(istio_requests_total{reporter=~"source|waypoint", response_code=~"4.*"}[1m])) or vector(0)',
+    "sum(istio_build) by (component, tag)",
+    'label_join(sum(rate(istio_tcp_received_bytes_total{reporter="source"}[1m])) by (destination_workload, '
+    'destination_workload_namespace, destination_service), "destination_workload_var", ".", "destination_workload", '
+    '"destination_workload_namespace")',
+    'max(pilot_k8s_cfg_events{type="VirtualService", event="add"}) - (max(pilot_k8s_cfg_events{type="VirtualService", '
+    'event="delete"}) or max(up * 0))',
+    # Istio's dashboards: services and workloads.
+    f'sum(irate(istio_requests_total{{{SERVICE}, response_code!~"5.*"}}[5m])) / sum(irate(istio_requests_total{{{SERVICE}}}[5m]))',
+    f"sum(irate(istio_tcp_received_bytes_total{{{SERVICE}}}[1m])) + sum(irate(istio_tcp_sent_bytes_total{{{SERVICE}}}[1m]))",
+    f'round(sum(irate(istio_requests_total{{connection_security_policy!="mutual_tls", {WORKLOAD}}}[5m])) by '
+    "(source_workload, source_workload_namespace, response_code), 0.001)",
+    f"histogram_quantile(0.99, sum(irate({DURATION}_bucket{{{WORKLOAD}}}[1m])) by (destination_workload, le))",
+    f"(histogram_quantile(0.90, sum(irate(istio_request_bytes_bucket{{{WORKLOAD}}}[1m])) by (source_workload, le)))  or "
+    "histogram_quantile(0.90, sum(irate(istio_request_bytes_bucket[1m])) by (le))",
+    "sum(istio_requests_total) by (destination_service) or sum(istio_tcp_sent_bytes_total) by (destination_service)",
+    # Istio's dashboards: control plane, performance, ztunnel, extensions.
+    'sum(irate(pilot_xds_pushes{type=~"cds|eds|lds|rds|sds|nds"}[1m])) by (type)',
+    "histogram_quantile(0.999, sum(rate(pilot_proxy_convergence_time_bucket[1m])) by (le))",
+    'sum(rate(container_cpu_usage_seconds_total{container="discovery", pod=~"istiod-.*"}[1m])) by (pod)',
+    '(sum(irate(container_cpu_usage_seconds_total{pod=~"istio-ingressgateway-.*",container="istio-proxy"}[1m])) / '
+    '(round(sum(irate(istio_requests_total{source_workload="istio-ingressgateway", reporter="source"}[1m])), 0.001)/1000))'
+    ' / ((sum(irate(istio_requests_total{source_workload="istio-ingressgateway", reporter="source"}[1m])) > bool 10))',
+    'sum(go_goroutines{app="istiod"}) by (pod)',
+    "sum(delta(pilot_push_triggers[1m])) by (type)",
+    'avg(envoy_wasm_vm_null_active{app=~"a|"}) * 1e-3',
+    'sum by (pod) (rate(istio_tcp_connections_opened_total{pod=~"ztunnel-.*"}[5m0s]))',
+    "sum by (ref) (irate(workload_manager_pending_proxy_count[2m])) unless on () absent(up)",
+    "max_over_time(sum(rate(istio_requests_total[1m]))[10m:1m])",
+    # Kiali.
+    f'round(sum(rate(istio_requests_total{{reporter="source",source_workload_namespace!="shop",destination_workload_namespace='
+    f'"unknown",destination_workload="unknown",destination_service=~"^.+\\\\.shop\\\\..+$"}} [600s])) by ({GROUP},'
+    "request_protocol,response_code,grpc_response_status,response_flags) > 0,0.001)",
+    f'round(sum(rate(istio_tcp_sent_bytes_total{{app!="ztunnel",reporter=~"waypoint|destination",'
+    f'destination_workload_namespace="shop"}} [60s])) by (app,{GROUP},response_flags) > 0,0.001)',
+    'delta(pilot_proxy_convergence_time_count{pod="istiod"}[10m0s])',
+    'sum(irate(container_cpu_usage_seconds_total{pod=~"ztunnel-.*"}[1m])) by (pod)',
+    'sum(istio_build{component="ztunnel"}) by (tag)',
+    'rate(istio_requests_total{source_workload_namespace="shop",source_cluster=~"c|unknown"}[5m]) > 0',
+    'count({app="reviews"}) by (__name__)',
+]
+
+
+@pytest.mark.parametrize("query", AT_LEAST_PARSED)
+def test_clients_queries_run(queries: QueryEngine, query: str) -> None:
+    assert isinstance(queries.instant(query, NOW).value, VectorResult)
+    assert isinstance(queries.range(query, NOW - 60_000, NOW, 15_000).value, MatrixResult)
+    assert parse(pretty(parse(query))) == parse(to_text(parse(query)))
