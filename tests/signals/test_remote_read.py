@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from windvane.kit.errors import BadInputError
 from windvane.signals import protobuf
+from windvane.signals.native_histograms import NativeHistogram
 from windvane.signals.remote_read.chunks import crc32c, encode
+from windvane.signals.remote_read.histograms import read_histogram
 from windvane.signals.remote_read.request import LabelMatcher, ReadQuery, ResponseType, decode
-from windvane.signals.remote_read.response import Series, chunked_response, samples_response
+from windvane.signals.remote_read.response import Series, chunked_response, samples_response, warm
+from windvane.signals.remote_write import details
 
 promtool = pytest.mark.skipif(
     subprocess.run(["which", "promtool"], capture_output=True, check=False).returncode != 0, reason="no promtool"
@@ -32,13 +35,14 @@ def field(number: int, data: bytes) -> bytes:
 MATCHER = b"\x08\x02" + field(2, b"job") + field(3, b"a.*")
 
 
-def test_a_request_is_its_queries_and_the_first_response_type_that_is_known() -> None:
+def test_a_request_is_its_queries_and_the_response_types_that_are_known() -> None:
     query = b"\x08\x05\x10\x07" + field(3, field(2, b"__name__") + field(3, b"up")) + field(3, MATCHER)
     request = decode(field(1, query) + b"\x10\x09\x10\x01")
-    assert request.response is ResponseType.STREAMED_XOR_CHUNKS
+    assert request.accepted == (ResponseType.STREAMED_XOR_CHUNKS,)
     assert request.queries == (ReadQuery(5, 7, (LabelMatcher(0, "__name__", "up"), LabelMatcher(2, "job", "a.*"))),)
-    assert decode(field(1, query)).response is ResponseType.SAMPLES
-    assert decode(field(1, query) + field(2, b"\x00\x01")).response is ResponseType.SAMPLES
+    assert decode(field(1, query)).accepted == (ResponseType.SAMPLES,)
+    both = decode(field(1, query) + field(2, b"\x00\x01")).accepted
+    assert both == (ResponseType.SAMPLES, ResponseType.STREAMED_XOR_CHUNKS)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +228,10 @@ def test_a_stream_is_of_frames_with_checksums() -> None:
     assert samples == {0: expected, 2: expected}
 
 
+def test_kernels_can_be_compiled_ahead() -> None:
+    warm()
+
+
 def test_a_long_series_is_several_frames() -> None:
     rng = np.random.default_rng(1)
     count = 400_000
@@ -231,3 +239,37 @@ def test_a_long_series_is_several_frames() -> None:
     frames = list(chunked_response([series]))
     assert len(frames) > 2
     assert all(len(frame) < 1_100_000 for frame in frames)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.integers(-100, 100), st.integers(0, 2**40) | st.floats(0, 1e300), max_size=8),
+    st.dictionaries(st.integers(-100, 100), st.integers(0, 2**40), max_size=8),
+    st.integers(-(10**13), 10**13),
+)
+def test_histograms_are_read_back_as_they_were(
+    positive: dict[int, float], negative: dict[int, float], time: int
+) -> None:
+    def side(buckets: dict[int, float]) -> tuple[np.ndarray, np.ndarray]:
+        some = sorted(buckets.items())
+        return np.array([key for key, _ in some], np.int32), np.array([value for _, value in some], np.float64)
+
+    total = float(sum(positive.values()) + sum(negative.values()) + 3)
+    one = NativeHistogram(2, 3, False, 1e-9, 3.0, total, -1.5, *side(positive), *side(negative))
+    message = read_histogram(one, time)
+    found = details.histogram(message)
+    assert details.histogram_time(message) == time
+    assert (found.schema, found.hint, found.zero_threshold, found.zero_count) == (2, 3, 1e-9, 3.0)
+    assert (found.sum, found.count) == (-1.5, total)
+    for name in ("positive_index", "positive_count", "negative_index", "negative_count"):
+        assert getattr(one, name).tolist() == getattr(found, name).tolist()
+
+
+def test_bounds_of_a_histogram_and_a_staleness_marker() -> None:
+    counts = np.array([1.5, 2.0])
+    one = NativeHistogram(-53, 0, True, 0.0, 0.0, 3.5, 9.0, np.array([0, 2], np.int32), counts,
+                          custom_bounds=np.array([0.5, 1.0, 2.0]))  # fmt: skip
+    found = details.histogram(read_histogram(one, 5))
+    assert (found.custom_bounds.tolist(), found.positive_index.tolist(), found.is_float) == ([0.5, 1, 2], [0, 2], True)
+    ended = details.histogram(read_histogram(None, 7))
+    assert struct.pack("<d", ended.sum) == struct.pack("<Q", 0x7FF0000000000002)

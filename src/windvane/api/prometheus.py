@@ -26,6 +26,7 @@ from windvane.promql.printer import pretty
 from windvane.promql.quoting import quote
 
 _MAX_POINTS = 11_000
+_MAX_ANNOTATIONS = 10
 _ESCAPED = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
 TRUNCATED = "results truncated due to limit"
 
@@ -150,11 +151,17 @@ def _options(params: Params) -> QueryOptions:
 
 
 def _answer(result: QueryResult, params: Params) -> bytes:
-    warnings, limit = result.warnings, params.limit()
+    warnings, limit = _few(result.warnings, "warning"), params.limit()
     if limit and series_count(result.value) > limit:
         warnings = (*warnings, TRUNCATED)
     stats = result.stats if params.text("stats") else None
-    return success(query_data(result.value, limit, stats), warnings, result.infos)
+    return success(query_data(result.value, limit, stats), warnings, _few(result.infos, "info"))
+
+
+def _few(notes: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """The first annotations, and how many more there are."""
+    more = len(notes) - _MAX_ANNOTATIONS
+    return (*notes[:_MAX_ANNOTATIONS], f"{more} more {kind} annotations omitted") if more > 0 else notes
 
 
 def unescape_label(name: str) -> str:

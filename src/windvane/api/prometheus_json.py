@@ -39,8 +39,10 @@ def _stats(stats: QueryStats) -> dict[str, object]:
     return {
         "timings": {
             "evalTotalTime": total,
+            "resultSortTime": 0,
             "queryPreparationTime": stats.read_seconds,
             "innerEvalTime": stats.evaluate_seconds,
+            "execQueueTime": 0,
             "execTotalTime": total,
         },
         "samples": {"totalQueryableSamples": stats.samples, "peakSamples": stats.samples},

@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute, Route
 from windvane.api.errors import status_of
 from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.promql.errors import QueryLimitError
-from windvane.promql.raw import raw_samples
+from windvane.promql.raw import RawSeries, raw_samples
 from windvane.promql.regex import problem
 from windvane.promql.syntax import Matcher, MatchOp
+from windvane.signals.remote_read.histograms import Histogram
 from windvane.signals.remote_read.request import LabelMatcher, ReadQuery, ReadRequest, ResponseType, decode
 from windvane.signals.remote_read.response import Series, chunked_response, samples_response
 from windvane.store.api import Engine, Limits
@@ -49,7 +50,7 @@ def routes(
         try:
             request = _decoded(body)
             results = _Reading(engine, external_labels(), most_samples, seconds).results(request)
-            if request.response is ResponseType.STREAMED_XOR_CHUNKS:
+            if _chosen(request, results) is ResponseType.STREAMED_XOR_CHUNKS:
                 return StreamingResponse(chunked_response(results), headers=_CHUNKS)
             return Response(bytes(cramjam.snappy.compress_raw(samples_response(results))), headers=_SAMPLES)
         except WindvaneError as error:
@@ -64,6 +65,15 @@ def routes(
         return await run_in_threadpool(answer, bytes(body))
 
     return [Route("/api/v1/read", read, methods=["POST"])]
+
+
+def _chosen(request: ReadRequest, results: Sequence[Series]) -> ResponseType:
+    """The first accepted type that can carry the results: native histograms do not travel as XOR chunks."""
+    if not any(result.histograms for result in results):
+        return request.accepted[0]
+    if ResponseType.SAMPLES not in request.accepted:
+        raise BadInputError("native histograms are sent as samples only, which the request does not accept")
+    return ResponseType.SAMPLES
 
 
 def _status(error: WindvaneError) -> int:
@@ -99,7 +109,7 @@ class _Reading:
         self._room -= len(raw.times)
         if self._room < 0:
             raise QueryLimitError(f"exceeded sample limit ({self._most})")
-        return Series(self._labelled(raw.labels), raw.offsets, raw.times, raw.values)
+        return Series(self._labelled(raw.labels), raw.offsets, raw.times, raw.values, _histograms(raw))
 
     def _met(self, matcher: LabelMatcher) -> bool:
         """Whether a matcher asks for an external label, which is not stored."""
@@ -108,6 +118,16 @@ class _Reading:
     def _labelled(self, sets: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
         """Label sets in order of names, with external labels that a series has not itself."""
         return [dict(sorted({**self._external, **labels}.items())) for labels in sets]
+
+
+def _histograms(raw: RawSeries) -> list[list[tuple[int, Histogram | None]]]:
+    if raw.native is None:
+        return []
+    native = raw.native
+    return [
+        list(zip(native.times_of(row).tolist(), native.histograms_of(row).tolist(), strict=True))
+        for row in range(len(raw.labels))
+    ]
 
 
 def _matcher(one: LabelMatcher) -> Matcher:

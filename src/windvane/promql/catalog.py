@@ -51,9 +51,10 @@ class Catalog:
     ) -> Listing[str]:
         """Label names in use, sorted, `__name__` among them."""
         where = series_condition(selectors, window)
-        names = f"arrayJoin(arrayPushBack(Labels.keys, '{METRIC_NAME}'))"
-        sql = f"SELECT DISTINCT {names} AS V FROM series WHERE {where.sql}"
-        return _cut(self._strings(sql, where.params, limits), limit)
+        sql = f"SELECT DISTINCT arrayJoin(emptyArrayToSingle(Labels.keys)) AS V FROM series WHERE {where.sql}"
+        found = self._strings(sql, where.params, limits)
+        names = {METRIC_NAME, *found} - {""} if found else set()
+        return _cut(sorted(names), limit)
 
     def label_values(
         self,

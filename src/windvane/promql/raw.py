@@ -12,20 +12,27 @@ from windvane.kit.errors import LimitError
 from windvane.promql.arrange import arrange
 from windvane.promql.catalog import Window, series_condition
 from windvane.promql.errors import QueryLimitError
+from windvane.promql.native.read import NativeReader
 from windvane.promql.read import clamp
 from windvane.promql.syntax import METRIC_NAME, Matcher, Selector
-from windvane.promql.value import Floats, Ids, Times
+from windvane.promql.value import Floats, Ids, NativeSamples, Times
 from windvane.store.api import Engine, Limits
+
+_FIRST, _LAST = "fromUnixTimestamp64Milli({first:Int64})", "fromUnixTimestamp64Milli({last:Int64})"
 
 
 @dataclass(frozen=True, slots=True)
 class RawSeries:
-    """Series in order of their labels; series i has times[offsets[i]:offsets[i + 1]], ascending (ms)."""
+    """Series in order of their labels; series i has times[offsets[i]:offsets[i + 1]], ascending (ms).
+
+    `native` has their native histograms, None where there are none at all.
+    """
 
     labels: list[dict[str, str]]
     offsets: Times
     times: Times
     values: Floats
+    native: NativeSamples | None = None
 
 
 def raw_samples(engine: Engine, matchers: Sequence[Matcher], start_ms: int, end_ms: int, limits: Limits) -> RawSeries:
@@ -35,23 +42,23 @@ def raw_samples(engine: Engine, matchers: Sequence[Matcher], start_ms: int, end_
     """
     where = series_condition([Selector(tuple(matchers))], Window(start_ms, end_ms))
     params = {**where.params, "first": clamp(start_ms), "last": clamp(end_ms)}
+    found = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time >= {_FIRST} AND Time <= {_LAST}"
+    plain = Limits(limits.seconds, limits.memory_bytes)
     try:
         frame = engine.query(
-            "SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples "
-            f"WHERE Id IN (SELECT Id FROM series WHERE {where.sql}) "
-            "AND Time >= fromUnixTimestamp64Milli({first:Int64}) AND Time <= fromUnixTimestamp64Milli({last:Int64})",
-            params,
-            limits=limits,
+            f"SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value FROM samples WHERE {found}", params, limits=limits
         )
-        named = _named(engine, where.sql, where.params, Limits(limits.seconds, limits.memory_bytes))
+        named = _named(engine, where.sql, where.params, plain)
+        ids: Ids = np.array(sorted(named), np.uint64)
+        reader = NativeReader(lambda sql, given, bounds: engine.query(sql, given, limits=bounds))
+        native = reader.read(ids, found, params, plain)
     except LimitError as error:
         raise QueryLimitError(f"too many samples to read at once ({error.message})") from error
-    column = frame["Id"].to_numpy()
-    ids: Ids = np.unique(column)
-    offsets, times, values, *_ = arrange(ids, column, frame["T"].to_numpy(), frame["Value"].to_numpy())
+    offsets, times, values, *_ = arrange(ids, frame["Id"].to_numpy(), frame["T"].to_numpy(), frame["Value"].to_numpy())
     sets = [named[number] for number in ids.tolist()]
-    order = np.array(sorted(range(len(sets)), key=lambda row: tuple(sets[row].items())), np.int64)
-    return _in_order(RawSeries(sets, offsets, times, values), order)
+    counts = np.diff(offsets) if native is None else np.diff(offsets) + np.diff(native.offsets)
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda row: tuple(sets[row].items()))
+    return _chosen(RawSeries(sets, offsets, times, values, native), np.array(order, np.int64))
 
 
 def _named(engine: Engine, where: str, params: dict[str, object], limits: Limits) -> dict[int, dict[str, str]]:
@@ -68,10 +75,11 @@ def _named(engine: Engine, where: str, params: dict[str, object], limits: Limits
     }
 
 
-def _in_order(series: RawSeries, order: Times) -> RawSeries:
-    counts = np.diff(series.offsets)[order]
+def _chosen(series: RawSeries, rows: Times) -> RawSeries:
+    """Some of the series, in the order given."""
+    counts = np.diff(series.offsets)[rows]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    starts = series.offsets[:-1][order]
-    place = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], counts)
-    labels = [series.labels[row] for row in order.tolist()]
-    return RawSeries(labels, offsets, series.times[place], series.values[place])
+    place = np.arange(int(offsets[-1])) + np.repeat(series.offsets[:-1][rows] - offsets[:-1], counts)
+    native = None if series.native is None else series.native.take(rows)
+    labels = [series.labels[row] for row in rows.tolist()]
+    return RawSeries(labels, offsets, series.times[place], series.values[place], native)

@@ -40,10 +40,10 @@ class ReadQuery:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """All queries of a request, and the first response type of its list that is known (SAMPLES by default)."""
+    """All queries of a request, and the known response types it accepts, the best first."""
 
     queries: tuple[ReadQuery, ...]
-    response: ResponseType = ResponseType.SAMPLES
+    accepted: tuple[ResponseType, ...] = (ResponseType.SAMPLES,)
 
 
 def decode(raw: bytes) -> ReadRequest:
@@ -57,16 +57,14 @@ def decode(raw: bytes) -> ReadRequest:
             accepted += protobuf.varints(wire, value)
         if len(queries) > _MOST_QUERIES:
             raise BadInputError(f"a remote read asks more than {_MOST_QUERIES} queries")
-    return ReadRequest(tuple(queries), _response(accepted))
+    return ReadRequest(tuple(queries), _known(accepted))
 
 
-def _response(accepted: Sequence[int]) -> ResponseType:
-    if not accepted:
-        return ResponseType.SAMPLES
-    known = [ResponseType(number) for number in accepted if number in (0, 1)]
-    if not known:
+def _known(accepted: Sequence[int]) -> tuple[ResponseType, ...]:
+    known = tuple(ResponseType(number) for number in accepted if number in (0, 1))
+    if accepted and not known:
         raise BadInputError(f"server does not support any of the requested response types: {list(accepted)}")
-    return known[0]
+    return known or (ResponseType.SAMPLES,)
 
 
 def _query(raw: bytes) -> ReadQuery:

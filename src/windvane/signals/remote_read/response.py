@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from windvane.signals.remote_read.chunks import Bytes, Floats, Integers, crc32c, encode
+from windvane.signals.remote_read.histograms import Histogram, block, read_histogram, varint
 
 _FRAME = 1 << 20
 """Bytes after which a frame of a stream is sent."""
@@ -18,17 +19,22 @@ _kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class Series(NamedTuple):
-    """Series with their samples: series i has times[offsets[i]:offsets[i + 1]], ascending (ms)."""
+    """Series with their samples: series i has times[offsets[i]:offsets[i + 1]], ascending (ms).
+
+    `histograms` has for each series its native ones with their times (None: a staleness marker); empty
+    where no series has any.
+    """
 
     labels: Sequence[Mapping[str, str]]
     offsets: Integers
     times: Integers
     values: Floats
+    histograms: Sequence[Sequence[tuple[int, Histogram | None]]] = ()
 
 
 def samples_response(results: Sequence[Series]) -> bytes:
     """A ReadResponse: for each query its series with all samples."""
-    return b"".join(_field(1, _query_result(result)) for result in results)
+    return b"".join(block(1, _query_result(result)) for result in results)
 
 
 def _query_result(result: Series) -> bytes:
@@ -36,55 +42,43 @@ def _query_result(result: Series) -> bytes:
     ends = np.zeros(len(result.offsets), np.int64)
     write_samples(result.times, result.values.view(np.uint64), result.offsets, out, ends)
     text, bounds = memoryview(out.data), ends.tolist()
+    native = [b"".join(block(4, read_histogram(one, time)) for time, one in some) for some in result.histograms]
     return b"".join(
-        _field(1, _labels(labels) + text[bounds[row] : bounds[row + 1]]) for row, labels in enumerate(result.labels)
+        block(1, b"%s%s%s" % (_labels(labels), text[bounds[row] : bounds[row + 1]], native[row] if native else b""))
+        for row, labels in enumerate(result.labels)
     )
 
 
 def chunked_response(results: Sequence[Series]) -> Iterator[bytes]:
     """Frames of ChunkedReadResponse messages: a length, a checksum, and series with their XOR chunks."""
     for number, result in enumerate(results):
-        index = b"\x10" + _varint(number)
+        index = b"\x10" + varint(number)
         message = bytearray()
         bounds = result.offsets.tolist()
         for row, labels in enumerate(result.labels):
             part = slice(bounds[row], bounds[row + 1])
             head, chunks, size = _labels(labels), bytearray(), 0
             for first, last, data in encode(result.times[part], result.values[part]):
-                chunk = b"\x08" + _varint(first) + b"\x10" + _varint(last) + b"\x18" + _varint(_XOR) + _field(4, data)
-                chunks += _field(2, chunk)
+                chunk = b"\x08" + varint(first) + b"\x10" + varint(last) + b"\x18" + varint(_XOR) + block(4, data)
+                chunks += block(2, chunk)
                 size = len(message) + len(chunks)
                 if size > _FRAME:
-                    yield _frame(message + _field(1, head + chunks) + index)
+                    yield _frame(message + block(1, head + chunks) + index)
                     message, chunks = bytearray(), bytearray()
             if chunks:
-                message += _field(1, head + chunks)
+                message += block(1, head + chunks)
         if message:
             yield _frame(message + index)
 
 
 def _frame(message: bytes | bytearray) -> bytes:
     data = bytes(message)
-    return _varint(len(data)) + crc32c(data).to_bytes(4, "big") + data
+    return varint(len(data)) + crc32c(data).to_bytes(4, "big") + data
 
 
 def _labels(labels: Mapping[str, str]) -> bytes:
     pairs = ((name.encode(), value.encode()) for name, value in labels.items())
-    return b"".join(_field(1, _field(1, name) + _field(2, value)) for name, value in pairs)
-
-
-def _field(number: int, data: bytes | bytearray | memoryview) -> bytes:
-    return b"%c%s%s" % (number << 3 | 2, _varint(len(data)), data)
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return b"".join(block(1, block(1, name) + block(2, value)) for name, value in pairs)
 
 
 @_kernel
@@ -112,3 +106,10 @@ def write_samples(times: Integers, bits: Integers, offsets: Integers, out: Bytes
             out[place] = np.uint8(time)
             place += 1
         ends[series + 1] = place
+
+
+def warm() -> None:
+    """Load (or, once, compile) the kernels."""
+    one = Series([{"a": "b"}], np.array([0, 2]), np.array([0, 1]), np.array([0.0, 1.0]))
+    samples_response([one])
+    list(chunked_response([one]))
