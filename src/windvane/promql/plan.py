@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from windvane.promql.errors import ExecutionError
+from windvane.promql.rollup.choose import Policy
+from windvane.promql.rollup.nodes import RolledNode, rolled, selector_of
 from windvane.promql.syntax import At, AtEdge, Call, Edges, Expr, Matcher, Range, Selector, Subquery, children, unwrap
 from windvane.promql.value import Steps, Times
 
@@ -31,6 +33,8 @@ class Context:
     end: int
     lookback: int = 300_000
     subquery_step: int = 60_000
+    rollups: Policy | None = None
+    """Which windows may be answered from rollups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,22 @@ def _merge(merged: list[Read], read: Read) -> None:
     merged.append(read)
 
 
+def rolled_node(expr: Expr, steps: Steps, context: Context) -> RolledNode | None:
+    """The node as rollups answer it, if they do: then it reads no samples of its own."""
+    selector = selector_of(expr) if context.rollups is not None else None
+    if selector is None:
+        return None
+    return rolled(expr, window_ends(selector.offset, selector.at, steps, context), steps, context)
+
+
 def _reads(expr: Expr, steps: Steps, context: Context) -> Iterator[Read]:
+    if rolled_node(expr, steps, context) is not None:
+        return
     match expr:
+        case Call() if reads_sample_times(expr):
+            selector = unwrap(expr.args[0])
+            assert isinstance(selector, Selector)
+            yield selector_read(selector, steps, context)
         case Selector():
             yield selector_read(expr, steps, context)
         case Range():

@@ -25,6 +25,9 @@ from windvane.promql.labels import Labels, Pool
 from windvane.promql.native.read import NativeReader
 from windvane.promql.parts import Change, Listing, Parts, change
 from windvane.promql.plan import Read
+from windvane.promql.rollup import read as rollups
+from windvane.promql.rollup.choose import Segment
+from windvane.promql.rollup.nodes import Buckets, RolledNode
 from windvane.promql.select import Condition, Selections, SeriesLabels, clamp, condition, which
 from windvane.promql.syntax import Matcher
 from windvane.promql.value import Ids, Samples
@@ -108,18 +111,40 @@ class Reader:
         """
         after, until = clamp(read.after), clamp(read.until)
         plain = Limits(limits.seconds, limits.memory_bytes)
-        ids = self._selections.find(read.matchers, parts["series"], plain).within(after, until)
-        if len(ids) > self._max_series:
-            raise QueryLimitError(
-                f"the query selects {len(ids)} series with {{{', '.join(map(str, read.matchers))}}}, "
-                f"more than the limit of {self._max_series}"
-            )
+        ids = self._ids(read, parts["series"], plain)
         if not len(ids) or after >= until:
             empty = np.zeros(0, np.int64)
             return Loaded(Samples(Labels.empty(pool), np.zeros(1, np.int64), empty, np.zeros(0)), 0, "hit", 0)
         job = _Job(read.matchers, ids, after, until, parts["samples"], limits, stop)
         cut, source = self._cut(job)
         return self._loaded(job, cut, source, pool, bool(parts["native_histograms"].rows))
+
+    def buckets(
+        self, node: RolledNode, pool: Pool, limits: Limits, parts: dict[str, Parts], stop: Stop
+    ) -> tuple[Buckets, int]:
+        """The buckets that answer a node, and how many rows that took; errors as of `read`."""
+        where, plain = condition(node.matchers), Limits(stop.seconds, limits.memory_bytes)
+        ids = self._ids(Read(node.matchers, node.choice.after, node.choice.until), parts["series"], plain)
+
+        def samples(segment: Segment) -> Flat:
+            after, until = clamp(segment.after), clamp(segment.until)
+            return self._cut(_Job(node.matchers, ids, after, until, parts["samples"], limits, stop))[0].flat
+
+        def labels(own: Ids) -> Labels:
+            return self._labels.of(own, pool, where, plain) if len(own) else Labels.empty(pool)
+
+        with self._errors(stop):
+            return rollups.read(node, rollups.Source(ids, self._query, samples, labels, plain))
+
+    def _ids(self, read: Read, series: Parts, limits: Limits) -> Ids:
+        """Series that match and may have samples in the time, not too many."""
+        ids = self._selections.find(read.matchers, series, limits).within(clamp(read.after), clamp(read.until))
+        if len(ids) > self._max_series:
+            raise QueryLimitError(
+                f"the query selects {len(ids)} series with {{{', '.join(map(str, read.matchers))}}}, "
+                f"more than the limit of {self._max_series}"
+            )
+        return ids
 
     def _loaded(self, job: _Job, cut: Cut, source: str, pool: Pool, native_rows: bool) -> Loaded:
         where, plain = condition(job.matchers), Limits(job.stop.seconds, job.limits.memory_bytes)

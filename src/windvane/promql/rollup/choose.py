@@ -45,6 +45,16 @@ class Choice:
     width: int
     segments: tuple[Segment, ...]
 
+    @property
+    def after(self) -> int:
+        """Where the first bucket begins."""
+        return self.segments[0].after
+
+    @property
+    def until(self) -> int:
+        """Where the last bucket ends."""
+        return self.segments[-1].until
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
