@@ -91,8 +91,7 @@ def vectors(op: str, left: Vector, right: Vector, matching: Matching, how: How) 
     if len(pair_many) * many.values.shape[1] > MAX_CELLS:
         raise QueryLimitError("vector matching would produce too many samples")
     a, b = many.take(pair_many), one.take(pair_one)
-    both = a.present & b.present
-    values, present, native = _paired(op, b if flipped else a, a if flipped else b, both, how)
+    values, present, native, both = _paired(op, b if flipped else a, a if flipped else b, how)
     labels = _result_labels(op, a.labels, b.labels, matching)
     if how.return_bool:
         labels = labels.drop_name()
@@ -100,15 +99,18 @@ def vectors(op: str, left: Vector, right: Vector, matching: Matching, how: How) 
     return merge_same(Vector(labels, values, present, native).without_empty())
 
 
-def _paired(op: str, left: Vector, right: Vector, both: Mask, how: How) -> tuple[Floats, Mask, Grid | None]:
-    """Two vectors row by row."""
+def _paired(op: str, left: Vector, right: Vector, how: How) -> tuple[Floats, Mask, Grid | None, Mask]:
+    """Two vectors row by row: values, presence, histograms, and where both sides met and fit together."""
+    both = left.present & right.present
     values, present = _computed(op, left.values, right.values, both, how.return_bool)
     if op in TRIM:
         _note_trimmed_floats(op, both & ~left.is_native() & ~right.is_native(), how)
+        both &= left.is_native()
     if left.native is None and right.native is None:
-        return values, present, None
+        return values, present, None, both
     note = native_binary.Note(how.notes, how.place, return_bool=how.return_bool)
-    return native_binary.with_vector(op, left, right, (values, present), note)
+    values, present, native, failed = native_binary.with_vector(op, left, right, (values, present), note)
+    return values, present, native, both & ~failed
 
 
 def set_operation(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
@@ -183,12 +185,13 @@ def _refuse_duplicates(many: Vector, one: Vector, one_key: Times, keys: int, mat
         return
     group, step = (int(index[0]) for index in np.nonzero(twice))
     rows = np.flatnonzero((one_key == group) & one.present[:, step])[:2]
-    first, second = one.labels.take(rows).dicts()
-    matched = {name: value for name, value in first.items() if _matched_on(name, matching)}
+    pair = one.labels.take(rows).dicts()
+    matched = {name: value for name, value in pair[0].items() if _matched_on(name, matching)}
+    first, second = sorted(map(labels_text, pair))
     side = "left" if matching.cardinality is Cardinality.ONE_TO_MANY else "right"
     raise ExecutionError(
         f"found duplicate series for the match group {labels_text(matched)} on the {side} "
-        f"hand-side of the operation: [{labels_text(second)}, {labels_text(first)}];many-to-many matching not allowed: "
+        f"hand-side of the operation: [{first}, {second}];many-to-many matching not allowed: "
         "matching labels must be unique on one side"
     )
 

@@ -203,6 +203,7 @@ class _Run:
         inner = unwrap(expr)
         if not instant and isinstance(inner, Range | Subquery):
             raise QueryError('invalid expression type "range vector" for range query, must be Scalar or instant Vector')
+        self.evaluator.without_buckets = natives.only_counted(expr)
         self._plan = plan(expr, self._steps, self.evaluator.context)
         self._read()
         started = time.monotonic()

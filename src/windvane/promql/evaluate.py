@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -79,6 +79,8 @@ class Evaluator:
     max_cells: int = 50_000_000
     notes: Notes = field(default_factory=Notes)
     costs: list[NodeCost] | None = None
+    without_buckets: frozenset[int] = frozenset()
+    """Selectors (by `id`) of whose native histograms only count and sum matter."""
     _depth: int = 0
 
     def value(self, expr: Expr, steps: Steps) -> Value:
@@ -154,7 +156,12 @@ class Evaluator:
             flat = samples.offsets, samples.times, samples.values
             if samples.stale:
                 flat = without_stale(*flat)
-            samples = Samples(samples.labels, *flat, native=natives.without_stale(samples.native))
+            native = natives.without_stale(samples.native)
+            if id(selector) in self.without_buckets:
+                native = natives.without_buckets(native)
+            if native is not None and selector.edges is not None:
+                raise UnsupportedError(f"{selector.edges.value} native histograms are not supported by this version")
+            samples = Samples(samples.labels, *flat, native=native)
             ends = window_ends(selector.offset, selector.at, steps, self.context)
             return Window(samples, ends, expr.duration, self.context.lookback)
         assert isinstance(expr, Subquery)
@@ -181,8 +188,12 @@ class Evaluator:
         samples = self._fitting(selector_read(selector, steps, self.context), steps)
         ends = window_ends(selector.offset, selector.at, steps, self.context)
         if selector.edges is Edges.SMOOTHED:
+            if samples.native is not None:
+                raise UnsupportedError("smoothed native histograms are not supported by this version")
             return edges.smoothed(samples, ends, lookback)
         values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
+        if id(selector) in self.without_buckets:
+            samples = replace(samples, native=natives.without_buckets(samples.native))
         native = natives.latest(samples, ends, lookback, (values, present, times))
         some = np.asarray(present.any(axis=1))
         vector = Vector(samples.labels, values, present, native)

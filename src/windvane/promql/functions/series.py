@@ -10,7 +10,7 @@ import numpy as np
 from windvane.promql import regex
 from windvane.promql.binary import merge_same
 from windvane.promql.errors import ExecutionError
-from windvane.promql.functions.base import Evaluation, Function, constant
+from windvane.promql.functions.base import Evaluation, Function, constant, position
 from windvane.promql.functions.window import absence
 from windvane.promql.plan import reads_sample_times
 from windvane.promql.syntax import Call, Selector, unwrap
@@ -57,6 +57,7 @@ def _sort(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     """Order by value, NaN last; only an instant query shows an order."""
     vector = evaluation.vector(call.args[0], steps).floats()
     if len(steps) != 1:
+        _note_no_order(evaluation, call)
         return vector
     rows = np.flatnonzero(vector.present[:, 0])
     values = vector.values[rows, 0]
@@ -64,10 +65,16 @@ def _sort(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     return vector.take(rows[np.lexsort(keys)])
 
 
+def _note_no_order(evaluation: Evaluation, call: Call) -> None:
+    text = "sort is ineffective for range queries since results are always ordered by labels"
+    evaluation.notes.warn(f"{text} {position(call)}")
+
+
 def _sort_by_label(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     """Order by labels, digits by their number; ties by the whole label set."""
     vector = evaluation.vector(call.args[0], steps)
     if len(steps) != 1:
+        _note_no_order(evaluation, call)
         return vector
     names = [evaluation.text(arg) for arg in call.args[1:]]
     sets, place = vector.labels.dicts(), np.empty(len(vector), np.int64)

@@ -11,7 +11,7 @@ from windvane.promql.functions.base import Evaluation, Function, Window, positio
 from windvane.promql.labels import METADATA, Labels
 from windvane.promql.native import window as natives
 from windvane.promql.numbers import general
-from windvane.promql.syntax import METRIC_NAME, Call, Expr, Matcher, MatchOp, Range, Selector, unwrap
+from windvane.promql.syntax import METRIC_NAME, Call, Expr, Matcher, MatchOp, Range, Selector, Subquery, unwrap
 from windvane.promql.value import Floats, Mask, Steps, Vector
 
 _OVER_TIME = {
@@ -41,7 +41,7 @@ _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 def _result(evaluation: Evaluation, call: Call, window: Window, values: Floats, present: Mask) -> Vector:
     """A function's result; series that come to equal labels by losing their name are an error."""
     labels = window.samples.labels
-    reports = natives.Reports(evaluation.notes, position(call.args[0]))
+    reports = natives.Reports(evaluation.notes, matrix_position(call))
     native = natives.overlay(call.function, window.samples, (window.ends, window.span), (values, present), reports)
     if call.function not in _KEEP_NAME:
         labels = labels.drop_name()
@@ -70,11 +70,17 @@ def _extrapolated(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     result = kernels.extrapolated(
         s.offsets, s.times, s.values, window.ends, window.span, name != "delta", name == "rate"
     )
-    floats = s.labels.take(np.asarray(result[1].any(axis=1)))
+    floats = result[1].copy()
     vector = _result(evaluation, call, window, *result)
+    floats &= result[1]  # windows with native histograms too have lost theirs
     if name != "delta":
-        note_gauges(evaluation, call, floats)
+        note_gauges(evaluation, call, s.labels.take(np.asarray(floats.any(axis=1))))
     return vector
+
+
+def matrix_position(call: Call) -> str:
+    """Where the range vector of a call stands; Prometheus forgets the place of a subquery."""
+    return "(1:1)" if isinstance(unwrap(call.args[0]), Subquery) else position(call.args[0])
 
 
 def note_gauges(evaluation: Evaluation, call: Call, labels: Labels) -> None:
@@ -84,7 +90,7 @@ def note_gauges(evaluation: Evaluation, call: Call, labels: Labels) -> None:
         if name and not name.endswith(_COUNTER_ENDINGS):
             evaluation.notes.inform(
                 "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "
-                f'"{name}" {position(call.args[0])}'
+                f'"{name}" {matrix_position(call)}'
             )
 
 

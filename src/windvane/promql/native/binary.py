@@ -58,11 +58,14 @@ def with_scalar(op: str, vector: Vector, scalar: Floats, computed: tuple[Floats,
     return values, present, grid
 
 
-def with_vector(op: str, left: Vector, right: Vector, computed: tuple[Floats, Mask], note: Note) -> Result:
-    """Two vectors whose rows are paired already."""
+def with_vector(
+    op: str, left: Vector, right: Vector, computed: tuple[Floats, Mask], note: Note
+) -> tuple[Floats, Mask, Grid, Mask]:
+    """Two vectors whose rows are paired already; and which elements did not fit together."""
     natives = left.is_native(), right.is_native()
     which = left.present & right.present & (natives[0] | natives[1])
     values, present, grid = computed[0].copy(), computed[1] & ~which, np.full(which.shape, None, object)
+    failed = np.zeros(which.shape, np.bool_)
     for step, row in zip(*np.nonzero(which.T), strict=True):
         a, b = (
             side.native[row, step] if native[row, step] else float(side.values[row, step])  # type: ignore[index]
@@ -71,13 +74,14 @@ def with_vector(op: str, left: Vector, right: Vector, computed: tuple[Floats, Ma
         element = elements(op, a, b)
         note.take(int(step), element)
         if element.warning or (element.info and element.histogram is None):
+            failed[row, step] = True
             continue
         if note.return_bool:
             values[row, step], present[row, step] = float(element.keep), True
         elif element.keep:
             grid[row, step], present[row, step] = element.histogram, True
     note.emit()
-    return values, present, grid
+    return values, present, grid, failed
 
 
 class Note:

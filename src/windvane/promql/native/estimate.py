@@ -38,7 +38,8 @@ def quantile(q: float, histogram: Histogram) -> tuple[float, Doubt | None]:
     if not len(reached):
         doubt = Doubt.NO_RESULT if math.isnan(histogram.sum) and rank > 0 else None
         return (math.nan if doubt or rank == 0 else 0.0), doubt
-    place = min(int(np.searchsorted(reached, rank)), len(reached) - 1)
+    enough = reached >= rank  # not sorted where counts are negative
+    place = int(enough.argmax()) if enough.any() else len(reached) - 1
     counted = min(float(reached[place]), histogram.count)
     bucket = place if upwards else len(reached) - 1 - place
     return _inside(histogram, buckets, bucket, rank, counted, upwards)

@@ -197,11 +197,22 @@ def bound(index: Index, schema: int) -> Floats:
     return np.where(largest, sys.float_info.max, np.ldexp(fraction, exponent))
 
 
+_ULPS = (
+    "5555554555455555554355444444444455455545544455445544564455445544"
+    "5555554444334534554555455554555555545655453355445444554545334444"
+    "4545443344344544444444343433343355445545443345334433454434334434"
+    "4423443433233323333333222211231244344333342244333423443333123322"
+)
+"""By how many units in the last place (plus 5) each bound of schema 8 differs, in Prometheus's clients and server,
+from the double nearest to its real value: bounds are shown to the last digit, and must be the same everywhere."""
+
+
 @functools.cache
 def _fractions(schema: int) -> Floats:
-    """The bounds in [0.5, 1): rounded from a wider float, so that each is the nearest to its real value."""
-    wide = np.exp2(np.arange(1 << schema, dtype=np.longdouble) / (1 << schema)) / 2
-    return np.asarray(wide, np.float64)
+    """The bounds in [0.5, 1)."""
+    nearest = np.asarray(np.exp2(np.arange(256, dtype=np.longdouble) / 256) / 2, np.float64)
+    exact = nearest + (np.frombuffer(_ULPS.encode(), np.uint8).astype(np.float64) - ord("5")) * 2.0**-53
+    return exact[:: 1 << (8 - schema)]
 
 
 def custom_bound(index: Index, bounds: Floats) -> Floats:

@@ -2,7 +2,8 @@
 
 The engine hands arrays over slowly, numbers fast. So each row is asked for as one record of floats
 (id and time by their bits, ten numbers, then the arrays), and the records follow each other, by
-series and time. Equal bucket layouts become one array, which later sums recognise at a glance.
+series and time. A stored hint counts only if it says gauge: Prometheus's storage finds resets by itself,
+and its readers look at the buckets. Equal bucket layouts become one array, which later sums recognise at a glance.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from windvane.promql.native.histogram import Histogram, Index
+from windvane.promql.native.histogram import GAUGE, UNKNOWN, Histogram, Index
 from windvane.promql.value import STALE_BITS, Floats, Grid, Ids, NativeSamples, Times
 from windvane.store.api import Limits
 
@@ -110,7 +111,7 @@ def _histograms(stream: Floats, starts: Times) -> Grid:
         d = c + int(negative)
         e = d + int(negative)
         out[row] = Histogram(
-            int(schema), int(hint), count, total, threshold, zero,
+            int(schema), GAUGE if hint == GAUGE else UNKNOWN, count, total, threshold, zero,
             _shared(indices, whole[a:b]), stream[b:c], _shared(indices, whole[c:d]), stream[d:e],
             _shared(bounds, stream[e : e + int(length)]),
         )  # fmt: skip

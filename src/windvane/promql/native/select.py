@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.promql.native.histogram import NO_RESET, RESET, UNKNOWN
+from windvane.promql.native.arithmetic import was_reset
+from windvane.promql.native.histogram import NO_RESET, RESET, UNKNOWN, Histogram
+from windvane.promql.syntax import Aggregate, Binary, Call, Expr, Selector, Subquery, children
 from windvane.promql.value import Floats, Grid, Mask, NativeSamples, Samples, Times, Vector
 
 
@@ -74,6 +76,56 @@ def of_subquery(native: NativeSamples | None) -> NativeSamples | None:
     histograms = np.empty(len(native.histograms), object)
     for place, one in enumerate(native.histograms.tolist()):
         histograms[place] = one.with_hint(UNKNOWN) if one.hint in (RESET, NO_RESET) else one
+    return NativeSamples(native.offsets, native.times, histograms)
+
+
+def only_counted(expr: Expr, wanted: bool = False) -> frozenset[int]:
+    """Selectors (by `id`) whose native histograms are only asked for count and sum, past nothing that sees buckets.
+
+    As in Prometheus these are read without buckets, which shows in annotations and, for gauges, in rates.
+    """
+    match expr:
+        case Selector():
+            return frozenset({id(expr)}) if wanted else frozenset()
+        case Subquery() | Binary(op="==" | "!=" | "</" | ">/") | Aggregate(op="count_values"):
+            return frozenset()
+        case Call(function=function) if function in _NEEDING_BUCKETS:
+            return frozenset()
+        case Call(function=function):
+            wanted = wanted or function in _COUNTING
+    return frozenset().union(*(only_counted(child, wanted) for child in children(expr)))
+
+
+_COUNTING = frozenset({"histogram_count", "histogram_sum", "histogram_avg"})
+_NEEDING_BUCKETS = frozenset(
+    {
+        "histogram_quantile",
+        "histogram_quantiles",
+        "histogram_fraction",
+        "histogram_stddev",
+        "histogram_stdvar",
+        "changes",
+    }
+)
+
+
+def without_buckets(native: NativeSamples | None) -> NativeSamples | None:
+    """The histograms without buckets; what these say of resets has become the hint, but for the first of a series."""
+    if native is None:
+        return None
+    histograms = np.empty(len(native.histograms), object)
+    first = set(native.offsets.tolist())
+    previous: Histogram | None = None
+    for place, one in enumerate(native.histograms.tolist()):
+        if place in first:
+            previous = None
+        if one is None:
+            continue
+        hint = one.hint
+        if hint == UNKNOWN and previous is not None:
+            hint = RESET if was_reset(one, previous) else NO_RESET
+        histograms[place] = Histogram(one.schema, hint, one.count, one.sum)
+        previous = one
     return NativeSamples(native.offsets, native.times, histograms)
 
 

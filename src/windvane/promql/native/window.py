@@ -193,14 +193,15 @@ def _change(series: Series, low: int, high: int, counter: bool, reports: Reports
     """From the first to the last histogram of a window; for counters what went before each reset is added."""
     histograms, hints = series.histograms, series.hints[low:high]
     first, last = histograms[low], histograms[high - 1]
-    if counter and (hints == GAUGE).any():
-        reports.not_a_counter(series.metric)
+    gauges = counter and bool((hints == GAUGE).any())
     restarted = counter and bool(series.resets[low + 1])
     if restarted:  # what the first one looks like does not matter
         second = histograms[low + 1]
         first = Histogram(schema=second.schema, custom_bounds=second.custom_bounds)
     schemas = series.schemas[low + 1 : high] if counter else series.schemas[high - 1 : high]
     if ((schemas == CUSTOM) != first.is_custom).any():
+        if gauges and last.is_custom != first.is_custom:
+            reports.not_a_counter(series.metric)
         reports.mixed_schemas(series.metric)
         return None
     last = arithmetic.with_schema(last, min(int(schemas.min()), first.schema))
@@ -217,6 +218,8 @@ def _change(series: Series, low: int, high: int, counter: bool, reports: Reports
     except MixedSchemasError:
         reports.mixed_schemas(series.metric)
         return None
+    if gauges:
+        reports.not_a_counter(series.metric)
     if not counter and (hints[0] != GAUGE or hints[-1] != GAUGE):
         reports.not_a_gauge(series.metric)
     return change.with_hint(GAUGE).compacted()
