@@ -40,12 +40,15 @@ class Kind:
     `insert` gives the statement for a commit, whose sequence number it may write into rows.
     `parallel` commits of a kind may run at once; with 1 they become visible in sequence order.
     `delay` replaces the settings' for a kind whose senders do not wait: larger commits cost less.
+    With `quiet`, a group is committed as soon as no request came for so many seconds: for kinds whose
+    senders wait for the answer before they send again, so that nobody else is to be expected.
     """
 
     name: str
     insert: Callable[[int], PayloadInsert]
     parallel: int = 1
     delay: float | None = None
+    quiet: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +180,14 @@ class GroupCommit:
         return lane.due or lane.bytes >= self._settings.flush_bytes
 
     async def _become_due(self, lane: _Lane) -> None:
-        delay = lane.kind.delay
-        await self._clock.sleep(self._settings.delay if delay is None else delay)
+        delay = self._settings.delay if lane.kind.delay is None else lane.kind.delay
+        quiet = delay if lane.kind.quiet is None else lane.kind.quiet
+        waited, count = 0.0, 0
+        while waited < delay and count < len(lane.waiting):
+            count = len(lane.waiting)
+            pause = min(quiet, delay - waited)
+            await self._clock.sleep(pause)
+            waited += pause
         lane.timer = None
         lane.due = True
         self._consider(lane)
