@@ -190,11 +190,13 @@ def bound(index: Index, schema: int) -> Floats:
     wide = index.astype(np.int64)
     if schema < 0:
         exponent = wide << -schema
-        return np.where(exponent == 1024, sys.float_info.max, np.ldexp(1.0, np.minimum(exponent, 1025)))
+        with np.errstate(over="ignore"):
+            return np.where(exponent == 1024, sys.float_info.max, np.ldexp(1.0, np.minimum(exponent, 1025)))
     part, exponent = wide & ((1 << schema) - 1), (wide >> schema) + 1
     fraction = _fractions(schema)[part]
     largest = (fraction == 0.5) & (exponent == 1025)
-    return np.where(largest, sys.float_info.max, np.ldexp(fraction, exponent))
+    with np.errstate(over="ignore"):
+        return np.where(largest, sys.float_info.max, np.ldexp(fraction, exponent))
 
 
 _ULPS = (
