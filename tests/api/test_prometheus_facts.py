@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cramjam
 import httpx
 import numpy as np
 import pytest
@@ -16,15 +17,18 @@ from prometheus_process import served
 
 from windvane.api import prometheus, prometheus_admin, prometheus_facts, prometheus_federate, prometheus_read
 from windvane.api.app import build_app
-from windvane.api.prometheus_federate import exposition, number
+from windvane.api.prometheus_federate import Sample, exposition, number
 from windvane.api.prometheus_http import fallback
 from windvane.api.prometheus_status import StatusInfo
 from windvane.cli.delete_series import command
 from windvane.kit.clock import ManualClock
 from windvane.promql.engine import QueryEngine
+from windvane.signals.exposition.protobuf import ProtobufReader
+from windvane.signals.native_histograms import NativeHistogram
+from windvane.signals.remote_read.histograms import block, read_histogram, varint
 from windvane.store.delete import SeriesDeletion
 from windvane.store.embedded import EmbeddedEngine
-from windvane.store.metric_facts import Metadata, MetadataWriter, write_exemplars
+from windvane.store.metric_facts import Metadata, MetadataWriter, write_exemplars, write_histograms
 from windvane.store.series import STALE, SampleWriter, series_id
 from windvane.store.snapshot import snapshot
 
@@ -263,6 +267,47 @@ def test_federation(filled: EmbeddedEngine, client: Client) -> None:
     assert (wrong.status_code, wrong.text) == (400, "match[] must contain at least one non-empty matcher\n")
 
 
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+
+def test_native_histograms_are_federated_as_protobuf_and_read_remotely(filled: EmbeddedEngine, client: Client) -> None:
+    index, count = np.array([1, 2, 5], np.int32), np.array([3.0, 0.0, 4.0])
+    one = NativeHistogram(3, 0, False, 1e-9, 2.0, 9.0, 12.5, index, count)
+    labels = {"__name__": "req_native", "pod": "b"}
+    ids = SampleWriter(filled).ids([labels], np.array([NOW * 1000]))
+    write_histograms(filled, ids, np.array([NOW * 1000]), [one])
+    answer = client.request(
+        "GET", "/federate", params={"match[]": '{pod="b"}'}, headers={"Accept": f"{PROTOBUF};q=0.9,text/plain;q=0.1"}
+    )
+    assert answer.headers["content-type"] == PROTOBUF.replace(";", "; ")
+    read = ProtobufReader(native=True, classic=False).read(answer.content, set())
+    assert len(read.histograms) == 1
+    assert answer.content.count(b"req_total") == answer.content.count(b"my_gauge") == 1
+    text = client.request("GET", "/federate", params={"match[]": '{pod="b"}'}).text
+    assert "req_native" not in text
+    matcher = block(3, block(2, b"__name__") + block(3, b"req_native"))
+    query = block(1, b"\x08\x00\x10" + varint(NOW * 1000) + matcher)
+    for accepted in (b"", b"\x10\x01\x10\x00"):
+        reply = client.request("POST", "/api/v1/read", content=bytes(cramjam.snappy.compress_raw(query + accepted)))
+        raw = bytes(cramjam.snappy.decompress_raw(reply.content))
+        assert read_histogram(one, NOW * 1000) in raw
+    chunks = bytes(cramjam.snappy.compress_raw(query + b"\x10\x01"))
+    refused = client.request("POST", "/api/v1/read", content=chunks)
+    assert (refused.status_code, refused.text[:17]) == (400, "native histograms")
+
+
+def test_remote_read_streams_chunks(client: Client) -> None:
+    matcher = block(3, b"\x08\x02" + block(2, b"__name__") + block(3, b"req.*"))
+    query = block(1, b"\x08\x00\x10" + varint(NOW * 1000) + matcher)
+    content = bytes(cramjam.snappy.compress_raw(query + b"\x10\x01\x10\x00"))
+    answer = client.request("POST", "/api/v1/read", content=content)
+    assert answer.headers["content-type"] == "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
+    assert answer.content.count(b"req_total") == 3
+    wrong = block(1, block(3, b"\x08\x02" + block(2, b"a") + block(3, b"(")))
+    answer = client.request("POST", "/api/v1/read", content=bytes(cramjam.snappy.compress_raw(wrong)))
+    assert (answer.status_code, answer.text[:40]) == (400, "error parsing regexp: missing closing ):")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (-0.0, "-0"), (1.0, "1"), (999999.0, "999999"), (1e6, "1e+06"), (1.23456789e8, "1.23456789e+08"),
@@ -274,8 +319,11 @@ def test_numbers_of_exposition(value: float, text: str) -> None:
 
 
 def test_names_that_are_not_classic() -> None:
-    samples = [({"__name__": "1a:b", "2": "x", "": "y"}, 5, 1.0), ({"a": "nameless"}, 5, 1.0)]
-    assert exposition(samples, {}).splitlines() == ["# TYPE _a:b untyped", '_a:b{_="x",="y",instance=""} 1 5']
+    samples = [Sample({"__name__": "1a:b", "2": "x"}, 5, 1.0), Sample({"a": "nameless"}, 5, 1.0)]
+    assert exposition(samples, {"instance": ""}).splitlines() == [
+        "# TYPE _a:b untyped",
+        '_a:b{_="x",instance=""} 1 5',
+    ]
 
 
 def test_remote_read_refuses_what_it_cannot_read(client: Client) -> None:

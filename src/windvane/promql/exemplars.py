@@ -42,11 +42,12 @@ def exemplars(engine: Engine, chosen: Sequence[Selector], start_ms: int, end_ms:
     """
     where = series_condition(chosen, Window(start_ms, end_ms))
     params = {**where.params, "first": clamp(start_ms), "last": clamp(end_ms)}
+    found = (
+        f"FROM exemplars WHERE Id IN (SELECT Id FROM series WHERE {where.sql}) "
+        "AND Time >= fromUnixTimestamp64Milli({first:Int64}) AND Time <= fromUnixTimestamp64Milli({last:Int64})"
+    )
     rows = engine.query(
-        "SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value, toJSONString(Labels) AS L FROM exemplars "
-        f"WHERE Id IN (SELECT Id FROM series WHERE {where.sql}) "
-        "AND Time >= fromUnixTimestamp64Milli({first:Int64}) AND Time <= fromUnixTimestamp64Milli({last:Int64}) "
-        "ORDER BY Id, Time",
+        f"SELECT Id, toUnixTimestamp64Milli(Time) AS T, Value, toJSONString(Labels) AS L {found} ORDER BY Id, Time",
         params,
         limits=_LIMITS,
     )
@@ -54,8 +55,8 @@ def exemplars(engine: Engine, chosen: Sequence[Selector], start_ms: int, end_ms:
         return []
     named = engine.query(
         "SELECT Id, any(toString(Name)) AS N, any(toJSONString(Labels)) AS L FROM series "
-        f"WHERE {where.sql} AND Id IN (SELECT Id FROM exemplars) GROUP BY Id",
-        where.params,
+        f"WHERE Id IN (SELECT Id {found}) GROUP BY Id",
+        params,
         limits=_LIMITS,
     )
     return sorted(_grouped(rows, named), key=lambda one: tuple(one.series.items()))
