@@ -195,11 +195,3 @@ def _fail_at_operator(text: str, binary: Binary, reason: str) -> NoReturn:
     while position < len(text) and text[position] in " \t\r\n":
         position += 1
     raise ParseError(text, position, reason)
-
-
-def metric_name(selector: Selector) -> str:
-    """The metric's name, where the selector fixes it; else ''."""
-    for matcher in selector.matchers:
-        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
-            return matcher.value
-    return ""

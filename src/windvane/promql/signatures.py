@@ -1,5 +1,7 @@
 """Every function and aggregation of PromQL with its argument types (Prometheus 3.x).
 
+What Prometheus has only with `--enable-feature=promql-experimental-functions` is always there.
+
 `variadic` is Prometheus's: 0 for exactly the arguments named; else the last of them may be left out, and
 up to `variadic` arguments of its type (-1: any number) may stand in its place.
 """
@@ -71,15 +73,6 @@ FUNCTIONS: dict[str, Signature] = {
     "sort_by_label_desc": Signature((_V, _T), variadic=-1),
     "vector": Signature((_S,)),
 }
-
-EXPERIMENTAL = frozenset(
-    _names(
-        "double_exponential_smoothing end first_over_time histogram_quantiles info limit_ratio limitk mad_over_time "
-        "range sort_by_label sort_by_label_desc start step ts_of_first_over_time ts_of_last_over_time "
-        "ts_of_max_over_time ts_of_min_over_time"
-    )
-)
-"""What Prometheus has only with --enable-feature=promql-experimental-functions; always enabled here."""
 
 AGGREGATIONS: dict[str, ValueType | None] = {
     **dict.fromkeys(_names("sum avg min max count group stddev stdvar")),
