@@ -39,7 +39,7 @@ function match(pathname: string): Match | null {
   if (first === "services" && second && third) return page(ServicePage, { namespace: second, name: third });
   if (first === "traces" && parts.length === 1) return page(TracesPage);
   if (first === "traces" && second) return page(TracePage, { id: second });
-  if (first === "metrics" && parts.length === 1) return page(ExplorerPage);
+  if (first === "explore" && parts.length === 1) return page(ExplorerPage);
   if (first === "dashboards" && parts.length === 1) return page(DashboardsPage);
   if (first === "dashboards" && second && parts.length === 2) return page(DashboardPage, { uid: second });
   if (first === "alerts" && parts.length === 1) return page(AlertsPage);

@@ -37,7 +37,7 @@ export function Header() {
           {link("/", "graph", t("nav.graph"), here === "/")}
           {link("/services", "services", t("nav.services"), here.startsWith("/services"))}
           {link("/traces", "traces", t("nav.traces"), here.startsWith("/traces"))}
-          {link("/metrics", "metrics", t("nav.metrics"), here === "/metrics")}
+          {link("/explore", "metrics", t("nav.metrics"), here === "/explore")}
           {link("/dashboards", "dashboards", t("nav.dashboards"), here.startsWith("/dashboards"))}
           {link("/alerts", "bell", t("nav.alerts"), here === "/alerts")}
           {link("/status", "status", t("nav.status"), SERVER_PAGES.includes(here))}

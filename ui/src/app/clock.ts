@@ -9,7 +9,7 @@ export const REFRESH_CHOICES = [5, 10, 30, 60, 0] as const;
 export const tick = signal(0);
 export const paused = signal(false);
 /** Found traces and a query's answer must not change under the pointer; everything else is live. */
-const defaultRefresh = (): number => (path.value.startsWith("/traces") || path.value === "/metrics" ? 0 : 10);
+const defaultRefresh = (): number => (path.value.startsWith("/traces") || path.value === "/explore" ? 0 : 10);
 
 /** Seconds between ticks; 0 is off. */
 export function refreshSeconds(): number {

@@ -1,4 +1,7 @@
-/** The metrics explorer: PromQL in, graph, table or heatmap out, and what it cost. */
+/** The metrics explorer: PromQL in, graph, table or heatmap out, and what it cost.
+ *
+ * Its path is /explore, for /metrics is where the server tells its own metrics to scrapers.
+ */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { refreshNow } from "../app/clock";
@@ -30,7 +33,7 @@ export function ExplorerPage() {
   const key = asked ? `metrics ${JSON.stringify([state, range])}` : null;
   const loaded = useData(key, (signal) => loadQueries(state, range, signal));
   const go = (next: Partial<ExplorerState>) =>
-    navigate(`/metrics?${writeState({ ...state, ...next }, params.value)}`);
+    navigate(`/explore?${writeState({ ...state, ...next }, params.value)}`);
   return (
     <div class="page explorer">
       <div class="page-head">

@@ -52,7 +52,7 @@ export function explorerHref(exprs: string[], range: TimeRange | null, view: Vie
   const before = new URLSearchParams();
   if (range) for (const [key, value] of Object.entries(rangeParams(range))) if (value) before.set(key, value);
   const queries = exprs.map((expr) => ({ expr, hidden: false }));
-  return `/metrics?${writeState({ queries, view, step: null, explain: false, exemplars: false }, before)}`;
+  return `/explore?${writeState({ queries, view, step: null, explain: false, exemplars: false }, before)}`;
 }
 
 /** The step in force: the chosen one unless it would ask for more than 11,000 points (the API's limit). */
