@@ -91,6 +91,7 @@ def serving(answer: Answer | str, context: ssl.SSLContext | None = None) -> Iter
 
     class Quiet(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 512
 
         def handle_error(self, *_: object) -> None:
             """Clients may go away."""

@@ -43,12 +43,12 @@ def samples(found: Exposition) -> list[tuple[dict[str, str], float, int | None]]
 
 class TestText:
     def test_plain_series_labels_and_timestamps(self) -> None:
-        body = 'a 1\nb{x="1",y="two words",} -2.5e3 1700000000123\n c\t+Inf\n# a comment\n\n d { z = "q" }  4 -5 \n'
+        body = 'a 1\nb{x="1",y="two words",} -2.5e3 1700000000123\n c\t+Inf\n# a comment\n\n d { z = "q" }  4 5 \n'
         assert samples(read(body)) == [
             ({"__name__": "a"}, 1.0, None),
             ({"__name__": "b", "x": "1", "y": "two words"}, -2500.0, 1700000000123),
             ({"__name__": "c"}, math.inf, None),
-            ({"__name__": "d", "z": "q"}, 4.0, -5),
+            ({"__name__": "d", "z": "q"}, 4.0, 5),
         ]
 
     def test_escapes(self) -> None:
@@ -96,9 +96,10 @@ class TestText:
             ("foo 1 1.5\n", 'line 1: "1.5" is not a timestamp'),
             ("foo 1 2 3\n", "line 1: expected the end of the line"),
             ("foo{a=1} 2\n", "line 1: expected a label value in quotes"),
-            ('foo{a="b" 2\n', 'line 1: expected "," or "}"'),
+            ('foo{a="b" 2\n', "line 1: expected a label name"),
+            ("foo 1 -5\n", 'line 1: "-5" is not a timestamp'),
             ('foo{a="b\n', "line 1: expected a label value in quotes"),
-            ('foo{a="1",a="2"} 3\n', "line 1: expected no second label 'a'"),
+            ('foo{a="1",a="2"} 3\n', 'line 1: label "a" is not unique in'),
             ('foo{"a"} 1\n', 'line 1: expected "=" after the label name'),
             ('{a="b"} 1\n', "line 1: expected a metric name"),
             ("{} 1\n", "line 1: expected a metric name"),
@@ -113,6 +114,14 @@ class TestText:
         with pytest.raises(ExpositionError) as refused:
             read(body)
         assert message in refused.value.message
+
+    def test_labels_need_no_comma_between_them(self) -> None:
+        assert samples(read('a{x="1" y="2"} 1\n'))[0][0] == {"__name__": "a", "x": "1", "y": "2"}
+
+    def test_more_blanks_are_read_as_well_the_second_time(self) -> None:
+        reader, body = reader_for(TEXT), b'a{x="1"}  1  \nb 2\t\nc\t3\n'
+        known = set(reader.read(body, ()).fresh)
+        assert reader.read(body, known).values.tolist() == [1.0, 2.0, 3.0]
 
     def test_samples_before_an_error_are_counted(self) -> None:
         with pytest.raises(ExpositionError) as refused:
@@ -185,7 +194,7 @@ class TestOpenMetrics:
             ("a 1\n", "line 1: data does not end with # EOF"),
             ("", "data does not end with # EOF"),
             ("a 1\n# EOF\nb 1\n", "line 3: unexpected data after # EOF"),
-            ("a 1\n\nb 1\n# EOF\n", "line 2: an empty line"),
+            ("a 1\n\nb 1\n# EOF\n", "line 2: expected a series or a comment"),
             ("# UNIT a_seconds bytes\n# EOF\n", "line 1: expected a unit that is the suffix"),
             ("# a comment\n# EOF\n", "line 1: expected # HELP"),
             ("a 1 # x\n# EOF\n", "line 1: expected { of an exemplar"),
@@ -194,6 +203,11 @@ class TestOpenMetrics:
             ("a  1\n# EOF\n", "line 1: expected a value"),
             ("a 1 NaN\n# EOF\n", "line 1: "),
             ("# TYPE a untyped\n# EOF\n", "line 1: expected a metric type"),
+            ('a{ b="1"} 1\n# EOF\n', "line 1: expected no blank between labels"),
+            ('a{b="1" c="2"} 1\n# EOF\n', "line 1: expected"),
+            (" a 1\n# EOF\n", "line 1: expected a metric name"),
+            ("#TYPE a counter\n# EOF\n", "line 1: expected # HELP"),
+            ("# EOF\n# EOF\n", "line 2: unexpected data after # EOF"),
         ],
     )
     def test_refusals(self, body: str, message: str) -> None:

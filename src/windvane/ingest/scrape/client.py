@@ -137,17 +137,17 @@ class HttpClient:
 
     def _made(self) -> httpx.AsyncClient:
         config = self._config
+        common: dict[str, Any] = {
+            "follow_redirects": config.follow_redirects,
+            "timeout": None,  # the whole request has a limit of its own
+            "trust_env": config.proxy_from_environment,
+        }
+        if not config.proxy_url and not config.proxy_from_environment:
+            plain = httpx.AsyncHTTPTransport(verify=False, limits=_LIMITS)
+            return httpx.AsyncClient(transport=plain, mounts={"https://": _Secure(config)}, **common)
         proxy, mounts = _proxy(config)
-        return httpx.AsyncClient(
-            verify=context(config.tls_config),
-            http2=config.enable_http2,
-            follow_redirects=config.follow_redirects,
-            limits=_LIMITS,
-            timeout=None,  # noqa: S113 - the whole request has a limit of its own
-            trust_env=config.proxy_from_environment,
-            proxy=proxy,
-            mounts=mounts,
-        )
+        secure: dict[str, Any] = {"verify": context(config.tls_config), "http2": config.enable_http2, "limits": _LIMITS}
+        return httpx.AsyncClient(proxy=proxy, mounts=mounts, **secure, **common)
 
     async def _authorize(self, headers: dict[str, str]) -> None:
         config = self._config
@@ -185,6 +185,25 @@ class HttpClient:
 def _plain(headers: httpx.Headers) -> dict[str, str]:
     """Headers of a body that is decoded already."""
     return {name: value for name, value in headers.items() if name not in {"content-encoding", "content-length"}}
+
+
+class _Secure(httpx.AsyncBaseTransport):
+    """HTTPS; certificates are read once somebody needs them, which takes long and most targets do not."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._made: httpx.AsyncHTTPTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._made is None:
+            secure = await asyncio.to_thread(context, self._config.tls_config)
+            made = httpx.AsyncHTTPTransport(verify=secure, http2=self._config.enable_http2, limits=_LIMITS)
+            self._made = self._made or made
+        return await self._made.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        if self._made is not None:
+            await self._made.aclose()
 
 
 class _Token:

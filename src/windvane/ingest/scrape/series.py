@@ -39,6 +39,7 @@ class SampleError(LimitError):
     def __init__(self, message: str, counts: Counts | None = None) -> None:
         super().__init__(message)
         self.counts = counts
+        self.key = b""  # of the series that broke it
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ class SeriesCache:
     def apply(self, found: Exposition, at_ms: int) -> tuple[Block, Counts]:
         """Samples of a scrape at `at_ms`. `SampleError` when a limit fails it: nothing is to be stored then."""
         counts = Counts(scraped=len(found.keys))
-        counts.added = self._learn(found.fresh)
+        counts.added = self._learned(found)
         plan = self._plan
         distinct = found.times_ms is None
         if plan is None or plan.keys is not found.keys or plan.distinct != distinct:
@@ -154,6 +155,15 @@ class SeriesCache:
         self._tracked = alive
         return stale_block(gone, self._histogram_ids, at_ms)
 
+    def _learned(self, found: Exposition) -> int:
+        try:
+            return self._learn(found.fresh)
+        except SampleError as error:
+            place = found.keys.index(error.key)  # Prometheus stops at the sample and counts it
+            before = sum(self.rows.get(key, 0) != _DROPPED for key in found.keys[:place])
+            error.counts = Counts(place + 1, before)
+            raise
+
     def _learn(self, fresh: Mapping[bytes, Labels]) -> int:
         """Rows for series seen for the first time; how many are kept."""
         if not fresh:
@@ -162,7 +172,12 @@ class SeriesCache:
         ids: list[int] = []
         rows: dict[bytes, int] = {}
         for key, labels in fresh.items():
-            final = self._labels(labels)
+            try:
+                final = self._labels(labels)
+            except SampleError as error:
+                self.rows |= {known: row for known, row in rows.items() if row == _DROPPED}
+                error.key = key
+                raise
             if final is None:
                 rows[key] = _DROPPED
                 continue

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from windvane.signals.exposition.model import Labels
 from windvane.signals.exposition.values import canonical
@@ -22,6 +23,7 @@ _NEXT = re.compile(rb"(,)?" + _SPACE + rb"(\})?")
 _CLASSIC = rb'[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*"'
 _PLAIN = re.compile(rb"\{(" + _CLASSIC + rb"(?:," + _CLASSIC + rb")*),?\}")
 _PAIR = re.compile(r'(\w+)="([^"]*)"', re.ASCII)
+_BLANK_OUTSIDE = re.compile(rb'^[^"]*[ \t]|[ \t]$')
 _ESCAPE = re.compile(r'\\([\\"n])')
 _ESCAPED = {"\\": "\\", '"': '"', "n": "\n"}
 
@@ -35,53 +37,67 @@ class GrammarError(ValueError):
         self.position = position
 
 
-def series(line: bytes, family_type: str = "") -> tuple[Labels, int]:
-    """Labels of the series that a line starts with, and where it ends.
+class Series(NamedTuple):
+    """The series that a line starts with: its labels, where it ends, and a label that occurs twice ('' if none)."""
 
-    `family_type` histogram or summary makes numbers in `le` and `quantile` canonical.
+    labels: Labels
+    end: int
+    twice: str
+
+
+def series(line: bytes, family_type: str = "", *, strict: bool = False) -> Series:
+    """The series that a line starts with.
+
+    `family_type` histogram or summary makes numbers in `le` and `quantile` canonical. With `strict`
+    (OpenMetrics) there are no blanks inside, and commas between labels.
     """
     match = _METRIC.match(line)
     labels: Labels = {}
-    position = 0
+    position, twice = 0, ""
     if match is not None:
         labels[NAME] = match[0].decode()
         position = match.end()
-    opening = _BLANKS.match(line, position)
-    assert opening is not None
-    if line.startswith(b"{", opening.end()):
-        position = braces(line, opening.end(), labels, named=match is None)
+    opening = position if strict else _skip(line, position)
+    if line.startswith(b"{", opening):
+        position, twice = braces(line, opening, labels, named=match is None, strict=strict)
     if not labels.get(NAME):
         raise GrammarError("a metric name", position)
     _canonical(labels, family_type)
-    return labels, position
+    return Series(labels, position, twice)
 
 
-def braces(line: bytes, position: int, labels: Labels, *, named: bool) -> int:
-    """Read `{…}` at `position` into `labels`; with `named` the metric's name may be its first item. Where it ends."""
+def braces(line: bytes, position: int, labels: Labels, *, named: bool, strict: bool) -> tuple[int, str]:
+    """Read `{…}` at `position` into `labels`: where it ends, and a label that occurs twice ('' if none).
+
+    With `named` the metric's name may be its first item.
+    """
     plain = _PLAIN.match(line, position)
     if plain is not None and not named:
         pairs = _PAIR.findall(text_plain(plain[1], plain.start(1)))
-        before = len(labels)
-        labels.update(pairs)
-        if len(labels) == before + len(pairs):
-            return plain.end()
-        for name, _ in pairs:  # a label occurs twice: the slower way says where
-            labels.pop(name, None)
-    position = _skip(line, position + 1)
+        fresh = dict(pairs)
+        if len(fresh) == len(pairs) and NAME not in fresh:
+            labels.update(fresh)
+            return plain.end(), ""
+    position = position + 1 if strict else _skip(line, position + 1)
     if line.startswith(b"}", position):
-        return position + 1
+        return position + 1, ""
+    twice = ""
     while True:
-        position = _item(line, position, labels, named=named)
+        start = position
+        position, again = _item(line, position, labels, named=named)
+        twice = twice or again
+        if strict and _BLANK_OUTSIDE.search(line[start:position]):
+            raise GrammarError("no blank between labels", start)
         after = _NEXT.match(line, position)
         assert after is not None
         if after[2]:
-            return after.end()
-        if not after[1]:
+            return after.end(), twice
+        if not after[1] and strict:
             raise GrammarError('"," or "}"', position)
         position = after.end()
 
 
-def _item(line: bytes, position: int, labels: Labels, *, named: bool) -> int:
+def _item(line: bytes, position: int, labels: Labels, *, named: bool) -> tuple[int, str]:
     key = _KEY.match(line, position)
     if key is None:
         raise GrammarError("a label name", position)
@@ -93,13 +109,14 @@ def _item(line: bytes, position: int, labels: Labels, *, named: bool) -> int:
         if key[1] is not None or not named or NAME in labels:
             raise GrammarError('"=" after the label name', key.end())
         labels[NAME] = name
-        return key.end()
-    if name in labels or name == NAME:
-        raise GrammarError(f"no second label {name!r}", position)
+        return key.end(), ""
     if not name:
         raise GrammarError("a label name", position)
-    labels[name] = text(value[1], value.start(1))
-    return value.end()
+    content = text(value[1], value.start(1))
+    if name in labels or name == NAME:
+        return value.end(), name
+    labels[name] = content
+    return value.end(), ""
 
 
 def _skip(line: bytes, position: int) -> int:

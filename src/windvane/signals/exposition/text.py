@@ -9,6 +9,7 @@ https://prometheus.io/docs/specs/om/open_metrics_spec/
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Container, Sequence
 
@@ -26,12 +27,14 @@ from windvane.signals.exposition.model import (
 from windvane.signals.exposition.values import BadNumberError, number, numbers
 
 _HASH = ord("#")
-_COMMENT = re.compile(rb"#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:\"((?:[^\"\\]|\\.)*)\"|([^ \t\"]+))(?:[ \t](.*))?", re.DOTALL)
+_FAMILY = rb'(?:"((?:[^"\\]|\\.)*)"|([^ \t"]+))'
+_COMMENT = re.compile(rb"#[ \t]*(HELP|TYPE|UNIT)[ \t]+" + _FAMILY + rb"(?:[ \t](.*))?", re.DOTALL)
+_OPEN_COMMENT = re.compile(rb"# (HELP|TYPE|UNIT) " + _FAMILY + rb"(?: (.*))?", re.DOTALL)
 _HELP_ESCAPE = re.compile(r'\\([\\"n])')
 _TYPES = {"counter", "gauge", "histogram", "summary", "untyped"}
 _OPEN_TYPES = {"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"}
 _SUFFIXES = ("_bucket", "_count", "_sum", "_total", "_created", "_gsum", "_gcount", "_info")
-_TIME = re.compile(rb"[+-]?\d+")
+_TIME = re.compile(rb"\d+")
 _MAX_MS = 1 << 53
 
 
@@ -40,6 +43,8 @@ class TextReader:
 
     types = _TYPES
     blanks = b" \t"
+    strict = False
+    comment = _COMMENT
 
     def __init__(self) -> None:
         self._comments: list[bytes] = []
@@ -48,11 +53,14 @@ class TextReader:
     def read(self, body: bytes, known: Container[bytes]) -> Exposition:
         """As `Reader.read`; a result whose `keys` are the same object as the last time has the same series."""
         lines = body.split(b"\n")
-        self.check_frame(body, lines)
+        wrong = self.frame(lines)
         comments = [line for line in lines if line and line[0] == _HASH]
-        found = self._repeated(lines, known) if comments == self._comments else None
+        found = self._repeated(lines, known) if comments == self._comments and wrong is None else None
         if found is None:
             found = _Body(self, lines, known).read()
+            if wrong is not None:
+                wrong.samples = len(found.keys)
+                raise wrong
             self._comments = comments
         keys = tuple(found.keys)
         if keys != self._keys:
@@ -62,6 +70,8 @@ class TextReader:
 
     def _repeated(self, lines: list[bytes], known: Container[bytes]) -> Exposition | None:
         """The body when all its lines are known series with a value; None when any is not."""
+        if self.strict and b"" in lines:
+            return None
         split = [line.rpartition(b" ") for line in lines if line and line[0] != _HASH]
         if not split:
             return Exposition((), np.empty(0))
@@ -75,8 +85,8 @@ class TextReader:
         except BadNumberError:
             return None  # the line is found, and named, by the slower way
 
-    def check_frame(self, body: bytes, lines: list[bytes]) -> None:
-        """What a body must be as a whole; may shorten `lines`."""
+    def frame(self, lines: list[bytes]) -> ExpositionError | None:
+        """What is wrong with a body as a whole, past its `lines`, which this may shorten."""
 
     def tail(self, line: bytes, position: int) -> tuple[bytes, bytes, bytes]:
         """Value, timestamp and exemplar texts that follow a series."""
@@ -100,6 +110,9 @@ class TextReader:
         """A HELP text without its escapes."""
         return _HELP_ESCAPE.sub(lambda m: {"\\": "\\", "n": "\n"}.get(m[1], m[0]), raw)
 
+    def empty_line(self) -> None:
+        """A line without anything in it."""
+
     def strict_comment(self, line: bytes) -> None:
         """A comment that is none of HELP, TYPE, UNIT."""
 
@@ -112,16 +125,24 @@ class OpenMetricsReader(TextReader):
     """Reads bodies of OpenMetrics 1.0 and 0.0.1: times in seconds, exemplars, units, `# EOF` at the end."""
 
     types = _OPEN_TYPES
+    blanks = b""
+    strict = True
+    comment = _OPEN_COMMENT
 
-    def check_frame(self, body: bytes, lines: list[bytes]) -> None:
-        if lines and not lines[-1]:
+    def frame(self, lines: list[bytes]) -> ExpositionError | None:
+        whole = not lines[-1]
+        if whole:
             lines.pop()
-        if b"# EOF" not in lines:
-            raise ExpositionError("data does not end with # EOF", len(lines) or 1)
-        if lines[-1] != b"# EOF":
-            raise ExpositionError("unexpected data after # EOF", lines.index(b"# EOF") + 2)
-        if b"\n\n" in body or body.startswith(b"\n"):
-            raise ExpositionError("an empty line is not OpenMetrics", lines.index(b"") + 1)
+        if lines and lines[-1] == b"# EOF" and lines.index(b"# EOF") == len(lines) - 1:
+            return None
+        if b"# EOF" in lines:
+            end = lines.index(b"# EOF") + 1
+            del lines[end:]
+            return ExpositionError("unexpected data after # EOF", end + 1)
+        wrong = ExpositionError("data does not end with # EOF", len(lines) or 1)
+        if not whole:
+            lines.pop()  # a line that may have been cut off is not read
+        return wrong
 
     def tail(self, line: bytes, position: int) -> tuple[bytes, bytes, bytes]:
         rest = line[position:]
@@ -146,6 +167,9 @@ class OpenMetricsReader(TextReader):
     def help_text(self, raw: str) -> str:
         return _HELP_ESCAPE.sub(lambda m: {"\\": "\\", "n": "\n", '"': '"'}[m[1]], raw)
 
+    def empty_line(self) -> None:
+        raise grammar.GrammarError("a series or a comment", 0)
+
     def strict_comment(self, line: bytes) -> None:
         if line != b"# EOF":
             raise grammar.GrammarError("# HELP, # TYPE, # UNIT or # EOF", 0)
@@ -168,10 +192,10 @@ class _Body:
 
     def read(self) -> Exposition:
         for place, line in enumerate(self._lines, 1):
-            if not line or not line.strip(self._reader.blanks):
-                continue
             try:
-                if line.lstrip(self._reader.blanks)[0] == _HASH:
+                if not line.strip(self._reader.blanks):
+                    self._reader.empty_line()
+                elif line.lstrip(self._reader.blanks)[0] == _HASH:
                     self._comment(line.lstrip(self._reader.blanks))
                 else:
                     self._sample(line, place)
@@ -193,10 +217,10 @@ class _Body:
     def _sample(self, line: bytes, place: int) -> None:
         key, _, value = line.rpartition(b" ")
         if key in self._known or key in self._fresh:
-            self._add(key, value, place)
+            self._add(key, value.strip(self._reader.blanks), place)
             return
         earlier, _, maybe_value = key.rpartition(b" ")
-        if earlier in self._known or earlier in self._fresh:
+        if maybe_value and (earlier in self._known or earlier in self._fresh):
             self._add(earlier, maybe_value, place)
             self._time(value, line, place)
             return
@@ -204,17 +228,29 @@ class _Body:
 
     def _parse(self, line: bytes, place: int) -> None:
         start = len(line) - len(line.lstrip(self._reader.blanks))
-        labels, end = grammar.series(line[start:], self._type_of(line[start:]))
+        labels, end, twice = grammar.series(line[start:], self._type_of(line[start:]), strict=self._reader.strict)
         end += start
         value, time, exemplar = self._reader.tail(line, end)
         key = line[start:end]
+        if exemplar:
+            self._exemplar(exemplar, line)
+        if twice:
+            self._refuse_twice(twice, value, time, line, place)
         if key not in self._known:
             self._fresh[key] = labels
         self._add(key, value, place)
         if time:
             self._time(time, line, place)
-        if exemplar:
-            self._exemplar(exemplar, line)
+
+    def _refuse_twice(self, name: str, value: bytes, time: bytes, line: bytes, place: int) -> None:
+        """A label that occurs twice: the sample counts as read when it is right otherwise, as in Prometheus."""
+        read = len(self._keys)
+        with contextlib.suppress(ValueError):
+            number(value)
+            if time:
+                self._reader.time_ms(time)
+            read += 1
+        raise ExpositionError(f'label "{name}" is not unique in {_shown(line)}', place, read)
 
     def _add(self, key: bytes, value: bytes, place: int) -> None:
         self._keys.append(key)
@@ -232,7 +268,7 @@ class _Body:
     def _exemplar(self, text: bytes, line: bytes) -> None:
         labels: Labels = {}
         start = len(line) - len(text)
-        end = grammar.braces(line, start, labels, named=False)
+        end, _ = grammar.braces(line, start, labels, named=False, strict=True)
         fields = line[end:].split(b" ")
         if fields[0] or not 2 <= len(fields) <= 3:
             raise grammar.GrammarError("a value of the exemplar", end)
@@ -241,7 +277,7 @@ class _Body:
             time = self._reader.time_ms(fields[2]) if len(fields) > 2 else NO_TIME
         except ValueError:
             raise grammar.GrammarError("a value and a timestamp of the exemplar", end) from None
-        self._exemplars.append(Exemplar(len(self._keys) - 1, labels, value, time))
+        self._exemplars.append(Exemplar(len(self._keys), labels, value, time))
 
     def _type_of(self, line: bytes) -> str:
         """The declared type of the family that a series belongs to."""
@@ -257,7 +293,7 @@ class _Body:
         return ""
 
     def _comment(self, line: bytes) -> None:
-        match = _COMMENT.fullmatch(line)
+        match = self._reader.comment.fullmatch(line)
         if match is None:
             self._reader.strict_comment(line)
             return
