@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windvane.app.monitoring import MonitoringSettings
-from windvane.ingest.series_rules import MetricLimits
+from windvane.ingest.otlp_metrics import OtlpMetricSettings
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.store.migrate import Retention
@@ -76,8 +76,8 @@ class ServeSettings:
     memory: int = 2 << 30
     """Bytes the store may use for queries and merges together."""
     tenants: TenantSettings = field(default_factory=TenantSettings)
-    metric_limits: MetricLimits = field(default_factory=MetricLimits)
-    """What remote write and OTLP metrics may bring, a tenant."""
+    otlp_metrics: OtlpMetricSettings = field(default_factory=OtlpMetricSettings)
+    """How OTLP metrics become series. Its limits hold for remote write as well, a tenant."""
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""

@@ -47,6 +47,7 @@ from windvane.ingest.grpc_server import otlp_services
 from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
 from windvane.ingest.metric_commit import MetricStore
 from windvane.ingest.otlp import OtlpReceiver
+from windvane.ingest.otlp_metrics import OtlpMetrics
 from windvane.ingest.remote_write import RemoteWriteReceiver, RemoteWriteSettings
 from windvane.ingest.series_book import SeriesBook
 from windvane.ingest.series_rules import SeriesBudget
@@ -149,11 +150,13 @@ class _Rooms:
         common.keep(stack, istio.run())
         rollups = RollupBuilder(engine, clock, own.retention.of("metrics"))
         common.keep(stack, rollup_loop(rollups, clock))
-        limits = settings.metric_limits
+        limits = settings.otlp_metrics.limits
         book = SeriesBook(SeriesBudget(engine, limits.series, clock), limits)
         store = MetricStore(commit, book, MetadataWriter(engine, clock))
         writes = RemoteWriteReceiver(store, accounting, clock=clock, settings=RemoteWriteSettings(limits=limits))
-        receiver = OtlpReceiver(commit, accounting)
+        receiver = OtlpReceiver(
+            commit, accounting, metrics=OtlpMetrics(engine, store, clock=clock, settings=settings.otlp_metrics)
+        )
         queries = QueryEngine(engine)
         monitoring = Monitoring.over(
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics

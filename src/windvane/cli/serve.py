@@ -11,6 +11,13 @@ import yaml
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address, parse_duration, parse_size
 
+_OTLP_NAMES = (
+    "UnderscoreEscapingWithSuffixes",
+    "UnderscoreEscapingWithoutSuffixes",
+    "NoUTF8EscapingWithSuffixes",
+    "NoTranslation",
+)
+
 
 def address_option(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
     """A `host:port` value; `none` switches the listener off."""
@@ -72,6 +79,19 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     show_default=True,
     help="Allow deletion of series and snapshots over HTTP.",
 )
+@click.option(
+    "--otlp-names",
+    default=_OTLP_NAMES[0],
+    show_default=True,
+    type=click.Choice(_OTLP_NAMES),
+    help="How names of OTLP metrics become Prometheus's.",
+)
+@click.option(
+    "--otlp-promote",
+    multiple=True,
+    metavar="ATTRIBUTE",
+    help="A resource attribute of OTLP metrics that becomes a label; may be repeated.",
+)
 @click.option("--max-series", type=int, help="Active series a tenant may have; further ones are refused.")
 @click.option("--max-labels", default=256, show_default=True, help="Labels a series may have.")
 @click.option(
@@ -92,6 +112,8 @@ def command(**options: Any) -> None:
     from windvane.app.monitoring import MonitoringSettings  # noqa: PLC0415
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
     from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
+    from windvane.ingest.metric_names import Strategy  # noqa: PLC0415
+    from windvane.ingest.otlp_metrics import OtlpMetricSettings  # noqa: PLC0415
     from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
 
@@ -118,7 +140,11 @@ def command(**options: Any) -> None:
                 options["external_url"] or f"http://{options['http']}",
             ),
             admin_api=options["admin_api"],
-            metric_limits=MetricLimits(series=options["max_series"], labels=options["max_labels"]),
+            otlp_metrics=OtlpMetricSettings(
+                Strategy(options["otlp_names"]),
+                promote=frozenset(options["otlp_promote"]),
+                limits=MetricLimits(series=options["max_series"], labels=options["max_labels"]),
+            ),
             tenants=TenantSettings.parse(options["tenants"], options["tenant_retention"], options["max_tenants"]),
         )
     )
