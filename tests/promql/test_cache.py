@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windvane.promql import read as reading
 from windvane.promql.cache import Entry, Flat, SampleCache, merge
-from windvane.promql.engine import QueryEngine, QueryOptions, QuerySettings
+from windvane.promql.cache_results import AnswerCache
+from windvane.promql.engine import DEFAULT_OPTIONS, QueryEngine, QueryOptions, QuerySettings
 from windvane.promql.errors import QueryCancelledError, QueryLimitError
 from windvane.promql.parse import parse
 from windvane.promql.parts import Parts, change
@@ -23,7 +23,9 @@ from windvane.store.embedded import EmbeddedEngine
 from windvane.store.series import SampleWriter
 
 NOW = 1_700_000_000_000
-UNCACHED = QuerySettings(cache_bytes=0)
+UNCACHED = QuerySettings(cache_bytes=0, answer_bytes=0)
+EXPLAINED = QueryOptions(explain=True)
+"""Evaluated, whether the answer is kept or not."""
 
 
 def written(engine: EmbeddedEngine, points: list[tuple[str, int, float]]) -> None:
@@ -32,15 +34,17 @@ def written(engine: EmbeddedEngine, points: list[tuple[str, int, float]]) -> Non
     SampleWriter(engine).write(labels, times, np.array([value for _, _, value in points]))
 
 
-def shown(queries: QueryEngine, query: str, start: int, end: int) -> list[tuple[str, list[int], list[float]]]:
-    value = queries.range(query, NOW + 1000 * start, NOW + 1000 * end, 7000).value
+def shown(
+    queries: QueryEngine, query: str, start: int, end: int, options: QueryOptions = DEFAULT_OPTIONS
+) -> list[tuple[str, list[int], list[float]]]:
+    value = queries.range(query, NOW + 1000 * start, NOW + 1000 * end, 7000, options).value
     assert isinstance(value, MatrixResult)
     rows = range(len(value.labels))
     return [(str(value.metrics[row]), *(part.tolist() for part in value.points(row))) for row in rows]
 
 
 def sources(queries: QueryEngine, query: str, start: int, end: int) -> list[str]:
-    stats = queries.range(query, NOW + 1000 * start, NOW + 1000 * end, 7000).stats
+    stats = queries.range(query, NOW + 1000 * start, NOW + 1000 * end, 7000, EXPLAINED).stats
     return [read.source for read in stats.reads]
 
 
@@ -75,6 +79,7 @@ def test_cached_answers_are_the_stores(engine: EmbeddedEngine, events: list[tupl
             wanted = shown(plain, query, start, start + length)
             assert shown(cached, query, start, start + length) == wanted
             assert shown(cached, query, start, start + length) == wanted
+            assert shown(cached, query, start, start + length, EXPLAINED) == wanted
         else:
             getattr(happen, kind)(what)
 
@@ -158,9 +163,27 @@ def test_limits_are_the_same_with_and_without(engine: EmbeddedEngine) -> None:
         QueryEngine(engine, QuerySettings(max_series=3)).instant("m", NOW)
 
 
+def test_an_answer_is_given_again_until_something_is_written(engine: EmbeddedEngine) -> None:
+    queries = QueryEngine(engine)
+    written(engine, [(name, 0, 1.0) for name in "ab"])
+
+    def asked(query: str) -> tuple[list[str], float]:
+        result = queries.instant(query, NOW)
+        return [read.source for read in result.stats.reads], float(result.value.values[0])  # type: ignore[union-attr]
+
+    assert asked("sum(m)") == (["miss"], 2.0)
+    assert asked("sum(m)") == (["answer"], 2.0)
+    assert queries.instant("sum(m)", NOW).stats.samples == 2
+    engine.command("OPTIMIZE TABLE samples FINAL")
+    assert asked("sum(m)") == (["answer"], 2.0)
+    written(engine, [("c", 0, 1.0)])
+    assert asked("sum(m)") == (["refreshed"], 3.0)
+    assert queries.instant("sum(m)", NOW, QueryOptions(lookback_ms=1000)).stats.reads[0].source == "hit"
+
+
 def test_many_ask_for_the_same_and_one_reads(engine: EmbeddedEngine) -> None:
     written(engine, [(name, second, 1.0) for name in "abcd" for second in range(0, 100, 10)])
-    queries, found = QueryEngine(engine), []
+    queries, found = QueryEngine(engine, QuerySettings(answer_bytes=0)), []
     threads = [threading.Thread(target=lambda: found.append(sources(queries, "m", 0, 100))) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -248,13 +271,24 @@ def test_an_entry_serves_what_it_covers() -> None:
     assert cache.stats().bytes == 0
 
 
+def test_answers_are_bounded() -> None:
+    cache: AnswerCache[str] = AnswerCache(1600)
+    for number in range(10):
+        cache.keep(number, str(number), 200, {})
+    assert cache.held_bytes == 1600
+    assert [cache.find(number, dict) for number in (0, 1, 2, 9)] == [None, None, "2", "9"]
+    cache.keep("large", "large", 201, {})
+    cache.keep("native", "native", None, {})
+    assert [cache.find(key, dict) for key in ("large", "native")] == [None, None]
+
+
 # Cancelled queries
 
 
 def test_a_cancelled_query_stops_in_the_engine(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     written(engine, [("a", 0, 1.0)])
-    monkeypatch.setattr(reading, "_AFTER", "fromUnixTimestamp64Milli({after:Int64}) AND (SELECT count() FROM "
-                        "numbers(1e18) WHERE cityHash64(number) = 7) = 1")  # fmt: skip
+    endless, stream = "SELECT number AS Id FROM numbers(1e18) WHERE cityHash64(number) = 7", engine.stream
+    monkeypatch.setattr(engine, "stream", lambda _, __, limits, tag: stream(endless, limits=limits, tag=tag))
     cancelled = threading.Event()
     queries, failures = QueryEngine(engine), []
 
@@ -266,9 +300,9 @@ def test_a_cancelled_query_stops_in_the_engine(engine: EmbeddedEngine, monkeypat
 
     thread = threading.Thread(target=ask)
     thread.start()
-    running = "SELECT count() AS c FROM system.processes WHERE query LIKE '%windvane-%' AND query LIKE '%cityHash64%'"
+    running = "SELECT count() AS c FROM system.processes WHERE startsWith(query, '/* windvane-')"
     deadline = time.monotonic() + 30
-    while not engine.query(running.replace("FROM system", "FROM/**/system"))["c"][0] and time.monotonic() < deadline:
+    while not engine.query(running)["c"][0] and time.monotonic() < deadline:
         pass
     cancelled.set()
     thread.join(30)

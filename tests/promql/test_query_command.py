@@ -62,6 +62,9 @@ def test_explain(server: str) -> None:
     text = run("sum by (job) (m)", "--explain", "--server", server)
     assert '__name__="m"' in text
     assert "sum by (job)" in text
+    assert [line.split()[-5:-1] for line in text.splitlines()[1:2]] == [["2", "6", "miss", "6"]]
+    again = json.loads(run("sum by (job) (m)", "--explain", "--output", "json", "--server", server))
+    assert [(read["source"], read["rows"], read["samples"]) for read in again["reads"]] == [("hit", 0, 6)]
     nodes = json.loads(run("sum(m)", "--explain", "--output", "json", "--server", server))["nodes"]
     assert [node["node"] for node in nodes] == ["sum", '{__name__="m"}']
 

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from windvane.api.prometheus_native import histogram_json
-from windvane.api.prometheus_points import points
+from windvane.api.prometheus_points import points, series
 from windvane.promql import numbers
 from windvane.promql.engine import QueryStats
 from windvane.promql.value import (
@@ -53,6 +53,8 @@ def _stats(stats: QueryStats) -> dict[str, object]:
                 "until": cost.read.until / 1000,
                 "series": cost.series,
                 "samples": cost.samples,
+                "source": cost.source,
+                "rows": cost.rows,
                 "milliseconds": round(cost.seconds * 1000, 3),
             }
             for cost in stats.reads
@@ -89,11 +91,11 @@ def _result(value: QueryValue, limit: int) -> bytes:
 
 def _vector(value: VectorResult, limit: int) -> bytes:
     chosen = slice(limit or None)
-    metrics, values = value.labels.take(chosen).dicts(), value.values[chosen]
+    labels, values = value.labels.take(chosen), value.values[chosen]
     times, offsets = np.full(len(values), value.time, np.int64), np.arange(len(values) + 1)
-    texts = points(times, values, offsets)
     if value.native is None:
-        return _joined(b'{"metric":%s,"value":%s}', metrics, texts)
+        return series((b',"value":', b"}"), labels, times, values, offsets)
+    metrics, texts = labels.dicts(), points(times, values, offsets)
     time = time_text(value.time)
     samples = [
         b'"value":%s' % text if histogram is None else b'"histogram":[%s,%s]' % (time, histogram_json(histogram))
@@ -103,13 +105,14 @@ def _vector(value: VectorResult, limit: int) -> bytes:
 
 
 def _matrix(value: MatrixResult, limit: int) -> bytes:
-    metrics, offsets = value.labels.take(slice(limit or None)).dicts(), value.offsets
+    labels, offsets = value.labels.take(slice(limit or None)), value.offsets
     if limit:
         offsets = offsets[: limit + 1]
     last = int(offsets[-1])
-    texts = points(value.times[:last], value.values[:last], offsets)
+    times, values = value.times[:last], value.values[:last]
     if value.native is None:
-        return _joined(b'{"metric":%s,"values":[%s]}', metrics, texts)
+        return series((b',"values":[', b"]}"), labels, times, values, offsets)
+    metrics, texts = labels.dicts(), points(times, values, offsets)
     samples = [_samples(text, value.native, row) for row, text in enumerate(texts)]
     return _joined(b'{"metric":%s%s}', metrics, samples)
 

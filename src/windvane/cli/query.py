@@ -20,7 +20,11 @@ from windvane.kit.errors import BadInputError, UnavailableError, WindvaneError
 @click.option("--step", help="Step of a range query, for example 15s.")
 @click.option("--server", default="http://127.0.0.1:9900", show_default=True, envvar="WINDVANE_SERVER",
               help="Base URL of the server.")  # fmt: skip
-@click.option("--explain", is_flag=True, help="Show what the query reads and what it cost instead of its value.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show the plan instead of the value: reads (from the store or the cache) and time per node.",
+)
 @output_option
 def command(promql: str, server: str, explain: bool, output: str, **times: str | None) -> None:
     """Evaluate PROMQL at one time, or from --start to --end in steps."""
@@ -92,8 +96,8 @@ def _print_explained(stats: dict[str, Any], output: str) -> None:
     if output == "json":
         print_json(stats)
         return
-    print_table(["read", "after", "until", "series", "samples", "ms"], (
-        (r["matchers"], r["after"], r["until"], r["series"], r["samples"], r["milliseconds"])
+    print_table(["read", "after", "until", "series", "samples", "from", "rows read", "ms"], (
+        (r["matchers"], r["after"], r["until"], r["series"], r["samples"], r["source"], r["rows"], r["milliseconds"])
         for r in stats["reads"]
     ))  # fmt: skip
     print_table(["node", "series", "steps", "ms"], (

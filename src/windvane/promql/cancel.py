@@ -11,8 +11,9 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from windvane.kit.errors import WindvaneError
 from windvane.promql.errors import QueryCancelledError, QueryTimeoutError
 from windvane.promql.fair import Gate
 from windvane.store.api import Engine
@@ -25,6 +26,7 @@ class Stop:
     """When one query has to end: at its deadline (of the monotonic clock), or when its event is set.
 
     With a gate it holds one of the gate's places while it works (`with stop:`), and gives way at every check.
+    `waits` while it waits for another query, without a place.
     """
 
     def __init__(self, deadline: float, cancelled: threading.Event | None = None, gate: Gate | None = None) -> None:
@@ -32,6 +34,7 @@ class Stop:
         self.cancelled = cancelled
         self._gate = gate
         self._ticket = None if gate is None else gate.ticket()
+        self.waits = False
 
     @property
     def seconds(self) -> float:
@@ -57,8 +60,10 @@ class Stop:
         if lock.acquire(blocking=False):
             return
         self._leave()
+        self.waits = True
         while not lock.acquire(timeout=min(_LOOK_SECONDS, self.seconds)):
             self._over(where)
+        self.waits = False
         try:
             self._enter()
         except BaseException:
@@ -116,4 +121,5 @@ class Watch:
                     return
                 cancelled = [tag for tag, event in self._reads.items() if event.is_set()]
             for tag in cancelled:
-                self._engine.stop(tag)
+                with suppress(WindvaneError):  # tried again at the next look
+                    self._engine.stop(tag)

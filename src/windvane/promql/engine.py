@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from windvane.promql.cache_results import AnswerCache, size_of
 from windvane.promql.cancel import Stop
 from windvane.promql.catalog import Catalog
 from windvane.promql.errors import QueryError, QueryLimitError
@@ -21,9 +22,13 @@ from windvane.promql.functions.base import constant
 from windvane.promql.labels import Pool
 from windvane.promql.native import select as natives
 from windvane.promql.parse import parse
+from windvane.promql.parts import Parts
 from windvane.promql.plan import Context, Plan, Read, plan
 from windvane.promql.read import Reader
 from windvane.promql.resolve import resolve
+from windvane.promql.rollup.build import RolledDays
+from windvane.promql.rollup.choose import Policy, worth_asking
+from windvane.promql.rollup.nodes import Buckets, RolledNode
 from windvane.promql.syntax import Expr, Range, Subquery, unwrap
 from windvane.promql.value import (
     MatrixResult,
@@ -50,7 +55,8 @@ class QuerySettings:
     steps. `max_series`: series one selector may find. `max_points`: steps a range query may have.
     `timeout`: seconds one query may take. `memory_bytes`: what the store may hold for one read.
     `pool_strings`: distinct label values kept between queries. `cache_bytes`: samples kept for queries
-    asked again (16 bytes each; 0 keeps none). `parallel`: queries that work at once (None: one a core).
+    asked again (16 bytes each; 0 keeps none). `answer_bytes`: results kept for queries asked again while
+    nothing was written (0 keeps none). `parallel`: queries that work at once (None: one a core).
     """
 
     lookback_ms: int = 300_000
@@ -62,6 +68,7 @@ class QuerySettings:
     memory_bytes: int = 2 << 30
     pool_strings: int = 2_000_000
     cache_bytes: int = 512 << 20
+    answer_bytes: int = 64 << 20
     parallel: int | None = None
 
 
@@ -69,7 +76,8 @@ class QuerySettings:
 class ReadCost:
     """What one read of the plan brought, and the time it took.
 
-    `source` says where from: "hit", "refreshed" or "miss" of the cache, or "direct"; `rows` were read for it.
+    `source` says where from: "hit", "refreshed" or "miss" of the cache of samples, "direct" past it, or "answer"
+    when the whole answer was kept; `rows` were read for it.
     """
 
     read: Read
@@ -88,6 +96,11 @@ class QueryStats:
     evaluate_seconds: float
     nodes: tuple[NodeCost, ...] = ()
 
+    def kept(self) -> QueryStats:
+        """The cost of giving the same answer again."""
+        reads = (replace(read, seconds=0.0, source="answer", rows=0) for read in self.reads)
+        return QueryStats(tuple(reads), 0.0)
+
     @property
     def samples(self) -> int:
         """Samples read."""
@@ -103,12 +116,16 @@ class QueryStats:
 class QueryOptions:
     """How one query departs from the settings. `explain` measures every node of the tree.
 
+    `resolution_ms` asks for rollups: windows may be answered from buckets up to this wide even where they
+    do not consist of whole ones. Without it rollups are used only where the answer is the same.
+
     A query whose event `cancelled` is set ends with `QueryCancelledError` as soon as it can.
     """
 
     timeout: float | None = None
     lookback_ms: int | None = None
     explain: bool = False
+    resolution_ms: int | None = None
     cancelled: threading.Event | None = None
 
 
@@ -130,8 +147,10 @@ class QueryEngine:
 
     def __init__(self, engine: Engine, settings: QuerySettings | None = None) -> None:
         self.settings = settings or QuerySettings()
+        self._engine = engine
         self.catalog = Catalog(engine)
         self.reader = Reader(engine, self.settings.cache_bytes, self.settings.max_series)
+        self._answers: AnswerCache[QueryResult] = AnswerCache(self.settings.answer_bytes)
         self.gate = Gate(self.settings.parallel or os.cpu_count() or 1)
         self._pool = Pool()
         self._lock = threading.Lock()
@@ -141,7 +160,7 @@ class QueryEngine:
 
         `QueryError` (bad input), `QueryLimitError`, `QueryTimeoutError`.
         """
-        return self._run(parse(query), Steps(time_ms, time_ms, 1), options, instant=True)
+        return self._answer(query, Steps(time_ms, time_ms, 1), options, instant=True)
 
     def range(
         self, query: str, start_ms: int, end_ms: int, step_ms: int, options: QueryOptions = DEFAULT_OPTIONS
@@ -157,18 +176,31 @@ class QueryEngine:
                 f"exceeded maximum resolution of {self.settings.max_points:,} points per timeseries. "
                 "Try decreasing the query resolution (?step=XX)"
             )
-        return self._run(parse(query), steps, options, instant=False)
+        return self._answer(query, steps, options, instant=False)
 
-    def _run(self, expr: Expr, steps: Steps, options: QueryOptions, *, instant: bool) -> QueryResult:
+    def _answer(self, query: str, steps: Steps, options: QueryOptions, *, instant: bool) -> QueryResult:
+        """From the answers kept, or computed; explained ones always are computed."""
         run = _Run(self, steps, options)
+        key = (query, steps, options.lookback_ms, instant)
+        shared = not options.explain and options.resolution_ms is None
         with run.stop:
-            value = run.result(expr, instant)
+            kept = self._answers.find(key, lambda: self.reader.parts(run.stop)) if shared else None
+            if kept is not None:
+                return kept
+            value = run.result(parse(query), instant)
         notes = run.evaluator.notes
-        return QueryResult(value, tuple(notes.warnings), tuple(notes.infos), run.stats())
+        result = QueryResult(value, tuple(notes.warnings), tuple(notes.infos), run.stats())
+        if shared and run.parts:
+            self._answers.keep(key, replace(result, stats=result.stats.kept()), size_of(value), run.parts)
+        return result
 
     def warm(self) -> None:
         """Load (or, once, compile) all kernels; for a thread of its own at start."""
         warm()
+
+    def rolled_days(self) -> RolledDays:
+        """Which days rollups answer for."""
+        return RolledDays.of(self._engine)
 
     def pool(self) -> Pool:
         """The strings a new query works with; a fresh pool once the old one has grown too large."""
@@ -188,6 +220,8 @@ class _Run:
         deadline = time.monotonic() + min(options.timeout or settings.timeout, settings.timeout)
         self.stop = Stop(deadline, options.cancelled, engine.gate)
         self._plan = Plan()
+        self.parts: dict[str, Parts] = {}
+        self._resolution = options.resolution_ms
         self._samples: list[Samples] = []
         self._costs: list[ReadCost] = []
         self._evaluate_seconds = 0.0
@@ -205,6 +239,9 @@ class _Run:
             raise QueryError('invalid expression type "range vector" for range query, must be Scalar or instant Vector')
         self.evaluator.without_buckets = natives.only_counted(expr)
         self._plan = plan(expr, self._steps, self.evaluator.context)
+        if self._plan.reads:
+            self.parts = self._engine.reader.parts(self.stop)
+            self._use_rollups(expr)
         self._read()
         started = time.monotonic()
         if isinstance(inner, Range | Subquery):
@@ -218,15 +255,38 @@ class _Run:
         """What it cost so far."""
         return QueryStats(tuple(self._costs), self._evaluate_seconds, tuple(self.evaluator.costs or ()))
 
+    def _use_rollups(self, expr: Expr) -> None:
+        """Plan again with rollups where the query reaches back to days that may be rolled."""
+        reads = self._plan.reads
+        after, until = min(read.after for read in reads), max(read.until for read in reads)
+        if not worth_asking(after, until, time.time_ns() // 1_000_000) or self.parts["native_histograms"].rows:
+            return
+        policy = Policy(self._engine.rolled_days(), self._resolution)
+        self.evaluator.context = replace(self.evaluator.context, rollups=policy)
+        self.evaluator.buckets = self._buckets
+        self._plan = plan(expr, self._steps, self.evaluator.context)
+
+    def _buckets(self, node: RolledNode) -> Buckets:
+        self.stop.check()
+        started = time.monotonic()
+        settings = self._engine.settings
+        limits = Limits(self.stop.seconds, settings.memory_bytes, settings.max_samples)
+        buckets, rows = self._engine.reader.buckets(node, self.evaluator.pool, limits, self.parts, self.stop)
+        if len(buckets.labels) * len(node.ends) > settings.max_samples:
+            raise QueryLimitError("query processing would load too many samples into memory in query execution")
+        read = Read(node.matchers, node.choice.after, node.choice.until)
+        source = f"rollup of {node.choice.width // 60_000}m"
+        self._costs.append(ReadCost(read, len(buckets.labels), rows, time.monotonic() - started, source, rows))
+        return buckets
+
     def _read(self) -> None:
         settings, reader = self._engine.settings, self._engine.reader
         room = settings.max_samples
-        parts = reader.parts(self.stop) if self._plan.reads else {}
         for read in self._plan.reads:
             self.stop.check()
             started = time.monotonic()
             limits = Limits(self.stop.seconds, settings.memory_bytes, max(1, room))
-            loaded = reader.read(read, self.evaluator.pool, limits, parts, self.stop)
+            loaded = reader.read(read, self.evaluator.pool, limits, self.parts, self.stop)
             cost = ReadCost(read, len(loaded.samples.labels), loaded.count, time.monotonic() - started, loaded.source,
                             loaded.rows)  # fmt: skip
             self._costs.append(cost)

@@ -19,9 +19,11 @@ from windvane.promql.arrange import without_stale
 from windvane.promql.errors import QueryLimitError, UnsupportedError
 from windvane.promql.functions import REGISTRY, edges
 from windvane.promql.functions.base import Window, position
+from windvane.promql.functions.rolled import rolled_vector
 from windvane.promql.labels import Pool
 from windvane.promql.native import select as natives
-from windvane.promql.plan import Context, Read, range_read, selector_read, subquery_steps, window_ends
+from windvane.promql.plan import Context, Read, range_read, rolled_node, selector_read, subquery_steps, window_ends
+from windvane.promql.rollup.nodes import Buckets, RolledNode
 from windvane.promql.signatures import SET_OPERATORS
 from windvane.promql.syntax import (
     Aggregate,
@@ -79,6 +81,7 @@ class Evaluator:
     max_cells: int = 50_000_000
     notes: Notes = field(default_factory=Notes)
     costs: list[NodeCost] | None = None
+    buckets: Callable[[RolledNode], Buckets] | None = None
     without_buckets: frozenset[int] = frozenset()
     """Selectors (by `id`) of whose native histograms only count and sum matter."""
     _depth: int = 0
@@ -105,6 +108,10 @@ class Evaluator:
         return value
 
     def _value(self, expr: Expr, steps: Steps) -> Value:  # noqa: PLR0911 - a case a node
+        node = rolled_node(expr, steps, self.context)
+        if node is not None:
+            assert self.buckets is not None
+            return rolled_vector(self, expr, node, self.buckets(node))
         match expr:
             case Number(value=value):
                 return Scalar(np.full(len(steps), value))
