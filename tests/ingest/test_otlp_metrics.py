@@ -29,7 +29,8 @@ from windvane.ingest.grpc_server import GrpcServer, otlp_services
 from windvane.ingest.metric_commit import MetricStore, kinds
 from windvane.ingest.metric_names import Strategy
 from windvane.ingest.otlp import JSON, PROTOBUF, OtlpReceiver
-from windvane.ingest.otlp_metrics import OtlpMetrics, OtlpMetricSettings
+from windvane.ingest.otlp_labels import OtlpMetricSettings
+from windvane.ingest.otlp_metrics import OtlpMetrics, warm
 from windvane.ingest.series_book import SeriesBook
 from windvane.ingest.series_rules import MetricLimits, SeriesBudget
 from windvane.kit.clock import ManualClock
@@ -44,6 +45,12 @@ from windvane.store.series import STALE_BITS
 NOW = 1_700_000_000_000
 EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 DELTA, CUMULATIVE = 1, 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    """So that no call's deadline pays for compiling."""
+    warm()
 
 
 class Parts:

@@ -16,7 +16,10 @@ class Accounting:
     """Counts records by signal; also for the status page (`summary`).
 
     `transport` is grpc, http or json. `reason` is an error's kind (bad_input, overloaded,
-    unavailable, limit, internal). A request that cannot be read counts as one record.
+    unavailable, limit, internal), or says what is wrong with one record of metrics while others of its
+    request are stored: invalid_labels, duplicate_labels, label_limit, series_limit, time_range,
+    invalid_histogram, invalid_exemplar, invalid_name, temporality, no_value, out_of_order. A request
+    that cannot be read counts as one record.
     """
 
     def __init__(self, metrics: Metrics) -> None:

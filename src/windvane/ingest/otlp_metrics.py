@@ -13,8 +13,7 @@ What cannot be stored is told to the sender as a partial success; a point is sto
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,10 @@ from windvane.ingest import metric_names
 from windvane.ingest.deltas import DeltaTotals
 from windvane.ingest.deltas import warm as warm_deltas
 from windvane.ingest.metric_commit import Exemplars, Histograms, MetricBatch, MetricStore, Refusals
-from windvane.ingest.metric_names import COUNTER, Strategy, label_name, metric_name, unit_name
+from windvane.ingest.metric_names import COUNTER, label_name, metric_name, unit_name
+from windvane.ingest.otlp_labels import INFO, OtlpMetricSettings, point_labels, target_labels
 from windvane.ingest.series_book import Pairs, Resolved
-from windvane.ingest.series_rules import MetricLimits, RefusedError
+from windvane.ingest.series_rules import RefusedError
 from windvane.ingest.series_table import warm as warm_table
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import BadInputError, LimitError, WindvaneError
@@ -35,8 +35,6 @@ from windvane.store.api import Engine
 from windvane.store.metric_facts import Metadata
 from windvane.store.series import NAME, STALE
 
-_IDENTIFYING = ("service.namespace", "service.name", "service.instance.id")
-_INFO = "target_info"
 _INFO_EVERY_MS = 150_000
 """Half of Prometheus's lookback: so close samples of target_info are where a batch covers more time."""
 _INFO_MOST_MS = 86_400_000
@@ -54,24 +52,6 @@ _TYPES = {
 
 Mask = NDArray[np.bool_]
 Times = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class OtlpMetricSettings:
-    """How OTLP metrics are translated; defaults are Prometheus's (section `otlp` of its configuration).
-
-    `promote` are resource attributes that become labels of every series (None: all but `ignore`).
-    `keep_identifying` leaves service.name and its like in target_info. `promote_scope` adds
-    otel_scope_name, otel_scope_version, otel_scope_schema_url and the scope's attributes.
-    """
-
-    strategy: Strategy = Strategy.UNDERSCORE_ESCAPING_WITH_SUFFIXES
-    promote: frozenset[str] | None = frozenset()
-    ignore: frozenset[str] = frozenset()
-    keep_identifying: bool = False
-    promote_scope: bool = False
-    target_info: bool = True
-    limits: MetricLimits = field(default_factory=MetricLimits)
 
 
 @dataclass(slots=True)
@@ -134,7 +114,7 @@ class OtlpMetrics:
         if key not in self._targets:
             if len(self._targets) >= _KNOWN_TARGETS:
                 self._targets.popitem(last=False)
-            self._targets[key] = _target(dict(points.attributes(resource, 1)), self._settings)
+            self._targets[key] = target_labels(dict(points.attributes(resource, 1)), self._settings)
         return self._targets[key]
 
 
@@ -284,7 +264,7 @@ class _Translation:
             try:
                 own = list(points.attributes(self._found.part(start, end), _ATTRIBUTES[kind]))
                 scoped = self._scope_labels(scope) if self._settings.promote_scope else {}
-                self._labels[point] = _labels(own, self._resource(resource), scoped, self._settings)
+                self._labels[point] = point_labels(own, self._resource(resource), scoped, self._settings)
             except RefusedError:
                 raise
             except BadInputError as error:
@@ -401,7 +381,7 @@ class _Translation:
         found, known = self._found, dict[int, Metadata]()
         for row in resolved.heard:
             if row >= len(found.values):
-                known[-1] = Metadata(_INFO, "gauge", "Target metadata")
+                known[-1] = Metadata(INFO, "gauge", "Target metadata")
                 continue
             metric = int(found.points[found.row_points[row], 0])
             if metric not in known:
@@ -415,40 +395,3 @@ class _Translation:
 
 def _not_newer() -> RefusedError:
     return RefusedError("out_of_order", "a delta is not newer than the last one of its series")
-
-
-def _labels(
-    own: Iterable[tuple[str, str]], resource: dict[str, str], scope: dict[str, str], settings: OtlpMetricSettings
-) -> dict[str, str]:
-    """Labels of a point. Attributes whose names become the same label are joined by `;` in the order of keys."""
-    labels: dict[str, str] = {}
-    for key, value in sorted(own, key=lambda pair: pair[0]):
-        name = label_name(key, settings.strategy)
-        labels[name] = f"{labels[name]};{value}" if name in labels else value
-    for key in sorted(resource):
-        if key not in settings.ignore if settings.promote is None else key in settings.promote:
-            labels.setdefault(label_name(key, settings.strategy), resource[key])
-    return labels | scope | _identity(resource)
-
-
-def _identity(resource: dict[str, str]) -> dict[str, str]:
-    """job and instance."""
-    labels = {}
-    if "service.name" in resource:
-        space = resource.get("service.namespace")
-        labels["job"] = resource["service.name"] if space is None else f"{space}/{resource['service.name']}"
-    if "service.instance.id" in resource:
-        labels["instance"] = resource["service.instance.id"]
-    return labels
-
-
-def _target(resource: dict[str, str], settings: OtlpMetricSettings) -> dict[str, str] | None:
-    """Labels of target_info; None for a resource that nothing else is said of, or that cannot be named."""
-    if not _identity(resource) or not set(resource) - set(_IDENTIFYING):
-        return None
-    left_out = () if settings.keep_identifying else _IDENTIFYING
-    own = [(key, value) for key, value in resource.items() if key not in left_out]
-    try:
-        return _labels(own, resource, {}, settings) | {NAME: _INFO}
-    except BadInputError:
-        return None

@@ -13,6 +13,7 @@ for it.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +95,13 @@ class RemoteWriteReceiver:
         self._accounting = accounting
         self._clock = clock or SystemClock()
         self._settings = settings or RemoteWriteSettings()
+        self._warm = threading.Event()
+        threading.Thread(target=self._warm_up, daemon=True, name="remote-write-warm").start()
+
+    def _warm_up(self) -> None:
+        """Compile beside the event loop; until then every request goes to a thread."""
+        warm()
+        self._warm.set()
 
     @property
     def message_bytes(self) -> int:
@@ -122,7 +130,7 @@ class RemoteWriteReceiver:
         return _answer(prepared)
 
     async def _off_loop(self, body: bytes, encoding: str | None, version: int) -> _Prepared:
-        if len(body) <= _INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES and self._warm.is_set():
             return self._prepare(body, encoding, version)
         return await asyncio.get_running_loop().run_in_executor(None, self._prepare, body, encoding, version)
 
@@ -224,11 +232,13 @@ class _Preparation:
             one = one if one.time_ms else one._replace(time_ms=self._now_ms)
             try:
                 labels = _exemplar_labels(one)
+                if not self._lowest <= one.time_ms <= self._highest:
+                    raise RefusedError("invalid_exemplar", self._time_error(one.time_ms).message)
             except RefusedError as error:
                 self._refusals.add(error)
                 continue
-            if self._extend(place[0], one.time_ms):
-                found.append((place[0], one, labels))
+            self._extend(place[0], one.time_ms)
+            found.append((place[0], one, labels))
         return found
 
     def _kept_histograms(self, found: list[tuple[int, int, NativeHistogram]], resolved: Resolved) -> Histograms:
