@@ -67,7 +67,7 @@ class TestWhole:
         file = tmp_path / "prometheus.yml"
         file.write_text(
             "rule_files: [rules/*.yml]\nscrape_config_files: [jobs/*.yml]\nremote_write: [{url: x}]\n"
-            "scrape_configs: [{job_name: a, tls_config: {ca_file: ca.pem}}]\n"
+            "scrape_configs: [{job_name: a, scrape_failure_log_file: x, tls_config: {ca_file: ca.pem}}]\n"
         )
         config = load(file)
         assert [job.job_name for job in config.scrape_configs] == ["a", "b"]
@@ -75,7 +75,7 @@ class TestWhole:
         assert config.scrape_configs[1].basic_auth is not None
         assert config.scrape_configs[1].basic_auth.password_file == str(tmp_path / "jobs" / "pw")
         assert config.rule_files == (str(tmp_path / "rules" / "*.yml"),)
-        assert config.ignored == ("remote_write",)
+        assert config.ignored == ("remote_write", "scrape_failure_log_file")
 
     def test_everything_a_job_may_say(self) -> None:
         job = loads(

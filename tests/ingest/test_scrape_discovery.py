@@ -160,8 +160,11 @@ class TestAlertmanagers:
                 assert answer.status_code == 200
                 assert (server.asked[0].method, server.asked[0].body) == ("POST", b"[]")
                 assert server.asked[0].headers["Authorization"] == "Bearer t"
-                with pytest.raises(httpx.ConnectError, match="not an Alertmanager"):
-                    await client.post("http://elsewhere/", content=b"[]")
+                other = await client.post(f"{server.url}/from/the/command/line", content=b"[]")
+                assert other.status_code == 200
+                assert "Authorization" not in server.asked[1].headers
+                with pytest.raises(httpx.ConnectError):
+                    await client.post("http://127.0.0.1:1/", content=b"[]")
             await found.close()
 
         with serving("") as server:

@@ -49,14 +49,15 @@ class AlertmanagerDiscovery:
     async def close(self) -> None:
         """Stop discovery, close connections."""
         for group in self._groups:
-            await group.run.close()
+            if group.run is not None:
+                await group.run.close()
             await group.client.close()
 
 
 class _Group:
     """The Alertmanagers of one entry."""
 
-    def __init__(self, config: AlertmanagerConfig, run: DiscoveryRun) -> None:
+    def __init__(self, config: AlertmanagerConfig, run: DiscoveryRun | None = None) -> None:
         self.config = config
         self.run = run
         self.client = HttpClient(config)
@@ -68,7 +69,7 @@ class _Group:
             _PATH_LABEL: posixpath.join("/", self.config.path_prefix, "api/v2/alerts"),
         }
         found = []
-        for group in self.run.groups:
+        for group in self.run.groups if self.run else ():
             for target in group.targets:
                 labels = self._rules({**defaults, **group.labels, **target})
                 if labels and labels.get(ADDRESS):
@@ -77,17 +78,21 @@ class _Group:
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """Sends each request as the entry that its URL comes from wants it."""
+    """Sends each request as the entry that its URL comes from wants it; other URLs need nothing special."""
 
     def __init__(self, groups: list[_Group]) -> None:
         self._groups = groups
+        self._plain = _Group(AlertmanagerConfig())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = str(request.url)
         for group in self._groups:
             if url in group.urls():
                 return await _sent(group, request)
-        raise httpx.ConnectError(f"{url} is not an Alertmanager of the configuration any more", request=request)
+        return await _sent(self._plain, request)
+
+    async def aclose(self) -> None:
+        await self._plain.client.close()
 
 
 async def _sent(group: _Group, request: httpx.Request) -> httpx.Response:

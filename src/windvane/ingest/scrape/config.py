@@ -287,15 +287,20 @@ def loads(text: str, name: str = "prometheus.yml", directory: Path | None = None
         tuple(scrape_configs),
         parsed.rule_files,
         parsed.alerting,
-        tuple(section for section in _IGNORED if getattr(parsed, section) is not None),
+        _ignored(parsed),
         text,
         tuple(files),
     )
 
 
-def validated(model: type[_T], document: Document, directory: Path | None = None) -> _T:
-    """A file of another shape (a test, a target file) read with the same care."""
-    return _validated(model, document, directory)
+def _ignored(file: _File) -> tuple[str, ...]:
+    """Sections and fields that are said and not acted on."""
+    found = [section for section in _IGNORED if getattr(file, section) is not None]
+    if file.global_.query_log_file:
+        found.append("query_log_file")
+    if any(one.scrape_failure_log_file for one in (file.global_, *file.scrape_configs)):
+        found.append("scrape_failure_log_file")
+    return tuple(found)
 
 
 def _read(file: Path) -> str:
