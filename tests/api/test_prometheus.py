@@ -22,6 +22,7 @@ from windvane.api.prometheus_http import api_route, fallback
 from windvane.api.prometheus_json import query_data
 from windvane.api.prometheus_params import LATEST, Params, duration_seconds, time_ms
 from windvane.kit.clock import ManualClock
+from windvane.promql import numbers
 from windvane.promql.engine import QueryEngine, QuerySettings
 from windvane.promql.errors import QueryCancelledError
 from windvane.promql.labels import Labels, Pool
@@ -320,3 +321,33 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="cannot parse"):
         duration_seconds(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(
+                st.sampled_from(["__name__", "b", 'q"', "风"]), st.sampled_from(["", "x", 'a"b\\\n', "风"])
+            ),
+            st.lists(st.floats(), min_size=1, max_size=3),
+        ),
+        max_size=5,
+    ),
+    st.integers(0, 6),
+)
+def test_series_are_the_json_of_their_labels_and_points(
+    sets: list[tuple[dict[str, str], list[float]]], limit: int
+) -> None:
+    labels = Labels.of(Pool(), [one for one, _ in sets])
+    offsets = np.concatenate([[0], np.cumsum([len(values) for _, values in sets])]).astype(np.int64)
+    values = np.array([value for _, some in sets for value in some], np.float64)
+    matrix = json.loads(query_data(MatrixResult(labels, offsets, np.arange(len(values)) * 500, values), limit))
+    assert [one["metric"] for one in matrix["result"]] == labels.dicts()[: limit or None]
+    texts = [text for one in matrix["result"] for _, text in one["values"]]
+    assert texts == [numbers.json(value) for value in values.tolist()][: len(texts)]
+    first = values[offsets[:-1]]
+    vector = json.loads(query_data(VectorResult(1500, labels, first), limit))["result"]
+    assert [(one["metric"], one["value"]) for one in vector] == [
+        (metric, [1.5, numbers.json(value)]) for metric, value in zip(labels.dicts(), first.tolist(), strict=True)
+    ][: limit or None]
