@@ -116,15 +116,15 @@ class Scraper:
                 await self._runs.pop(name).close()
                 await self.pools.pop(name).close(end_series=True)
             for name, job in wanted.items():
-                await self._apply_job(name, job)
+                await self._apply_job(name, job, _seed(config))
             self.config = config
             if self.applied is not None:
                 await self.applied(config)
 
-    async def _apply_job(self, name: str, job: ScrapeConfig) -> None:
+    async def _apply_job(self, name: str, job: ScrapeConfig, seed: str) -> None:
         pool = self.pools.get(name)
         if pool is None:
-            self.pools[name] = ScrapePool(job, self._writer, self._clock, self._live_ids, _seed(self.config))
+            self.pools[name] = ScrapePool(job, self._writer, self._clock, self._live_ids, seed)
             self._discover(name, job)
             return
         before = pool.config
