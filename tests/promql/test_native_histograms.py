@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windvane.promql.native import arithmetic, estimate
-from windvane.promql.native.arithmetic import MixedSchemasError, Total
+from windvane.promql.native.arithmetic import MixedSchemasError
 from windvane.promql.native.histogram import CUSTOM, GAUGE, NO_RESET, RESET, UNKNOWN, Histogram, bound
 from windvane.promql.native.read import decode
+from windvane.promql.native.resets import was_reset
+from windvane.promql.native.totals import Total
+from windvane.promql.native.totals import total as total_of
 from windvane.promql.value import STALE
 
 MODEST = settings(max_examples=60, deadline=None)
@@ -85,6 +88,7 @@ def test_a_running_total_is_the_sum_of_its_parts(parts: list[Histogram]) -> None
         total.add(part)
         plain = arithmetic.add(plain, part).value
     assert total.result().compacted().same_as(plain.compacted())
+    assert total_of(parts)[0].compacted().same_as(plain.compacted())
 
 
 @MODEST
@@ -138,14 +142,14 @@ def test_what_is_below_and_above_a_value_is_everything(histogram: Histogram, at:
 def test_a_counter_that_only_grew_was_not_reset(first: Histogram, more: Histogram) -> None:
     grown = arithmetic.add(first, more).value
     if more.zero_threshold <= first.zero_threshold:
-        assert not arithmetic.was_reset(grown, first)
+        assert not was_reset(grown, first)
     if more.count:
-        assert arithmetic.was_reset(first, grown)
+        assert was_reset(first, grown)
 
 
 @pytest.mark.parametrize(("hint", "reset"), [(RESET, True), (NO_RESET, False), (UNKNOWN, True), (GAUGE, True)])
 def test_a_hint_decides_before_the_counts(hint: int, reset: bool) -> None:
-    assert arithmetic.was_reset(Histogram(hint=hint, count=1), Histogram(count=2)) is reset
+    assert was_reset(Histogram(hint=hint, count=1), Histogram(count=2)) is reset
 
 
 @pytest.mark.parametrize(

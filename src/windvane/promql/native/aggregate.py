@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.promql.native import arithmetic
-from windvane.promql.native.arithmetic import Total
+from windvane.promql.native import totals
 from windvane.promql.native.histogram import NO_RESET, RESET, Histogram
 from windvane.promql.native.window import Reports
 from windvane.promql.numbers import general
@@ -51,20 +50,12 @@ def _one(operation: str, histograms: list[Histogram], metrics: list[str], report
     if odd is not None:
         reports.mixed_schemas(metrics[odd])
         return None
-    result, reconciled = (total if operation == "sum" else arithmetic.average)(histograms)
+    result, reconciled = (totals.total if operation == "sum" else totals.average)(histograms)
     if reconciled:
         reports.bounds_reconciled("aggregation")
     if hints >= {RESET, NO_RESET}:
         reports.hints_collide("aggregation")
     return result.compacted()
-
-
-def total(histograms: list[Histogram]) -> tuple[Histogram, bool]:
-    """The compensated sum, and whether custom bounds had to be reconciled; `MixedSchemasError`."""
-    running = Total(histograms[0])
-    for histogram in histograms[1:]:
-        running.add(histogram)
-    return running.result(), running.bounds_reconciled
 
 
 def as_text(histogram: Histogram) -> str:

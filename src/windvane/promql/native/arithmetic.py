@@ -1,15 +1,14 @@
-"""Sums and differences of histograms, and whether a counter was reset between two.
+"""Sums and differences of two histograms.
 
 Before two histograms meet, both are brought to one layout: the lower of two resolutions, a zero
 bucket that holds both and cuts no populated bucket, and with custom buckets the bounds they have in
-common. Sums of many are compensated (`Total`), as Prometheus does it. Rules:
+common. Rules:
 https://prometheus.io/docs/specs/native_histograms/#promql
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -187,95 +186,7 @@ def with_bounds(histogram: Histogram, bounds: Floats) -> Histogram:
     return replace(histogram, positive_index=index, positive_count=counts[index], custom_bounds=bounds)
 
 
-# Many
-
-
-class Total:
-    """A compensated sum of histograms (Neumaier's variant of Kahan's, for every number by itself)."""
-
-    def __init__(self, first: Histogram) -> None:
-        self.value = first
-        self._rest = _nothing(first)
-        self.bounds_reconciled = False
-
-    def copy(self) -> Total:
-        """The same sum so far."""
-        other = Total(self.value)
-        other._rest, other.bounds_reconciled = self._rest, self.bounds_reconciled
-        return other
-
-    def add(self, more: Histogram) -> None:
-        """Add one; `MixedSchemasError` leaves the sum as it was."""
-        hint, _ = joined_hint(self.value.hint, more.hint)
-        value, more_, reconciled = reconciled_layout(self.value, more)
-        rest = self._rest
-        if value is not self.value:
-            rest = _followed(rest, value)
-        self.bounds_reconciled |= reconciled
-        numbers = _kahan(_numbers(more_), _numbers(value), _numbers(rest))
-        positive = _kahan_merged(
-            value.positive_index, value.positive_count, rest.positive_count, more_.positive_index, more_.positive_count
-        )
-        negative = _kahan_merged(
-            value.negative_index, value.negative_count, rest.negative_count, more_.negative_index, more_.negative_count
-        )
-        self.value, self._rest = (
-            replace(
-                value,
-                hint=hint,
-                count=float(numbers[part, 0]),
-                sum=float(numbers[part, 1]),
-                zero_count=float(numbers[part, 2]),
-                positive_index=positive[0],
-                positive_count=positive[1][part],
-                negative_index=negative[0],
-                negative_count=negative[1][part],
-            )
-            for part in range(2)
-        )
-
-    def scale(self, factor: float) -> None:
-        """Multiply what was summed."""
-        self.value, self._rest = self.value.scaled(factor), self._rest.scaled(factor)
-
-    def divide(self, divisor: float) -> None:
-        """Divide what was summed."""
-        self.value, self._rest = self.value.divided(divisor), self._rest.divided(divisor)
-
-    def result(self) -> Histogram:
-        """The sum with what was lost on the way."""
-        return add(self.value, self._rest.with_hint(self.value.hint)).value
-
-
-def _nothing(layout: Histogram) -> Histogram:
-    """A histogram of the same layout that counts nothing."""
-    return replace(
-        layout,
-        hint=UNKNOWN,
-        count=0.0,
-        sum=0.0,
-        zero_count=0.0,
-        positive_count=np.zeros(len(layout.positive_count)),
-        negative_count=np.zeros(len(layout.negative_count)),
-    )
-
-
-def _followed(rest: Histogram, value: Histogram) -> Histogram:
-    """The compensation in the layout its sum was brought to."""
-    if rest.is_custom:
-        moved = with_bounds(rest, value.custom_bounds)
-    else:
-        moved = with_schema(with_zero_threshold(rest, value.zero_threshold), value.schema)
-    return replace(
-        moved,
-        positive_index=value.positive_index,
-        positive_count=_aligned(moved.positive_index, moved.positive_count, value.positive_index),
-        negative_index=value.negative_index,
-        negative_count=_aligned(moved.negative_index, moved.negative_count, value.negative_index),
-    )
-
-
-def _aligned(index: Index, count: Floats, wanted: Index) -> Floats:
+def aligned(index: Index, count: Floats, wanted: Index) -> Floats:
     """The counts of the buckets `wanted`."""
     aligned = np.zeros(len(wanted))
     known = np.isin(index, wanted)
@@ -283,97 +194,5 @@ def _aligned(index: Index, count: Floats, wanted: Index) -> Floats:
     return aligned
 
 
-def _side(histogram: Histogram, positive: bool) -> tuple[Index, Floats]:
-    if positive:
-        return histogram.positive_index, histogram.positive_count
-    return histogram.negative_index, histogram.negative_count
-
-
-def _numbers(histogram: Histogram) -> Floats:
-    return np.array([histogram.count, histogram.sum, histogram.zero_count])
-
-
-def _kahan(more: Floats, total: Floats, rest: Floats) -> Floats:
-    """Compensated total and its new rest, as two rows."""
-    grown = total + more
-    lost = np.where(np.abs(total) >= np.abs(more), (total - grown) + more, (more - grown) + total)
-    return np.stack([grown, np.where(np.isinf(grown), 0.0, rest + lost)])
-
-
-def _kahan_merged(index: Index, count: Floats, rest: Floats, other: Index, more: Floats) -> tuple[Index, Floats]:
-    if index is not other and not np.array_equal(index, other):
-        union = np.union1d(index, other)
-        place, others = np.searchsorted(union, index), np.searchsorted(union, other)
-        wide = np.zeros((3, len(union)))
-        wide[0, place], wide[1, place], wide[2, others] = count, rest, more
-        index, count, rest, more = union, *wide
-    return index, _kahan(more, count, rest)
-
-
-def average(histograms: Iterable[Histogram]) -> tuple[Histogram, bool]:
-    """The mean by compensated sum, incrementally from where the sum would overflow; and whether bounds differed."""
-    values = iter(histograms)
-    total, count, incremental = Total(next(values)), 1, False
-    for histogram in values:
-        count += 1
-        if not incremental:
-            grown = total.copy()
-            grown.add(histogram)
-            if grown.value.is_finite():
-                total = grown
-                continue
-            incremental = True
-            total.divide(count - 1)
-        total.scale((count - 1) / count)
-        total.add(histogram.divided(count))
-    if not incremental:
-        total.divide(count)
-    return total.result(), total.bounds_reconciled
-
-
-# Resets
-
-
-def was_reset(current: Histogram, previous: Histogram) -> bool:
-    """Whether the counter behind two successive histograms was reset between them.
-
-    So it is when any count fell or a populated bucket went away, or when the resolution rose or the
-    zero bucket shrank, which a running counter never does. A hint of reset or no reset decides alone.
-    """
-    if current.hint in (RESET, NO_RESET):
-        return current.hint == RESET
-    if current.count < previous.count:
-        return True
-    if current.is_custom and (not previous.is_custom or _bounds_differ(current, previous)):
-        return not previous.is_custom or _fell_between_bounds(current, previous)
-    if current.schema > previous.schema:
-        return True
-    if current.zero_threshold != previous.zero_threshold:
-        if current.zero_threshold > previous.zero_threshold:
-            previous = with_zero_threshold(previous, current.zero_threshold)
-        if previous.zero_threshold != current.zero_threshold:
-            return True
-    if not previous.is_custom:
-        previous = with_schema(previous, current.schema)
-    return current.zero_count < previous.zero_count or any(_fell(current, previous, side) for side in (True, False))
-
-
-def _bounds_differ(current: Histogram, previous: Histogram) -> bool:
+def bounds_differ(current: Histogram, previous: Histogram) -> bool:
     return not np.array_equal(current.custom_bounds, previous.custom_bounds)
-
-
-def _fell_between_bounds(current: Histogram, previous: Histogram) -> bool:
-    common = np.intersect1d(current.custom_bounds, previous.custom_bounds)
-    return _fell(with_bounds(current, common), with_bounds(previous, common), True)
-
-
-def _fell(current: Histogram, previous: Histogram, positive: bool) -> bool:
-    """Whether a bucket of one side, outside the zero bucket, has less than before."""
-    index, count = _side(current, positive)
-    other, before = _side(previous, positive)
-    if index is not other and not np.array_equal(index, other):
-        count = _aligned(index, count, other)
-    fell = count < before
-    if current.zero_threshold > 0 and fell.any():
-        fell &= bound(other, current.schema) > current.zero_threshold
-    return bool(fell.any())

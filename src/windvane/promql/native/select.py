@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.promql.native.arithmetic import was_reset
 from windvane.promql.native.histogram import NO_RESET, RESET, UNKNOWN, Histogram
+from windvane.promql.native.resets import was_reset
 from windvane.promql.syntax import Aggregate, Binary, Call, Expr, Selector, Subquery, children
 from windvane.promql.value import Floats, Grid, Mask, NativeSamples, Samples, Times, Vector
 

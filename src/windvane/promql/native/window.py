@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from windvane.promql.native import arithmetic
-from windvane.promql.native.arithmetic import MixedSchemasError, Total
+from windvane.promql.native import arithmetic, resets, totals
+from windvane.promql.native.arithmetic import MixedSchemasError
 from windvane.promql.native.histogram import CUSTOM, GAUGE, NO_RESET, RESET, Histogram
 from windvane.promql.syntax import METRIC_NAME
 from windvane.promql.value import Floats, Grid, Mask, Notes, Samples, Times
@@ -90,8 +90,7 @@ class Series:
     @cached_property
     def resets(self) -> Mask:
         """Whether each histogram follows a reset; never the first."""
-        pairs = zip(self.histograms[1:], self.histograms, strict=False)
-        return np.array([False, *(arithmetic.was_reset(current, previous) for current, previous in pairs)], np.bool_)
+        return resets.resets(self.histograms)
 
     def counts(self) -> tuple[Times, Times]:
         """Histograms and floats in each window."""
@@ -200,7 +199,7 @@ def _change(series: Series, low: int, high: int, counter: bool, reports: Reports
         first = Histogram(schema=second.schema, custom_bounds=second.custom_bounds)
     schemas = series.schemas[low + 1 : high] if counter else series.schemas[high - 1 : high]
     if ((schemas == CUSTOM) != first.is_custom).any():
-        if gauges and last.is_custom != first.is_custom:
+        if gauges and last.is_custom != first.is_custom and GAUGE in (hints[0], hints[-1]):
             reports.not_a_counter(series.metric)
         reports.mixed_schemas(series.metric)
         return None
@@ -301,13 +300,8 @@ def _aggregated(function: str, series: Series, row: Row, reports: Reports) -> No
         part = slice(int(series.low[step]), int(series.high[step]))
         histograms, hints = series.histograms[part], series.hints[part]
         try:
-            if function == "avg_over_time":
-                result, reconciled = arithmetic.average(histograms)
-            else:
-                total = Total(histograms[0])
-                for histogram in histograms[1:]:
-                    total.add(histogram)
-                result, reconciled = total.result(), total.bounds_reconciled
+            combine = totals.average if function == "avg_over_time" else totals.total
+            result, reconciled = combine(histograms)
         except MixedSchemasError:
             reports.mixed_schemas(series.metric)
             continue
