@@ -14,11 +14,11 @@ import {
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, forceLinting, linter, lintKeymap } from "@codemirror/lint";
-import { Compartment, EditorState, Prec, StateEffect } from "@codemirror/state";
+import { Annotation, Compartment, EditorState, Prec, StateEffect } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { shownTheme } from "../app/prefs";
 import type { Place } from "./places";
 
@@ -62,10 +62,14 @@ export function Editor(props: EditorProps) {
     view.current?.dispatch({ effects: darkness.reconfigure(EditorView.darkTheme.of(dark)) });
   }, [dark]);
 
-  useEffect(() => {
+  // At once, before the next key can be typed: a late effect would put an older text back.
+  useLayoutEffect(() => {
     const editor = view.current;
     if (!editor || editor.state.doc.toString() === props.value) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: props.value } });
+    editor.dispatch({
+      changes: { from: 0, to: editor.state.doc.length, insert: props.value },
+      annotations: fromOutside.of(true),
+    });
   }, [props.value]);
 
   useEffect(() => {
@@ -92,6 +96,8 @@ function diagnostics(state: EditorState, problems: readonly Place[]): Diagnostic
 
 const darkness = new Compartment();
 const answered = StateEffect.define<null>();
+/** The page set the text, so it need not be told. */
+const fromOutside = Annotation.define<boolean>();
 
 /** While one types, what the grammar finds; for the text that was asked, what the server said. */
 function problemsOf(latest: { current: EditorProps }) {
@@ -135,7 +141,8 @@ function extensions(latest: { current: EditorProps }, dark: boolean) {
     ),
     keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
     EditorView.updateListener.of((update) => {
-      if (update.docChanged) latest.current.onInput(update.state.doc.toString());
+      const outside = update.transactions.some((one) => one.annotation(fromOutside));
+      if (update.docChanged && !outside) latest.current.onInput(update.state.doc.toString());
     }),
   ];
 }
