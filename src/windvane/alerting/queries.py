@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from windvane.promql.engine import QueryEngine
-from windvane.promql.errors import ExecutionError
+from windvane.promql.errors import ExecutionError, UnsupportedError
 from windvane.promql.parse import parse
 from windvane.promql.syntax import METRIC_NAME, Expr, MatchOp, Selector, children
 from windvane.promql.value import ScalarResult, VectorResult
@@ -40,6 +40,8 @@ def vector_function(queries: QueryEngine) -> QueryFunction:
         if isinstance(value, ScalarResult):
             return [Element({}, value.value)]
         if isinstance(value, VectorResult):
+            if value.native is not None:
+                raise UnsupportedError("native histograms as results of rules are not supported by this version")
             return [Element(*pair) for pair in zip(value.metrics, value.values.tolist(), strict=True)]
         raise ExecutionError("rule result is not a vector or scalar")
 

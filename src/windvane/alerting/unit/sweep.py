@@ -88,7 +88,7 @@ class Sweep:
         first, last = (self._start + step * self._interval for step in (steps[0], steps[-1]))
         step_ms = self._interval // 1_000_000
         value = self._queries.range(expr, first // 1_000_000, last // 1_000_000, step_ms).value
-        if not isinstance(value, MatrixResult):
+        if not isinstance(value, MatrixResult) or value.native is not None:
             raise ExecutionError("rule result is not a vector or scalar")
         found: dict[int, list[Element]] = {first // 1_000_000 + place * step_ms: [] for place in range(len(steps))}
         for row, labels in enumerate(value.metrics):
