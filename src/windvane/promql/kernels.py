@@ -391,7 +391,7 @@ def quantile(q: float, sample: Floats) -> float:
     low, high = int(lower) - missing, int(upper) - missing
     below = math.nan if low < 0 else ordered[low]
     above = math.nan if high < 0 else ordered[high]
-    return below if weight == 0 else below * (1 - weight) + above * weight  # an infinite neighbour must not matter
+    return below * (1 - weight) + above * weight  # NaN beside an infinite neighbour of no weight, as in Prometheus
 
 
 @by_series
