@@ -8,7 +8,6 @@ and its readers look at the buckets. Equal bucket layouts become one array, whic
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -32,16 +31,14 @@ _Array = TypeVar("_Array", Index, Floats)
 
 
 class NativeReader:
-    """Reads native histograms of one store; costs a query for one number while there are none at all."""
+    """Reads native histograms of one store."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._lock = threading.Lock()
-        self._some = False
 
     def read(self, ids: Ids, condition: str, params: dict[str, object], limits: Limits) -> NativeSamples | None:
         """Histograms of the series `ids` (ascending) for which the SQL `condition` holds; None if there are none."""
-        if not len(ids) or not self._any(limits):
+        if not len(ids):
             return None
         frame = self._query(
             f"SELECT V FROM (SELECT {_RECORD} AS R FROM native_histograms WHERE {condition} ORDER BY Id, Time) "
@@ -50,17 +47,6 @@ class NativeReader:
             limits,
         )
         return decode(ids, frame["V"].to_numpy()) if len(frame) else None
-
-    def _any(self, limits: Limits) -> bool:
-        """Whether the table has rows; what was there once is taken to stay."""
-        with self._lock:
-            if self._some:
-                return True
-        count = self._query("SELECT count() AS N FROM native_histograms", {}, Limits(limits.seconds))
-        some = int(count["N"].iloc[0]) > 0
-        with self._lock:
-            self._some = some
-        return some
 
 
 def decode(ids: Ids, stream: Floats) -> NativeSamples:
