@@ -8,6 +8,7 @@ exemplars), `prometheus_admin`, `prometheus_federate`, `prometheus_read`, `prome
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import orjson
 from starlette.routing import BaseRoute
@@ -83,6 +84,7 @@ class _Face:
         options = _options(params)
         with named("query"):
             step = max(1, int(seconds * 1000))
+            options = replace(options, resolution_ms=_resolution(params, step))
             result = self._queries.range(params.text("query"), start, end, step, options)
         return _answer(result, params)
 
@@ -148,6 +150,15 @@ def _options(params: Params) -> QueryOptions:
         explain=params.text("stats") == "all",
         cancelled=params.cancelled,
     )
+
+
+def _resolution(params: Params, step_ms: int) -> int | None:
+    """`max_source_resolution` as Thanos has it: how coarse the source may be; `auto` is the step."""
+    text = params.text("max_source_resolution")
+    if not text:
+        return None
+    seconds = step_ms / 1000 if text == "auto" else params.duration("max_source_resolution")
+    return milliseconds(seconds) if seconds else None
 
 
 def _answer(result: QueryResult, params: Params) -> bytes:

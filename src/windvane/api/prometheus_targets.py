@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
@@ -27,9 +27,9 @@ _LOCAL = {"127.0.0.1", "localhost", "::1"}
 _NEVER = "0001-01-01T00:00:00Z"
 
 
-def routes(scraper: Scraper) -> list[BaseRoute]:
-    """The routes about one scraper; `/-/reload` reads its configuration file again."""
-    face = _Face(scraper)
+def routes(scraper: Scraper, reload: Callable[[], Awaitable[object]] | None = None) -> list[BaseRoute]:
+    """The routes about one scraper; `/-/reload` reads its configuration file again, or does what `reload` does."""
+    face = _Face(scraper, reload or scraper.reload)
     return [
         api_route("targets", face.targets),
         api_route("targets/metadata", face.metadata),
@@ -40,8 +40,9 @@ def routes(scraper: Scraper) -> list[BaseRoute]:
 
 
 class _Face:
-    def __init__(self, scraper: Scraper) -> None:
+    def __init__(self, scraper: Scraper, reload: Callable[[], Awaitable[object]]) -> None:
         self._scraper = scraper
+        self._reload = reload
 
     def _pools(self, wanted: str) -> list[tuple[str, ScrapePool]]:
         pools = sorted(self._scraper.pools.copy().items())
@@ -108,7 +109,7 @@ class _Face:
     async def reload(self, _: Request) -> Response:
         """`/-/reload`: 200 when the file is in force, 500 with the reason when the old configuration stays."""
         try:
-            await asyncio.shield(self._scraper.reload())
+            await asyncio.shield(asyncio.ensure_future(self._reload()))
         except WindvaneError as error:
             return PlainTextResponse(f"failed to reload config: {error.message}\n", status_code=500)
         return PlainTextResponse("")

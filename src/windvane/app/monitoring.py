@@ -23,7 +23,6 @@ from windvane.ingest.scrape.alertmanagers import AlertmanagerDiscovery
 from windvane.ingest.scrape.config import PrometheusConfig
 from windvane.ingest.scrape.manager import Scraper
 from windvane.kit.clock import Clock
-from windvane.kit.errors import WindvaneError
 from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
 from windvane.store.api import Engine
@@ -124,12 +123,9 @@ class Monitoring:
         keep(stack, self.rules.run())
 
     async def reload(self) -> None:
-        """Read configuration and rule files again; what is wrong is logged, and what was before stays."""
-        try:
-            await self.scraper.reload()
-            await self.rules.reload()
-        except WindvaneError as error:
-            log.error("the configuration stays as it was: %s", error)
+        """Read configuration and rule files again; raises when one is wrong, and what was before stays."""
+        await self.scraper.reload()
+        await self.rules.reload()
 
     def alertmanagers(self) -> list[str]:
         """Addresses that alerts are posted to at present."""

@@ -27,7 +27,7 @@ from windvane.app.tenants import Tenants, TenantServices, dispatched
 from windvane.app.web import WebListener
 from windvane.ingest.grpc_server import GrpcServer
 from windvane.kit.clock import Clock, SystemClock
-from windvane.kit.errors import InternalError
+from windvane.kit.errors import InternalError, WindvaneError
 from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.mesh.build import MeshIdentity
@@ -70,7 +70,7 @@ async def _until_signal(settings: ServeSettings) -> None:
         reloads: set[asyncio.Task[None]] = set()
 
         def reload() -> None:
-            task = asyncio.create_task(server.monitoring.reload())
+            task = asyncio.create_task(_reload(server.monitoring))
             reloads.add(task)
             task.add_done_callback(reloads.discard)
 
@@ -83,6 +83,13 @@ async def _until_signal(settings: ServeSettings) -> None:
         if server.failed.done():
             server.failed.result()
         log.info("stopping")
+
+
+async def _reload(monitoring: Monitoring) -> None:
+    try:
+        await monitoring.reload()
+    except WindvaneError as error:
+        log.error("the configuration stays as it was: %s", error)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windvane.app.monitoring import MonitoringSettings
-from windvane.ingest.otlp_metrics import OtlpMetricSettings
+from windvane.ingest.otlp_labels import OtlpMetricSettings
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.store.migrate import Retention
@@ -81,3 +81,18 @@ class ServeSettings:
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""
+
+    def flags(self) -> dict[str, str]:
+        """The settings under the names that `serve` has for them, as `/api/v1/status/flags` shows them."""
+        shown = {name: getattr(self, name) for name in _SHOWN}
+        return {
+            **{name.replace("_", "-"): "none" if value is None else str(value) for name, value in shown.items()},
+            "config.file": str(self.monitoring.prometheus_config or ""),
+            "external-url": self.monitoring.external_url,
+            "tenants": "auto"
+            if self.tenants.enabled and self.tenants.names is None
+            else ",".join(sorted(self.tenants.names or ())) or "off",
+        }
+
+
+_SHOWN = ("data", "http", "grpc", "otlp_http", "ads", "trust_domain", "metrics_interval", "memory", "admin_api")

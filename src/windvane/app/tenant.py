@@ -26,6 +26,8 @@ from windvane.api import (
     prometheus_admin,
     prometheus_facts,
     prometheus_federate,
+    prometheus_http,
+    prometheus_points,
     prometheus_read,
     prometheus_rules,
     prometheus_targets,
@@ -61,6 +63,7 @@ from windvane.store.delete import SeriesDeletion
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
+from windvane.store.snapshot import snapshot
 from windvane.topology.traffic import asker
 
 
@@ -178,8 +181,8 @@ class _Rooms:
         return build_app(
             [
                 health_routes(self.own.metrics, self._missing),
-                *self._prometheus(),
                 remote_write.routes(self.writes),
+                *self._prometheus(),
                 jaeger.routes(engine, clock),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
@@ -201,16 +204,20 @@ class _Rooms:
             directory=str(settings.data),
             config=monitoring.config_text,
             config_loaded_ms=monitoring.config_loaded,
+            flags=settings.flags(),
         )
         admin = prometheus_admin.AdminSettings(settings.admin_api, settings.data / "snapshots")
         return [
             prometheus.routes(self.queries, clock, info),
             prometheus_facts.routes(engine, clock),
             prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers),
-            prometheus_targets.routes(monitoring.scraper),
+            prometheus_targets.routes(monitoring.scraper, monitoring.reload),
             prometheus_federate.routes(engine, clock, monitoring.external_labels),
             prometheus_read.routes(engine, monitoring.external_labels),
-            prometheus_admin.routes(SeriesDeletion(engine, clock), clock, admin),
+            prometheus_admin.routes(
+                SeriesDeletion(engine, clock), clock, admin, lambda folder: snapshot(engine, folder)
+            ),
+            prometheus_http.fallback(),
         ]
 
     def _missing(self) -> str | None:
@@ -232,5 +239,10 @@ def _open_store(settings: ServeSettings, own: Identity) -> EmbeddedEngine:
 
 
 def warm(queries: QueryEngine) -> None:
-    """Load the query engine's kernels beside everything else."""
-    threading.Thread(target=queries.warm, daemon=True, name="warm-promql").start()
+    """Load the kernels of queries and of their answers beside everything else."""
+
+    def load() -> None:
+        queries.warm()
+        prometheus_points.warm()
+
+    threading.Thread(target=load, daemon=True, name="warm-promql").start()

@@ -13,10 +13,13 @@ def command() -> None:
 
     Without it the first server does it in the background, which takes about 15 seconds once.
     """
-    from windvane.promql.warm import warm  # noqa: PLC0415  help must not load the compiler
+    from windvane.api import prometheus_points  # noqa: PLC0415  help must not load the compiler
+    from windvane.ingest import otlp_metrics, remote_write  # noqa: PLC0415
+    from windvane.promql.warm import warm  # noqa: PLC0415
     from windvane.signals.otlp import scan  # noqa: PLC0415
+    from windvane.signals.remote_read import response  # noqa: PLC0415
 
     began = time.monotonic()
-    scan.warm()
-    warm()
+    for compiled in (scan.warm, warm, prometheus_points.warm, remote_write.warm, otlp_metrics.warm, response.warm):
+        compiled()
     click.echo(f"compiled in {time.monotonic() - began:.1f} s")

@@ -113,7 +113,7 @@ def command(**options: Any) -> None:
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
     from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
     from windvane.ingest.metric_names import Strategy  # noqa: PLC0415
-    from windvane.ingest.otlp_metrics import OtlpMetricSettings  # noqa: PLC0415
+    from windvane.ingest.otlp_labels import OtlpMetricSettings  # noqa: PLC0415
     from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
 
