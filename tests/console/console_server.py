@@ -110,10 +110,10 @@ async def _start(engine: Engine, folder: Path, unused: int, stack: contextlib.As
         build_app(
             [
                 health_routes(metrics, lambda: None),
-                prometheus.routes(queries, clock, StatusInfo(started_ms=0)),
                 prometheus_facts.routes(engine, clock),
                 prometheus_rules.routes(monitoring.rules),
                 prometheus_targets.routes(monitoring.scraper),
+                prometheus.routes(queries, clock, StatusInfo(started_ms=0)),
                 dashboards.routes(),
                 console.routes(),
             ]

@@ -158,7 +158,11 @@ def test_a_variable_changes_what_panels_ask(page: Page) -> None:
 
 def test_leaving_a_dashboard_cancels_what_it_still_asks(page: Page) -> None:
     held: list[Any] = []
-    page.route("**/api/v1/query_range**", held.append)
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/query_range**", hold)
     with page.expect_request("**/api/v1/query_range**"):
         page.goto("/dashboards/istio-mesh")
     with page.expect_event("requestfailed"):
