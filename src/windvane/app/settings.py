@@ -10,6 +10,7 @@ from windvane.app.monitoring import MonitoringSettings
 from windvane.ingest.otlp_labels import OtlpMetricSettings
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
+from windvane.promql.engine import QuerySettings
 from windvane.store.migrate import Retention
 from windvane.store.tenants import database_of
 
@@ -79,6 +80,8 @@ class ServeSettings:
     otlp_metrics: OtlpMetricSettings = field(default_factory=OtlpMetricSettings)
     """How OTLP metrics become series. Its limits hold for remote write as well, a tenant."""
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    queries: QuerySettings = field(default_factory=QuerySettings)
+    """Bounds of PromQL, a tenant."""
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""
 

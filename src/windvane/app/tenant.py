@@ -36,7 +36,7 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import status, telemetry
+from windvane.api.windvane import dashboards, status, telemetry
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
@@ -160,7 +160,7 @@ class _Rooms:
         receiver = OtlpReceiver(
             commit, accounting, metrics=OtlpMetrics(engine, store, clock=clock, settings=settings.otlp_metrics)
         )
-        queries = QueryEngine(engine)
+        queries = QueryEngine(engine, settings.queries)
         monitoring = Monitoring.over(
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
@@ -172,6 +172,7 @@ class _Rooms:
         engine, clock = self.engine, self.common.clock
         control, retention = self.own.control, self.own.retention
         own = [
+            *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),

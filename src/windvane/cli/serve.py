@@ -80,6 +80,12 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     help="Allow deletion of series and snapshots over HTTP.",
 )
 @click.option(
+    "--query-cache", default="512MiB", show_default=True, help="Decoded samples kept for queries asked again."
+)
+@click.option("--query-max-samples", default=50_000_000, show_default=True, help="Samples one query may read.")
+@click.option("--query-max-series", default=2_000_000, show_default=True, help="Series one selector may find.")
+@click.option("--query-timeout", default="2m", show_default=True, help="How long one query may take.")
+@click.option(
     "--otlp-names",
     default=_OTLP_NAMES[0],
     show_default=True,
@@ -115,6 +121,7 @@ def command(**options: Any) -> None:
     from windvane.ingest.metric_names import Strategy  # noqa: PLC0415
     from windvane.ingest.otlp_labels import OtlpMetricSettings  # noqa: PLC0415
     from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
+    from windvane.promql.engine import QuerySettings  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
 
     if options["ads"] is not None and not options["mesh"]:
@@ -138,6 +145,12 @@ def command(**options: Any) -> None:
                 options["alertmanager"],
                 options["alert_webhook"],
                 options["external_url"] or f"http://{options['http']}",
+            ),
+            queries=QuerySettings(
+                cache_bytes=parse_size(options["query_cache"]),
+                max_samples=options["query_max_samples"],
+                max_series=options["query_max_series"],
+                timeout=parse_duration(options["query_timeout"]),
             ),
             admin_api=options["admin_api"],
             otlp_metrics=OtlpMetricSettings(

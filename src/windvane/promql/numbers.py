@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 _DECIMAL = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)\Z", re.IGNORECASE | re.ASCII)
 _HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?\d+\Z", re.IGNORECASE | re.ASCII)
@@ -73,12 +74,9 @@ def _special(value: float) -> str:
 
 def _exponent(value: float) -> str:
     """Shortest digits with an exponent of at least two digits."""
-    text = repr(float(value))
-    if "e" not in text:
-        digits = fixed(abs(value))
-        stripped = digits.lstrip("0.") if digits.startswith("0") else digits.rstrip("0")
-        power = -(len(digits) - len(stripped) - 1) if digits.startswith("0") else len(digits) - 1
-        text = f"{'-' if value < 0 else ''}{stripped[0]}{'.' + stripped[1:] if stripped[1:] else ''}e{power}"
-    mantissa, _, power_text = text.partition("e")
-    power = int(power_text)
-    return f"{mantissa.removesuffix('.0')}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    sign, digits, exponent = Decimal(repr(float(value))).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    power = exponent + len(digits) - 1
+    first, *rest = map(str, digits)
+    fraction = f".{''.join(rest)}" if rest else ""
+    return f"{'-' if sign else ''}{first}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
