@@ -72,12 +72,12 @@ export interface NodeCost {
   milliseconds: number;
 }
 
-/** One read of the store; `cached` counts samples that did not have to be read. */
+/** One read of the store. `source` tells where from: hit, refreshed, miss, direct, answer, or a rollup by name. */
 export interface ReadCost {
   matchers: string;
   series: number;
   samples: number;
-  cached?: number | boolean;
+  source: string;
   milliseconds: number;
 }
 

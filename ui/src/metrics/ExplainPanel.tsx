@@ -104,15 +104,9 @@ const readColumns = (): Column<ReadCost & { at: number }>[] => [
     cell: (read) => formatCount(read.samples),
   },
   {
-    id: "cached",
-    title: t("metrics.explain.cached"),
-    numeric: true,
-    cell: (read) =>
-      typeof read.cached === "number"
-        ? formatCount(read.cached)
-        : read.cached
-          ? t("metrics.explain.hit")
-          : t("metrics.explain.miss"),
+    id: "source",
+    title: t("metrics.explain.source"),
+    cell: (read) => sourceText(read.source),
   },
   {
     id: "time",
@@ -121,3 +115,16 @@ const readColumns = (): Column<ReadCost & { at: number }>[] => [
     cell: (read) => formatMs(read.milliseconds),
   },
 ];
+
+const SOURCES = {
+  hit: "metrics.explain.hit",
+  answer: "metrics.explain.hit",
+  refreshed: "metrics.explain.refreshed",
+  miss: "metrics.explain.miss",
+  direct: "metrics.explain.direct",
+} as const;
+
+/** Where a read's samples came from; rollups name their width themselves. */
+function sourceText(source: string): string {
+  return source in SOURCES ? t(SOURCES[source as keyof typeof SOURCES]) : source;
+}
