@@ -19,11 +19,17 @@ REFERENCE = ROOT / "docs" / "reference"
 def command_pages() -> Iterator[str]:
     context = click.Context(_windvane, info_name="windvane")
     yield "# Commands\n\nAlso `windvane COMMAND --help`. Options are read from `WINDVANE_…` variables, too.\n"
-    for name in _windvane.list_commands(context):
-        command = _windvane.get_command(context, name)
+    yield from commands_of(_windvane, context, "windvane")
+
+
+def commands_of(group: click.Group, context: click.Context, prefix: str) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None
         with click.Context(command, info_name=name, parent=context, terminal_width=100, max_content_width=100) as inner:
-            yield f"## windvane {name}\n\n```text\n{command.get_help(inner)}\n```\n"
+            yield f"## {prefix} {name}\n\n```text\n{command.get_help(inner)}\n```\n"
+            if isinstance(command, click.Group):
+                yield from commands_of(command, inner, f"{prefix} {name}")
 
 
 def findings_page() -> Iterator[str]:
