@@ -15,9 +15,14 @@ def names() -> list[str]:
     return sorted(one.name for one in folder.iterdir() if one.name.endswith(".yaml"))
 
 
+def path_of(name: str) -> Path:
+    """Where one of the files is."""
+    return Path(str(files("windvane.alerting") / "rules" / name))
+
+
 def text(name: str) -> str:
     """One of the files."""
-    return (files("windvane.alerting") / "rules" / name).read_text(encoding="utf-8")
+    return path_of(name).read_text(encoding="utf-8")
 
 
 def export_to(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from windvane.alerting.manager import Notification, Notifier, RuleManager, RuleSettings
 from windvane.alerting.notify import AlertmanagerNotifier, NotifySettings
+from windvane.alerting.shipped import names, path_of
 from windvane.alerting.webhook import WebhookNotifier, WebhookSettings
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.scrape.alertmanagers import AlertmanagerDiscovery
@@ -38,7 +39,7 @@ class MonitoringSettings:
     prometheus_config: Path | None = None
     """A prometheus.yml: scrape_configs, rule_files, alerting. Read again on edits, SIGHUP and POST /-/reload."""
     rules: tuple[str, ...] = ()
-    """Globs of rule files."""
+    """Globs of rule files; `istio` is the file that comes with Windvane."""
     alertmanagers: tuple[str, ...] = ()
     """Base URLs."""
     webhooks: tuple[str, ...] = ()
@@ -49,7 +50,9 @@ class MonitoringSettings:
     def absolute(self) -> MonitoringSettings:
         """The same with paths that do not depend on the working directory."""
         config = self.prometheus_config.resolve() if self.prometheus_config else None
-        return replace(self, prometheus_config=config, rules=tuple(str(Path.cwd() / glob) for glob in self.rules))
+        shipped = {name.removesuffix(".yaml"): path_of(name) for name in names()}
+        rules = tuple(str(shipped.get(glob) or Path.cwd() / glob) for glob in self.rules)
+        return replace(self, prometheus_config=config, rules=rules)
 
 
 @dataclass(frozen=True, slots=True)

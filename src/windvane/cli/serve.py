@@ -67,7 +67,12 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A prometheus.yml: scrape_configs, rule_files, alerting; read again when it changes.",
 )
-@click.option("--rules", multiple=True, metavar="GLOB", help="Rule files in Prometheus's format; may be repeated.")
+@click.option(
+    "--rules",
+    multiple=True,
+    metavar="GLOB",
+    help="Rule files in Prometheus's format, or istio for those that come with Windvane; may be repeated.",
+)
 @click.option("--alertmanager", multiple=True, metavar="URL", help="An Alertmanager; may be repeated.")
 @click.option(
     "--alert-webhook", multiple=True, metavar="URL", help="Gets alerts as Alertmanager's webhooks do; may be repeated."

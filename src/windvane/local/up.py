@@ -269,7 +269,7 @@ class LocalMesh:
             arguments += ["--mesh", str(path)]
         return ChildSpec(
             name="server",
-            argv=(*options.server, *arguments, "--retention", options.retention),
+            argv=(*options.server, *arguments, "--retention", options.retention, "--rules", "istio"),
             ready=partial(probes.answers, self._faces.http.host, self._faces.http.port, "/-/ready"),
             stop_timeout=30.0,
         )
