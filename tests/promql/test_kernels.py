@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from windvane.promql import arrange, gather, kernels
 from windvane.promql.value import STALE
+from windvane.store.blocks import Block
 
 Point = tuple[int, float]
 finite = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
@@ -218,3 +219,38 @@ def test_topk(values: list[float], k: int) -> None:
     got = sorted((v for v in column[chosen].tolist() if not math.isnan(v)), reverse=True)
     assert got == sorted((v for v in values if not math.isnan(v)), reverse=True)[:k]
     assert chosen.sum() == min(k, len(values))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30), anything | st.just(STALE)), max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=4),
+    piece=st.integers(1, 9),
+)
+def test_parts_in_turn_are_arranged_as_any_order_is(
+    rows: list[tuple[int, int, float]], cuts: list[int], piece: int
+) -> None:
+    """However many parts there are and however long: alone, woven into the first, or joined anew."""
+    ids = np.array([3, 13, 33], np.uint64)
+    bounds = sorted({0, len(rows), *(min(cut, len(rows)) for cut in cuts)})
+    parts = [sorted(rows[low:high], key=lambda row: row[:2]) for low, high in pairwise(bounds)]
+    stored = [row for part in parts for row in part]
+    collector = arrange.Collector(ids, 1, 1 << 40)
+    for low in range(0, len(stored), piece):
+        collector.add(_block(stored[low : low + piece]))
+    column, times, values = (np.array([row[k] for row in stored], kind) for k, kind in enumerate(("u8", "i8", "f8")))
+    wanted = arrange.arrange(ids, 10 * column + 3, times, values)
+    assert collector.rows == sum(row[0] in {0, 1, 3} for row in stored)
+    *got, stale = collector.arranged()
+    assert stale == wanted[3]
+    for mine, other in zip(got, wanted, strict=False):
+        np.testing.assert_array_equal(mine.view(np.int64), other.view(np.int64))
+
+
+def _block(rows: list[tuple[int, int, float]]) -> Block:
+    columns = [np.array([10 * row[0] + 3 for row in rows], "u8"), *(
+        np.array([row[k] for row in rows], kind) for k, kind in ((1, "i8"), (2, "f8"))
+    )]  # fmt: skip
+    kind, size = np.dtype(np.int64), 8 * len(rows)
+    raw = np.concatenate([column.view(np.uint8) for column in columns])
+    return Block(raw, len(rows), {name: (kind, k * size) for k, name in enumerate(("Id", "T", "Value"))})

@@ -1,7 +1,11 @@
 """From samples as the store gives them to flat series order.
 
-The store's parts hold stretches of samples, each of one series and ascending in time; blocks of
-several parts arrive in any order. Stretches are found, ordered and copied whole.
+The store's parts hold stretches of samples, each of one series and ascending in time. A part that is
+read alone arrives as it has to be: what is collected is the result, and nothing is copied again.
+Parts that follow a large one are woven into it, from the back, in its own memory. Otherwise
+stretches, in whatever order they came, are ordered and copied whole to new memory. Memory that was
+never touched is the dearest thing here (a page of it costs more than decoding what it will hold), so
+as little as possible is.
 """
 
 from __future__ import annotations
@@ -77,11 +81,64 @@ def joined(  # noqa: PLR0917 - numba takes arrays by position
     return offsets, out_times[: offsets[series]], out_values[: offsets[series]], stale > 0
 
 
+@kernel
+def woven(  # noqa: PLR0917 - numba takes arrays by position
+    row: Times, start: Times, order: Times, times: Times, values: Floats, series: int, leading: int
+) -> tuple[Times, Times, Floats]:
+    """As `joined`, in the memory of the samples themselves: the first `leading` stretches are in order already.
+
+    The others are set aside, and all move to their places from the last to the first. A leading stretch
+    only ever moves up, to where nothing is that is still needed.
+    """
+    offsets, total, cut = np.zeros(series + 1, np.int64), start[len(row)], start[leading]
+    overlap = False
+    for k in range(len(order)):
+        run = order[k]
+        offsets[row[run] + 1] += start[run + 1] - start[run]
+        if k and row[run] == row[order[k - 1]] and times[start[order[k - 1] + 1] - 1] >= times[start[run]]:
+            overlap = True
+    for i in range(series):
+        offsets[i + 1] += offsets[i]
+    aside_times, aside_values = times[cut:total].copy(), values[cut:total].copy()
+    place = total
+    for run in order[::-1]:
+        begin, end = start[run], start[run + 1]
+        length = end - begin
+        if run >= leading:
+            times[place - length : place] = aside_times[begin - cut : end - cut]
+            values[place - length : place] = aside_values[begin - cut : end - cut]
+        elif place > end:
+            for j in range(1, length + 1):
+                times[place - j] = times[end - j]
+            for j in range(1, length + 1):
+                values[place - j] = values[end - j]
+        else:
+            break  # this one and those before it stay where they are
+        place -= length
+    if overlap:
+        return _ordered(offsets, times[:total], values[:total])
+    return offsets, times[:total], values[:total]
+
+
+@kernel
+def in_order(row: Times) -> int:
+    """How many of the first stretches are in series order, each the only one of its series."""
+    for run in range(1, len(row)):
+        if row[run] <= row[run - 1]:
+            return run
+    return len(row)
+
+
 def arrange(ids: Ids, column: Ids, times: Times, values: Floats) -> tuple[Times, Times, Floats, bool]:
     """Samples as the store gives them, in any order, to flat series order (see `joined`)."""
     row, start, first = runs_of(ids, column, times)
     order = np.lexsort((first[:-1], row[:-1]))
     return joined(row, start, order, times, values, len(ids))
+
+
+def _room(rows: int) -> tuple[Times, Floats]:
+    """Memory for samples."""
+    return np.empty(rows, np.int64), np.empty(rows)
 
 
 class Collector:
@@ -94,11 +151,11 @@ class Collector:
     def __init__(self, ids: Ids, expected: int, most: int) -> None:
         self._ids = ids
         self._most = most
-        self._times = np.empty(min(max(expected, _FEWEST), most + 1), np.int64)
-        self._values = np.empty(len(self._times))
+        self._times, self._values = _room(min(max(expected, _FEWEST), most + 1))
         self._runs = np.empty((_FEWEST, 3), np.int64)
         self._rows = 0
         self._count = 0
+        self._stale = False
 
     @property
     def rows(self) -> int:
@@ -114,23 +171,34 @@ class Collector:
         """Take a block with the columns Id, T (milliseconds) and Value."""
         needed = self._rows + block.rows
         if needed > len(self._times):
-            self._times = np.append(self._times, np.empty(max(needed, len(self._times)), np.int64))
-            self._values = np.append(self._values, np.empty(len(self._times) - len(self._values)))
+            times, values = _room(max(needed, 2 * len(self._times)))
+            times[: self._rows], values[: self._rows] = self._times[: self._rows], self._values[: self._rows]
+            self._times, self._values = times, values
         if self._count + block.rows > len(self._runs):
             more = max(block.rows, len(self._runs))
             self._runs = np.concatenate([self._runs, np.empty((more, 3), np.int64)])
         starts = (block.start("Id"), block.start("T"), block.start("Value"))
-        self._rows, self._count = taken(
+        self._rows, self._count, stale = taken(
             block.raw, *starts, block.rows, self._ids, self._times, self._values, self._rows, self._runs, self._count
         )
+        self._stale = self._stale or stale
 
     def arranged(self) -> tuple[Times, Times, Floats, bool]:
-        """All samples in flat series order (see `joined`)."""
-        runs = self._runs[: self._count]
-        row, first = np.ascontiguousarray(runs[:, 0]), np.ascontiguousarray(runs[:, 2])
-        start = np.append(runs[:, 1], self._rows)
-        order = np.lexsort((first, row))
-        return joined(np.append(row, -1), start, order, self._times[: self._rows], self._values, len(self._ids))
+        """All samples in flat series order (see `joined`); to be asked for once, after the last block."""
+        row, first = (np.ascontiguousarray(self._runs[: self._count, column]) for column in (0, 2))
+        start = np.append(self._runs[: self._count, 1], self._rows)
+        leading, series = in_order(row), len(self._ids)
+        if leading < self._count and 2 * start[leading] < self._rows:
+            order = np.lexsort((first, row))
+            return joined(row, start, order, self._times[: self._rows], self._values, series)
+        times, values = self._times, self._values
+        for own in (times, values):
+            own.resize(self._rows, refcheck=False)  # gives back what was reserved beyond, and moves nothing
+        if leading == self._count:
+            offsets = np.zeros(series + 1, np.int64)
+            offsets[row + 1] = np.diff(start)
+            return np.cumsum(offsets), times, values, self._stale
+        return *woven(row, start, np.lexsort((first, row)), times, values, series, leading), self._stale
 
 
 @kernel
@@ -146,14 +214,16 @@ def taken(  # noqa: PLR0917 - numba takes arrays by position
     place: int,
     runs: Times,
     count: int,
-) -> tuple[int, int]:
+) -> tuple[int, int, bool]:
     """Copy a block's samples of wanted series behind the others, and note the stretches: series, start, first time.
 
-    Returns how many samples and stretches there are now.
+    Returns how many samples and stretches there are now, and whether a staleness marker was among the new ones.
     """
     column = raw[id_start : id_start + 8 * rows].view(np.uint64)
     block_times = raw[time_start : time_start + 8 * rows].view(np.int64)
     block_values = raw[value_start : value_start + 8 * rows].view(np.float64)
+    bits = raw[value_start : value_start + 8 * rows].view(np.int64)
+    stale = 0
     j = 0
     while j < rows:
         begin, number = j, column[j]
@@ -166,11 +236,13 @@ def taken(  # noqa: PLR0917 - numba takes arrays by position
         length = j - begin
         times[place : place + length] = block_times[begin:j]
         values[place : place + length] = block_values[begin:j]
+        for i in range(begin, j):
+            stale += bits[i] == _STALE
         if count == 0 or runs[count - 1, 0] != row or times[place - 1] >= times[place]:
             runs[count, 0], runs[count, 1], runs[count, 2] = row, place, times[place]
             count += 1
         place += length
-    return place, count
+    return place, count, stale > 0
 
 
 @inlined

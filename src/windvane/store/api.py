@@ -92,8 +92,10 @@ class Engine(Protocol):
     ) -> Generator[Block, None, None]:
         """Rows of a SELECT of numbers (integers, floats, `DateTime64`), block by block, in no order but the SQL's.
 
-        A block's memory is valid until the next is asked for. Closing the generator early stops the
-        query. With a `tag`, unique among running queries, `stop(tag)` ends it from any thread.
+        The SQL has no SETTINGS of its own. Of a plain SELECT from one table, parts tend to come one after
+        another, each in the table's order: worth making use of, not to be relied on. A block's memory is
+        valid until the next is asked for. Closing the generator early stops the query. With a `tag`,
+        unique among running queries, `stop(tag)` ends it from any thread.
         """
 
     def stop(self, tag: str) -> None:
