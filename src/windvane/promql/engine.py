@@ -56,7 +56,8 @@ class QuerySettings:
     `timeout`: seconds one query may take. `memory_bytes`: what the store may hold for one read.
     `pool_strings`: distinct label values kept between queries. `cache_bytes`: samples kept for queries
     asked again (16 bytes each; 0 keeps none). `answer_bytes`: results kept for queries asked again while
-    nothing was written (0 keeps none). `parallel`: queries that work at once (None: one a core).
+    nothing was written (0 keeps none). `head_bytes`: the newest samples of all series, held once the engine
+    was started (16 bytes each; 0 holds none). `parallel`: queries that work at once (None: one a core).
     """
 
     lookback_ms: int = 300_000
@@ -69,6 +70,7 @@ class QuerySettings:
     pool_strings: int = 2_000_000
     cache_bytes: int = 512 << 20
     answer_bytes: int = 64 << 20
+    head_bytes: int = 256 << 20
     parallel: int | None = None
 
 
@@ -76,8 +78,8 @@ class QuerySettings:
 class ReadCost:
     """What one read of the plan brought, and the time it took.
 
-    `source` says where from: "hit", "refreshed" or "miss" of the cache of samples, "direct" past it, or "answer"
-    when the whole answer was kept; `rows` were read for it.
+    `source` says where from: "head" (the newest samples of all series, held in memory), "hit", "refreshed" or "miss"
+    of the cache of samples, "direct" past it, or "answer" when the whole answer was kept; `rows` were read for it.
     """
 
     read: Read
@@ -149,7 +151,8 @@ class QueryEngine:
         self.settings = settings or QuerySettings()
         self._engine = engine
         self.catalog = Catalog(engine)
-        self.reader = Reader(engine, self.settings.cache_bytes, self.settings.max_series)
+        own = self.settings
+        self.reader = Reader(engine, own.cache_bytes, own.max_series, own.head_bytes, self.pool)
         self._answers: AnswerCache[QueryResult] = AnswerCache(self.settings.answer_bytes)
         self.gate = Gate(self.settings.parallel or os.cpu_count() or 1)
         self._pool = Pool()
@@ -193,6 +196,14 @@ class QueryEngine:
         if shared and run.parts:
             self._answers.keep(key, replace(result, stats=result.stats.kept()), size_of(value), run.parts)
         return result
+
+    def start(self) -> None:
+        """Hold the newest samples from now on, loaded and kept up to date by a thread of its own, until `close`."""
+        self.reader.head.start()
+
+    def close(self) -> None:
+        """End what `start` began. Idempotent; to be called before the store is closed."""
+        self.reader.head.close()
 
     def warm(self) -> None:
         """Load (or, once, compile) all kernels; for a thread of its own at start."""

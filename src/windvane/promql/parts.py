@@ -10,7 +10,7 @@ anything was taken away.
 
 from __future__ import annotations
 
-import itertools
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from functools import cached_property
 from windvane.store.api import DEFAULT_LIMITS, Engine, Limits
 
 TABLES = ["samples", "series", "native_histograms"]
+_COLLAPSING = {"series"}
 _SECONDS = 1.0
 _LISTED = (
     "SELECT table AS T, name AS N, rows AS R FROM system.parts "
@@ -50,10 +51,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The active parts of a table at one moment: rows by name. Later lists have greater numbers."""
+    """The active parts of a table at one moment: rows by name. Later lists have greater numbers.
+
+    Merges of a table that is `collapsing` join rows, so row counts do not tell what a part holds.
+    """
 
     rows: dict[str, int]
     number: int = 0
+    collapsing: bool = False
 
     @cached_property
     def all(self) -> list[Part]:
@@ -86,11 +91,17 @@ def change(before: Parts, after: Parts) -> Change:
         if part.partition.startswith("patch"):  # rows altered in place (lightweight updates)
             return Change(None)
         inside = [old for old in gone if part.holds(old)]
-        rows = sum(old.rows for old in inside)
-        if any(old.mutation != part.mutation for old in inside) or part.rows < rows:
+        if any(old.mutation != part.mutation for old in inside):
             return Change(None)
         gone = [old for old in gone if old not in inside]
-        if part.rows > rows:
+        if after.collapsing:
+            known = sum(old.last - old.first + 1 for old in inside)
+            size = part.last - part.first + 1  # in blocks; such a table has no partitions, so no gaps
+        else:
+            known, size = sum(old.rows for old in inside), part.rows
+        if size < known:
+            return Change(None)
+        if size > known:
             fresh.append(part.name)
     return Change(None if gone else tuple(fresh))
 
@@ -105,20 +116,37 @@ class Listing:
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
         self._clock = clock
-        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._begun = self._made = 0
         self._last: tuple[int | None, float, dict[str, Parts]] = (None, 0.0, {})
 
     def now(self, limits: Limits = DEFAULT_LIMITS, *, anew: bool = False) -> dict[str, Parts]:
-        """The parts of each table; asked of the engine if `anew`."""
-        changes, at = self._engine.changes, self._clock()
-        last_changes, last_at, last = self._last
-        if not anew and changes is not None and changes == last_changes and at - last_at < _SECONDS:
-            return last
-        number = next(self._numbers)
+        """The parts of each table; asked of the engine if `anew`.
+
+        One list is made at a time, for a list with a greater number must not be the older one: an answer
+        computed from the one would be kept as the answer for the other. Who waited takes a list begun meanwhile.
+        """
+        kept = None if anew else self._good()
+        if kept is not None:
+            return kept
+        begun = self._begun
+        with self._lock:
+            if self._made > begun or (not anew and self._good() is not None):
+                return self._last[2]
+            changes, at = self._engine.changes, self._clock()
+            self._begun += 1
+            found = self._list(self._begun, limits)
+            self._last, self._made = (changes, at, found), self._begun
+            return found
+
+    def _good(self) -> dict[str, Parts] | None:
+        changes, at, last = self._last
+        same = changes is not None and changes == self._engine.changes
+        return last if same and self._clock() - at < _SECONDS else None
+
+    def _list(self, number: int, limits: Limits) -> dict[str, Parts]:
         frame = self._engine.query(_LISTED, {"tables": TABLES}, limits=limits)
         rows: dict[str, dict[str, int]] = {table: {} for table in TABLES}
         for table, name, count in zip(frame["T"].tolist(), frame["N"].tolist(), frame["R"].tolist(), strict=True):
             rows[table][name] = count
-        found = {table: Parts(own, number) for table, own in rows.items()}
-        self._last = (changes, at, found)
-        return found
+        return {table: Parts(own, number) for table, own in rows.items()}

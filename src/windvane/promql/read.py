@@ -1,6 +1,7 @@
 """Selectors as samples: from the cache where it has them, from the engine where not.
 
-A read finds its series (`select`), then an entry of the cache that has them, or can be brought up to
+A read finds its series (`select`), and cuts their samples out of the newest ones of all series (`head`)
+if its time is there. Else it looks for an entry of the cache that has them, or can be brought up to
 date by reading less than everything: parts inserted since, times before and after, series that are
 new. What cannot be kept is read as asked for.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -17,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from windvane.kit.errors import LimitError
-from windvane.promql.arrange import Collector
 from windvane.promql.cache import Cut, Entry, Flat, SampleCache, known, merge
 from windvane.promql.cancel import Stop, Watch
 from windvane.promql.errors import QueryCancelledError, QueryLimitError, QueryTimeoutError
+from windvane.promql.fetch import TooManyError, fetched
+from windvane.promql.head import Head
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.native.read import NativeReader
 from windvane.promql.parts import Change, Listing, Parts, change
@@ -32,6 +34,7 @@ from windvane.promql.select import Condition, Selections, SeriesLabels, clamp, c
 from windvane.promql.syntax import Matcher
 from windvane.promql.value import Ids, Samples
 from windvane.store.api import Engine, Limits, StoppedError
+from windvane.store.blocks import Block
 
 __all__ = ["Condition", "Loaded", "Reader", "clamp", "condition"]
 
@@ -48,8 +51,8 @@ _WHERE = "query execution"
 class Loaded:
     """Samples of one read, how many of them the query asked for, where they came from, and rows read for them.
 
-    `source` is "hit" (all from the cache), "refreshed" (the cache's entry was brought up to date), "miss"
-    (read and kept) or "direct" (read and not kept).
+    `source` is "head" (from the newest samples of all series), "hit" (all from the cache), "refreshed" (the
+    cache's entry was brought up to date), "miss" (read and kept) or "direct" (read and not kept).
     """
 
     samples: Samples
@@ -77,17 +80,21 @@ class _Job:
         return self.limits.rows or 1 << 40
 
 
-class _TooManyError(Exception):
-    """A read brought more samples than it may."""
-
-
 class Reader:
     """Reads selections from one store; safe from any thread.
 
-    `cache_bytes` bounds the samples kept (0: none are); `max_series` the series of one read.
+    `cache_bytes` bounds the samples kept (0: none are); `max_series` the series of one read; `head_bytes` the
+    newest samples held once `head.start()` was called (0: none are). `pool` gives the strings of labels.
     """
 
-    def __init__(self, engine: Engine, cache_bytes: int, max_series: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cache_bytes: int,
+        max_series: int,
+        head_bytes: int = 0,
+        pool: Callable[[], Pool] = Pool,
+    ) -> None:
         self._engine = engine
         self._max_series = max_series
         self.cache = SampleCache(cache_bytes)
@@ -95,6 +102,8 @@ class Reader:
         self._selections = Selections(self._query)
         self._labels = SeriesLabels(self._query)
         self._native = NativeReader(self._query)
+        labels = self._labels
+        self.head = Head(engine, self._listing, head_bytes, lambda ids: labels.learn(ids, pool()))
         self._watch = Watch(engine)
         self._turns = _Turns()
 
@@ -167,6 +176,9 @@ class Reader:
     # From the cache, or into it
 
     def _cut(self, job: _Job) -> tuple[Cut, str]:
+        found = self._from_head(job)
+        if found is not None:
+            return found, "head"
         if not self.cache.most_bytes:
             return self._direct(job)
         while True:
@@ -177,18 +189,35 @@ class Reader:
                 try:
                     current, source = self._current(job, entry)
                     cut = current.flat.cut(job.ids, job.after, job.until, job.most)
-                except _TooManyError:
+                except TooManyError:
                     return self._direct(job)
             if cut is None:
                 raise _too_many()
             self.cache.count(source)
             return cut, source
 
+    def _from_head(self, job: _Job) -> Cut | None:
+        """From the newest samples, unless the cache has just this: its entries are given without copying."""
+        if not self.head.covers(job.after):
+            return None
+        entry = self.cache.find(job.matchers, job.ids, job.after, job.until)
+        if entry is not None and entry.covers(job.ids, job.after, job.until) and self._changed(entry, job).fresh == ():
+            return None
+        found = self.head.at(job.parts, job.after)
+        if found is None:
+            return None
+        kept, rows = found
+        job.rows += rows
+        cut = kept.cut(job.ids, job.after, job.until, job.most)
+        if cut is None:
+            raise _too_many()
+        return cut
+
     def _direct(self, job: _Job) -> tuple[Cut, str]:
         """Just what is asked for."""
         try:
             flat = self._flat(job, job.ids, job.matchers, (job.after, job.until), job.most)
-        except _TooManyError:
+        except TooManyError:
             raise _too_many() from None
         cut = flat.cut(job.ids, job.after, job.until, job.most)
         assert cut is not None
@@ -274,19 +303,19 @@ class Reader:
         params = {**params, "after": times[0], "until": times[1], "fresh": list(fresh)}
         sql = f"SELECT Id, Time AS T, Value FROM samples WHERE {clause} AND Time > {_AFTER} AND Time <= {_UNTIL}"
         limits = Limits(job.stop.seconds, job.limits.memory_bytes)
-        collector = Collector(ids, job.parts.total, most)
-        with (
-            self._errors(job.stop),
-            self._watch.read(job.stop) as tag,
-            closing(self._engine.stream(sql, params, limits=limits, tag=tag)) as blocks,
-        ):
-            for block in blocks:
-                job.stop.check(_WHERE)
-                collector.add(block)
-                if collector.full:
-                    raise _TooManyError
-        job.rows += collector.rows
-        return Flat(ids, *collector.arranged())
+
+        @contextmanager
+        def blocks(more: str) -> Iterator[Iterator[Block]]:
+            with (
+                self._errors(job.stop),
+                self._watch.read(job.stop) as tag,
+                closing(self._engine.stream(sql + more, params, limits=limits, tag=tag)) as some,
+            ):
+                yield some
+
+        flat, rows = fetched(blocks, ids, job.parts.total, most, lambda: job.stop.check(_WHERE))
+        job.rows += rows
+        return Flat(ids, *flat)
 
     def _query(self, sql: str, params: dict[str, object], limits: Limits) -> pd.DataFrame:
         with self._errors(None):

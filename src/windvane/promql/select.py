@@ -21,12 +21,13 @@ from windvane.promql.labels import Labels, Pool, concatenate
 from windvane.promql.parts import Parts, change
 from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
 from windvane.promql.value import Ids, Times
-from windvane.store.api import Limits
+from windvane.store.api import DEFAULT_LIMITS, Limits
 
 _EARLIEST, _LATEST = -2_208_988_800_000, 10_413_791_999_999
 """What a DateTime64 can hold: 1900 to 2299, in milliseconds."""
 _FEW = 2000
 """So many ids are named in a query; more are found by the selector again."""
+_MOST_LEARNED = 200_000
 
 Query = Callable[[str, dict[str, object], Limits], pd.DataFrame]
 
@@ -146,10 +147,7 @@ class SeriesLabels:
 
     def of(self, ids: Ids, pool: Pool, where: Condition, limits: Limits) -> Labels:
         """Labels of ids that `where` holds for, row by row."""
-        with self._lock:
-            have, labels = self._ids, self._labels
-        if labels is None or labels.pool is not pool or labels.codes.size > self._most_cells:
-            have, labels = np.zeros(0, np.uint64), Labels.empty(pool)
+        have, labels = self._kept(pool)
         unknown = ids[~known(have, ids)]
         if len(unknown):
             fresh, sets = self._fetch(unknown, where, limits)
@@ -163,6 +161,22 @@ class SeriesLabels:
         chosen = labels.take(np.searchsorted(have, ids))
         used = np.asarray(chosen.codes.any(axis=0))
         return chosen.keep(name for name, some in zip(chosen.names, used.tolist(), strict=True) if some)
+
+    def learn(self, ids: Ids, pool: Pool, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Fetch the labels of ids before a query asks for them, some at a time; not more than there is room for."""
+        unknown = ids[~known(self._kept(pool)[0], ids)]
+        for start in range(0, min(len(unknown), _MOST_LEARNED), _FEW):
+            if self._kept(pool)[1].codes.size > self._most_cells // 2:
+                return
+            self.of(unknown[start : start + _FEW], pool, Condition("1", {}), limits)
+
+    def _kept(self, pool: Pool) -> tuple[Ids, Labels]:
+        """What is known, ascending by id, as long as it may be used and added to."""
+        with self._lock:
+            have, labels = self._ids, self._labels
+        if labels is None or labels.pool is not pool or labels.codes.size > self._most_cells:
+            return np.zeros(0, np.uint64), Labels.empty(pool)
+        return have, labels
 
     def _fetch(self, unknown: Ids, where: Condition, limits: Limits) -> tuple[Ids, list[dict[str, str]]]:
         """Ids and label sets, names included, of at least the unknown ids that `where` holds for."""

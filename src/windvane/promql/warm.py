@@ -11,8 +11,10 @@ import numpy as np
 from windvane.promql.arrange import Collector, arrange
 from windvane.promql.cache import Flat, merge
 from windvane.promql.evaluate import Evaluator
+from windvane.promql.head import Kept
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.parse import parse
+from windvane.promql.parts import Parts
 from windvane.promql.plan import Context
 from windvane.promql.value import STALE, Samples, Steps
 from windvane.store.blocks import Block
@@ -57,6 +59,7 @@ def _samples(pool: Pool) -> Samples:
     collector.add(Block(raw, len(both), {"Id": (number, 0), "T": (number, size), "Value": (number, 2 * size)}))
     flat = Flat(ids, *collector.arranged())
     merge(flat, flat, 0).cut(ids, 0, 60_000, len(both))
+    Kept(Parts({}), 0).plus(Parts({}), flat, 1 << 20).cut(ids, 0, 60_000, len(both))
     ids.setflags(write=False)
     arranged = arrange(ids, column, both, values)  # as rollups read
     labels = Labels.of(pool, [{"__name__": "m", "le": "1"}, {"__name__": "m", "le": "+Inf"}])
