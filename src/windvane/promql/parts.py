@@ -149,4 +149,4 @@ class Listing:
         rows: dict[str, dict[str, int]] = {table: {} for table in TABLES}
         for table, name, count in zip(frame["T"].tolist(), frame["N"].tolist(), frame["R"].tolist(), strict=True):
             rows[table][name] = count
-        return {table: Parts(own, number) for table, own in rows.items()}
+        return {table: Parts(own, number, table in _COLLAPSING) for table, own in rows.items()}
