@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from windvane.kit.errors import LimitError
+from windvane.promql.arrange import Collector
 from windvane.promql.cache import Cut, Entry, Flat, SampleCache, known, merge
 from windvane.promql.cancel import Stop, Watch
 from windvane.promql.errors import QueryCancelledError, QueryLimitError, QueryTimeoutError
-from windvane.promql.fetch import TooManyError, fetched
 from windvane.promql.head import Head
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.native.read import NativeReader
@@ -34,7 +34,6 @@ from windvane.promql.select import Condition, Selections, SeriesLabels, clamp, c
 from windvane.promql.syntax import Matcher
 from windvane.promql.value import Ids, Samples
 from windvane.store.api import Engine, Limits, StoppedError
-from windvane.store.blocks import Block
 
 __all__ = ["Condition", "Loaded", "Reader", "clamp", "condition"]
 
@@ -78,6 +77,10 @@ class _Job:
     def most(self) -> int:
         """Samples it may bring."""
         return self.limits.rows or 1 << 40
+
+
+class _TooManyError(Exception):
+    """A read brought more samples than it may."""
 
 
 class Reader:
@@ -189,7 +192,7 @@ class Reader:
                 try:
                     current, source = self._current(job, entry)
                     cut = current.flat.cut(job.ids, job.after, job.until, job.most)
-                except TooManyError:
+                except _TooManyError:
                     return self._direct(job)
             if cut is None:
                 raise _too_many()
@@ -217,7 +220,7 @@ class Reader:
         """Just what is asked for."""
         try:
             flat = self._flat(job, job.ids, job.matchers, (job.after, job.until), job.most)
-        except TooManyError:
+        except _TooManyError:
             raise _too_many() from None
         cut = flat.cut(job.ids, job.after, job.until, job.most)
         assert cut is not None
@@ -303,19 +306,19 @@ class Reader:
         params = {**params, "after": times[0], "until": times[1], "fresh": list(fresh)}
         sql = f"SELECT Id, Time AS T, Value FROM samples WHERE {clause} AND Time > {_AFTER} AND Time <= {_UNTIL}"
         limits = Limits(job.stop.seconds, job.limits.memory_bytes)
-
-        @contextmanager
-        def blocks(more: str) -> Iterator[Iterator[Block]]:
-            with (
-                self._errors(job.stop),
-                self._watch.read(job.stop) as tag,
-                closing(self._engine.stream(sql + more, params, limits=limits, tag=tag)) as some,
-            ):
-                yield some
-
-        flat, rows = fetched(blocks, ids, job.parts.total, most, lambda: job.stop.check(_WHERE))
-        job.rows += rows
-        return Flat(ids, *flat)
+        collector = Collector(ids, job.parts.total, most)
+        with (
+            self._errors(job.stop),
+            self._watch.read(job.stop) as tag,
+            closing(self._engine.stream(sql, params, limits=limits, tag=tag)) as blocks,
+        ):
+            for block in blocks:
+                job.stop.check(_WHERE)
+                collector.add(block)
+                if collector.full:
+                    raise _TooManyError
+        job.rows += collector.rows
+        return Flat(ids, *collector.arranged())
 
     def _query(self, sql: str, params: dict[str, object], limits: Limits) -> pd.DataFrame:
         with self._errors(None):
