@@ -288,7 +288,7 @@ def test_answers_are_bounded() -> None:
 def test_a_cancelled_query_stops_in_the_engine(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     written(engine, [("a", 0, 1.0)])
     endless, stream = "SELECT number AS Id FROM numbers(1e18) WHERE cityHash64(number) = 7", engine.stream
-    monkeypatch.setattr(engine, "stream", lambda _, __, limits, tag: stream(endless, limits=limits, tag=tag))
+    monkeypatch.setattr(engine, "stream", lambda _, __, limits, tag, in_turn: stream(endless, limits=limits, tag=tag))
     cancelled = threading.Event()
     queries, failures = QueryEngine(engine), []
 

@@ -42,6 +42,7 @@ _AFTER, _UNTIL = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64
 _EVER = clamp(1 << 62)
 _SAMPLE_BYTES = 16
 _TAIL_MS = 300_000
+_LONG_MS = 6 * 3_600_000  # a part holds at most a day, of which a read this long takes much
 _TRIES = 3
 _WHERE = "query execution"
 
@@ -306,11 +307,12 @@ class Reader:
         params = {**params, "after": times[0], "until": times[1], "fresh": list(fresh)}
         sql = f"SELECT Id, Time AS T, Value FROM samples WHERE {clause} AND Time > {_AFTER} AND Time <= {_UNTIL}"
         limits = Limits(job.stop.seconds, job.limits.memory_bytes)
+        most_of_parts = min(times[1], job.until) - times[0] >= _LONG_MS
         collector = Collector(ids, job.parts.total, most)
         with (
             self._errors(job.stop),
             self._watch.read(job.stop) as tag,
-            closing(self._engine.stream(sql, params, limits=limits, tag=tag)) as blocks,
+            closing(self._engine.stream(sql, params, limits=limits, tag=tag, in_turn=most_of_parts)) as blocks,
         ):
             for block in blocks:
                 job.stop.check(_WHERE)

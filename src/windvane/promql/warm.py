@@ -56,7 +56,9 @@ def _samples(pool: Pool) -> Samples:
         array.setflags(write=False)
     size, number = 8 * len(both), np.dtype(np.int64)
     collector = Collector(ids, len(both), len(both))
-    collector.add(Block(raw, len(both), {"Id": (number, 0), "T": (number, size), "Value": (number, 2 * size)}))
+    block = Block(raw, len(both), {"Id": (number, 0), "T": (number, size), "Value": (number, 2 * size)})
+    for _ in range(2):  # the second is woven into the first
+        collector.add(block)
     flat = Flat(ids, *collector.arranged())
     merge(flat, flat, 0).cut(ids, 0, 60_000, len(both))
     Kept(Parts({}), 0).plus(Parts({}), flat, 1 << 20).cut(ids, 0, 60_000, len(both))

@@ -89,13 +89,14 @@ class Engine(Protocol):
         *,
         limits: Limits = DEFAULT_LIMITS,
         tag: str = "",
+        in_turn: bool = False,
     ) -> Generator[Block, None, None]:
         """Rows of a SELECT of numbers (integers, floats, `DateTime64`), block by block, in no order but the SQL's.
 
-        The SQL has no SETTINGS of its own. Of a plain SELECT from one table, parts tend to come one after
-        another, each in the table's order: worth making use of, not to be relied on. A block's memory is
-        valid until the next is asked for. Closing the generator early stops the query. With a `tag`,
-        unique among running queries, `stop(tag)` ends it from any thread.
+        A block's memory is valid until the next is asked for. Closing the generator early stops the
+        query. With a `tag`, unique among running queries, `stop(tag)` ends it from any thread. `in_turn`
+        asks for one part after another, each in the table's order, which costs nothing where most rows are
+        wanted and is not to be relied on; the SQL then has no SETTINGS of its own.
         """
 
     def stop(self, tag: str) -> None:

@@ -135,11 +135,19 @@ class EmbeddedEngine:
         return frames.parse(frame, columns) if columns else frame
 
     def stream(
-        self, sql: str, params: Mapping[str, Any] | None = None, *, limits: Limits = DEFAULT_LIMITS, tag: str = ""
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        tag: str = "",
+        in_turn: bool = False,
     ) -> Generator[blocks.Block, None, None]:
+        if in_turn:
+            sql += " SETTINGS max_threads = 1"
         with self._session() as session:
             session.limit(limits)
-            yield from session.stream(f"/* {tag} */ {sql}{_PARTS_IN_TURN}" if tag else sql + _PARTS_IN_TURN, params)
+            yield from session.stream(f"/* {tag} */ {sql}" if tag else sql, params)
 
     def stop(self, tag: str) -> None:
         running = self.query(
@@ -239,9 +247,6 @@ class EmbeddedEngine:
             raise
         return session
 
-
-# A second thread reads no faster here (it gets nothing of a part below 240 MB), and would mix the parts' rows.
-_PARTS_IN_TURN = " SETTINGS max_threads = 1"
 
 # One block of any size, so that an INSERT is one part a partition and a late decode error stores nothing.
 _ONE_BLOCK = (
