@@ -45,6 +45,8 @@ _ROWS_AT_ONCE = 2_000_000
 """Rows of new parts above which a query does not read them itself."""
 _PATIENCE = 0.2
 _EVERY = 2.0
+_REST = 10.0
+"""While much is written at once (history sent again), so many times as long as it works it rests."""
 _IDLE = 30.0
 _TRIES = 3
 _LIMITS = Limits(60.0)
@@ -300,7 +302,7 @@ class Head:
 
 def _follow(head: weakref.ref[Head], ended: threading.Event) -> None:
     while True:
-        one = head()
+        one, started = head(), time.monotonic()
         if one is None:
             return
         try:
@@ -310,7 +312,7 @@ def _follow(head: weakref.ref[Head], ended: threading.Event) -> None:
         except WindvaneError as error:  # the store is busy or closed: tried again
             log.debug("the newest samples could not be read: %s", error)
         del one
-        if ended.wait(_EVERY):
+        if ended.wait(max(_EVERY, _REST * (time.monotonic() - started))):
             return
 
 
