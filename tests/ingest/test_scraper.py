@@ -57,6 +57,7 @@ class World:
 
     async def turn(self) -> None:
         """Let an interval pass: every target is scraped once."""
+        await until(self._all_wait, "every loop waits for its moment")
         before = {id(loop): loop.state.last_scrape_ns for loop in self.loops()}
         for _ in range(INTERVAL):
             self.clock.advance(1)
@@ -66,6 +67,9 @@ class World:
             lambda: all(loop.state.last_scrape_ns != before.get(id(loop), 0) for loop in self.loops()), "a scrape each"
         )
         await self.scraper.flush()
+
+    def _all_wait(self) -> bool:
+        return all(loop._next_ns > self.clock.now_ns() for loop in self.loops())
 
     async def pass_time(self, seconds: int) -> None:
         """Let time pass without waiting for scrapes."""

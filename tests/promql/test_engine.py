@@ -138,5 +138,19 @@ def test_kernels_are_cached_where_the_package_may_not_be_written(
     monkeypatch.setattr(jit.config, "CACHE_DIR", "")
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     jit.choose_cache()
-    assert Path(jit.config.CACHE_DIR).parent == tmp_path
-    assert Path(jit.config.CACHE_DIR).stat().st_mode & 0o777 == 0o700
+    own = Path(jit.config.CACHE_DIR).parent
+    assert own.parent == tmp_path
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_kernels_of_other_sources_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    folders = []
+    for text in (b"njit 1", b"njit 2", b"njit 1"):
+        monkeypatch.setattr(jit.config, "CACHE_DIR", "")
+        monkeypatch.setattr(Path, "read_bytes", lambda _, text=text: text)
+        jit.choose_cache()
+        folders.append(Path(jit.config.CACHE_DIR))
+    assert folders[0] == folders[2] != folders[1]
+    assert (folders[0].exists(), folders[1].exists()) == (True, False)

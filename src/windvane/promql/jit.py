@@ -7,7 +7,9 @@ directory, else in a folder of this user's under the system's temporary director
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,14 +33,37 @@ def _writable(path: Path) -> bool:
 
 
 def choose_cache() -> None:
-    """Keep numba from failing where neither the package nor the home directory may be written."""
+    """Give kernels a folder of this version's own, where one may be written.
+
+    Numba looks at the age of the file a kernel stands in, not at the helpers it compiles in from others:
+    after an edit of a helper it would go on with old code. So the folder is named after all their sources.
+    """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    if config.CACHE_DIR or _writable(Path(__file__).parent / "__pycache__") or _writable(home):
-        return
-    folder = Path(tempfile.gettempdir()) / f"windvane-kernels-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid == os.getuid():  # code of a stranger's making is never loaded
-        config.CACHE_DIR = str(folder)
+    for parent in (Path(__file__).parent / "__pycache__", home / "windvane"):
+        if config.CACHE_DIR or _writable(parent):
+            break
+    else:
+        parent = Path(tempfile.gettempdir()) / f"windvane-kernels-{os.getuid()}"
+        parent.mkdir(mode=0o700, exist_ok=True)
+        if parent.stat().st_uid != os.getuid():  # code of a stranger's making is never loaded
+            return
+    if not config.CACHE_DIR:
+        config.CACHE_DIR = str(_fresh(parent))
+
+
+def _fresh(parent: Path) -> Path:
+    """The folder of the sources as they are; those of older sources are removed when it is new."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        text = path.read_bytes()
+        if b"jit import" in text or b"njit" in text:
+            digest.update(text)
+    folder = parent / f"kernels-{digest.hexdigest()[:16]}"
+    if not folder.exists():
+        for old in parent.glob("kernels-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 choose_cache()

@@ -32,16 +32,31 @@ class FileTargets:
         self._counts: dict[str, int] = {}
 
     async def run(self, update: Update) -> None:
-        while True:
-            update(await asyncio.to_thread(self.read))
-            await self._change()
+        """Tell of the targets now, after every change of a file, and at the latest after the refresh interval.
 
-    async def _change(self) -> None:
-        """Return when a file may have changed, at the latest after the refresh interval."""
-        present = await asyncio.to_thread(self._folders)
-        sleeping = asyncio.create_task(self._clock.sleep(self._config.refresh_interval))
-        watching = asyncio.create_task(_changed(present)) if present else None
-        waiting = {task for task in (sleeping, watching) if task is not None}
+        One watch lasts as long as the folders are the same: what happens while files are read is not missed.
+        """
+        changed = asyncio.Event()
+        folders: list[str] = []
+        watching: asyncio.Task[None] | None = None
+        try:
+            while True:
+                present = await asyncio.to_thread(self._folders)
+                if watching is None or watching.done() or present != folders:
+                    await _end(watching)
+                    folders, watching = present, asyncio.create_task(_follow(present, changed))
+                    await asyncio.sleep(0)  # the watch begins before the files are read
+                changed.clear()
+                update(await asyncio.to_thread(self.read))
+                await self._wait(changed)
+        finally:
+            await _end(watching)
+
+    async def _wait(self, changed: asyncio.Event) -> None:
+        waiting = {
+            asyncio.create_task(self._clock.sleep(self._config.refresh_interval)),
+            asyncio.create_task(changed.wait()),
+        }
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -79,10 +94,19 @@ class FileTargets:
         return list(found)
 
 
-async def _changed(folders: list[str]) -> None:
+async def _follow(folders: list[str], changed: asyncio.Event) -> None:
+    """Set the event after each change in one of the folders; ends when one is gone, or there is none."""
+    if not folders:
+        return
     with contextlib.suppress(FileNotFoundError):
         async for _ in awatch(*folders, recursive=False, debounce=200, step=50):
-            return
+            changed.set()
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _read(file: str) -> list[TargetGroup]:
