@@ -161,6 +161,8 @@ class _Rooms:
             commit, accounting, metrics=OtlpMetrics(engine, store, clock=clock, settings=settings.otlp_metrics)
         )
         queries = QueryEngine(engine, settings.queries)
+        stack.push_async_callback(asyncio.to_thread, queries.close)
+        queries.start()
         monitoring = Monitoring.over(
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )

@@ -85,6 +85,9 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     help="Allow deletion of series and snapshots over HTTP.",
 )
 @click.option(
+    "--query-head", default="256MiB", show_default=True, help="Newest samples of all series kept decoded; 0: none."
+)
+@click.option(
     "--query-cache", default="512MiB", show_default=True, help="Decoded samples kept for queries asked again."
 )
 @click.option("--query-max-samples", default=50_000_000, show_default=True, help="Samples one query may read.")
@@ -153,6 +156,7 @@ def command(**options: Any) -> None:
             ),
             queries=QuerySettings(
                 cache_bytes=parse_size(options["query_cache"]),
+                head_bytes=parse_size(options["query_head"]),
                 max_samples=options["query_max_samples"],
                 max_series=options["query_max_series"],
                 timeout=parse_duration(options["query_timeout"]),

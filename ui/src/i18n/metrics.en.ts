@@ -46,6 +46,7 @@ export const metricsEn = {
   "metrics.explain.samples": "Samples",
   "metrics.explain.source": "From",
   "metrics.explain.hit": "cache",
+  "metrics.explain.head": "newest samples, in memory",
   "metrics.explain.refreshed": "cache, brought up to date",
   "metrics.explain.miss": "store",
   "metrics.explain.direct": "store, not kept",

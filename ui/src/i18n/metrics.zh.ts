@@ -48,6 +48,7 @@ export const metricsZh: Record<keyof typeof metricsEn, string> = {
   "metrics.explain.samples": "样本",
   "metrics.explain.source": "来源",
   "metrics.explain.hit": "缓存",
+  "metrics.explain.head": "最新样本（内存）",
   "metrics.explain.refreshed": "缓存（已更新）",
   "metrics.explain.miss": "存储",
   "metrics.explain.direct": "存储（不缓存）",

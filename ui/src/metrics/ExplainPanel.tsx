@@ -119,6 +119,7 @@ const readColumns = (): Column<ReadCost & { at: number }>[] => [
 const SOURCES = {
   hit: "metrics.explain.hit",
   answer: "metrics.explain.hit",
+  head: "metrics.explain.head",
   refreshed: "metrics.explain.refreshed",
   miss: "metrics.explain.miss",
   direct: "metrics.explain.direct",
