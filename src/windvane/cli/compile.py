@@ -11,7 +11,7 @@ import click
 def command() -> None:
     """Compile numeric kernels into the cache on disk; `./run` does it at installation.
 
-    Without it the first server does it in the background, which takes about 15 seconds once.
+    Without it the first server does it in the background, which takes the better part of a minute once.
     """
     from windvane.api import prometheus_points  # noqa: PLC0415  help must not load the compiler
     from windvane.ingest import otlp_metrics, remote_write  # noqa: PLC0415
