@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,6 @@ def named(tenant: str) -> dict[str, str]:
 
 def write(url: str, tenant: str, trace_id: str) -> httpx.Response:
     return httpx.post(url + "/v1/traces", json=trace(trace_id), headers=named(tenant), timeout=60, trust_env=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def status(url: str, tenant: str, trace_id: str) -> int:
@@ -95,7 +88,7 @@ def test_no_more_tenants_than_allowed(url: str) -> None:
     assert status(url, "", "d" * 32) == 404
 
 
-def test_grpc_calls_name_tenants_too(tmp_path: Path) -> None:
+def test_grpc_calls_name_tenants_too(tmp_path: Path, free_port: Callable[[], int]) -> None:
     port = free_port()
     server, url = start(tmp_path, "--tenants", "a", "--grpc", f"127.0.0.1:{port}")
     request = ExportTraceServiceRequest()

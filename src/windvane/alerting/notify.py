@@ -249,12 +249,12 @@ class AlertmanagerNotifier:
 
 
 class FanOut:
-    """Several notifiers as one."""
+    """Several notifiers as one; another configuration may put others in their place."""
 
     def __init__(self, *notifiers: Notifier) -> None:
-        self._notifiers = notifiers
+        self.notifiers: Sequence[Notifier] = notifiers
 
     def send(self, notifications: Sequence[Notification]) -> None:
         """Give the notifications to all."""
-        for one in self._notifiers:
+        for one in self.notifiers:
             one.send(notifications)

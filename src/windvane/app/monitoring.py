@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from windvane.alerting.manager import Notification, Notifier, RuleManager, RuleSettings
-from windvane.alerting.notify import AlertmanagerNotifier, NotifySettings
+from windvane.alerting.manager import RuleManager, RuleSettings
+from windvane.alerting.notify import AlertmanagerNotifier, FanOut, NotifySettings
 from windvane.alerting.shipped import names, path_of
 from windvane.alerting.webhook import WebhookNotifier, WebhookSettings
 from windvane.ingest.accounting import Accounting
@@ -28,8 +27,6 @@ from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
 from windvane.store.api import Engine
 from windvane.store.series import SampleWriter
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +68,6 @@ class _Outlets:
 
 
 @dataclass(slots=True)
-class _FanOut(Notifier):
-    """Gives notifications to every notifier of the configuration in force."""
-
-    outlets: _Outlets | None = None
-
-    def send(self, notifications: Sequence[Notification]) -> None:
-        for notifier in self.outlets.notifiers if self.outlets else ():
-            notifier.send(notifications)
-
-
-@dataclass(slots=True)
 class Monitoring:
     """The scraper and the rule manager of one tenant, kept in step."""
 
@@ -90,7 +76,8 @@ class Monitoring:
     rules: RuleManager
     clock: Clock
     metrics: Metrics
-    _fan_out: _FanOut
+    _fan_out: FanOut
+    _outlets: _Outlets | None = None
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
@@ -99,7 +86,7 @@ class Monitoring:
         *, accounting: Accounting, clock: Clock, metrics: Metrics,
     ) -> Monitoring:  # fmt: skip
         """The parts over one store; nothing runs yet."""
-        fan_out = _FanOut()
+        fan_out = FanOut()
         rules = RuleManager(
             queries, SampleWriter(engine), engine, clock=clock, metrics=metrics, notifier=fan_out,
             settings=_rule_settings(settings, PrometheusConfig()),
@@ -132,8 +119,12 @@ class Monitoring:
 
     def alertmanagers(self) -> list[str]:
         """Addresses that alerts are posted to at present."""
-        notifiers = self._fan_out.outlets.notifiers if self._fan_out.outlets else ()
-        return [url for one in notifiers if isinstance(one, AlertmanagerNotifier) for url in one.alertmanagers()]
+        return [
+            url
+            for one in self._fan_out.notifiers
+            if isinstance(one, AlertmanagerNotifier)
+            for url in one.alertmanagers()
+        ]
 
     def external_labels(self) -> dict[str, str]:
         """Labels that tell this server's series and alerts from another's."""
@@ -150,7 +141,8 @@ class Monitoring:
 
     async def _apply(self, config: PrometheusConfig) -> None:
         async with self._applying:
-            old, self._fan_out.outlets = self._fan_out.outlets, self._open_outlets(config)
+            old, self._outlets = self._outlets, self._open_outlets(config)
+            self._fan_out.notifiers = self._outlets.notifiers
             if old is not None:
                 await old.close()
             self.rules.configure(_rule_settings(self.settings, config))
@@ -174,8 +166,8 @@ class Monitoring:
         return _Outlets(notifiers, [asyncio.create_task(one.run()) for one in notifiers], discovery)
 
     async def _close_outlets(self) -> None:
-        if self._fan_out.outlets is not None:
-            await self._fan_out.outlets.close()
+        if self._outlets is not None:
+            await self._outlets.close()
 
 
 def _rule_settings(settings: MonitoringSettings, config: PrometheusConfig) -> RuleSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -37,14 +37,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     for row in cells:
         table.add_row(*row)
     Console(soft_wrap=not sys.stdout.isatty()).print(table)
-
-
-def print_records(records: Sequence[Mapping[str, object]], columns: Sequence[str], output: str) -> None:
-    """Records as JSON, or the named columns of them as a table."""
-    if output == "json":
-        print_json(list(records))
-    else:
-        print_table(columns, [[record.get(column) for column in columns] for record in records])
 
 
 def _is_number(text: str) -> bool:
