@@ -17,6 +17,7 @@ from windvane.promql.rollup import kernels
 from windvane.promql.rollup.build import DAY_MS, RolledDays, RollupBuilder
 from windvane.promql.value import STALE, Floats, Mask, Times
 from windvane.store.api import Engine
+from windvane.store.delete import SeriesDeletion
 from windvane.store.migrate import DAY, Retention
 
 WIDTH = 300_000
@@ -123,6 +124,37 @@ def test_late_samples_and_deletions_roll_a_day_again_while_its_samples_are_whole
     assert rows(engine, "samples_5m", "Count, Sum") == [(2, 300, 1, 2)]
     write(engine, FIRST_DAY, {1: {30: 3}})
     assert RollupBuilder(engine, at(FIRST_DAY + 17, 0), 15 * DAY).advance() == []
+
+
+def test_a_deletion_rolls_only_the_days_again_that_lost_something(engine: Engine) -> None:
+    for day in range(FIRST_DAY, FIRST_DAY + 4):
+        engine.command("INSERT INTO series (Id, Name) VALUES (1, 'm'), (2, 'other')")
+        write(engine, day, {1: {10: 1}, 2: {10: 2}})
+    builder = RollupBuilder(engine, at(FIRST_DAY + 6, 0), None)
+    assert len(builder.advance()) == 4
+    start = (FIRST_DAY + 2) * DAY_MS
+    done = SeriesDeletion(engine).delete("Name = 'm'", {}, start, start + 3_600_000)
+    assert done.rows["samples"] == 1
+    # the sample of midnight belongs to the day before, so a day looks at two partitions
+    stale = [day - FIRST_DAY for day in range(FIRST_DAY, FIRST_DAY + 4) if RolledDays.of(engine).stale(day)]
+    assert stale == [1, 2]
+    assert [(day - datetime.date(1970, 1, 1)).days - FIRST_DAY for day in builder.advance()] == [1, 2]
+    assert builder.advance() == []
+    assert rows(engine, "samples_5m", "Sum") == [
+        *((1, 300 + 86_400 * day, 1) for day in (0, 1, 3)),
+        *((2, 300 + 86_400 * day, 2) for day in range(4)),
+    ]
+
+
+def test_a_day_rolled_before_rows_were_noted_is_rolled_again_after_a_deletion(engine: Engine) -> None:
+    write(engine, FIRST_DAY, {1: {10: 1}, 2: {10: 2}})
+    builder = RollupBuilder(engine, at(FIRST_DAY + 3, 0), None)
+    assert len(builder.advance()) == 1
+    engine.command("INSERT INTO rolled_days SELECT * REPLACE (-1 AS Rows, -1 AS NextRows, now64(3) + 1 AS Written) "
+                   "FROM rolled_days FINAL")  # fmt: skip
+    assert not RolledDays.of(engine).stale(FIRST_DAY)
+    engine.command("ALTER TABLE samples DELETE WHERE Id = 3 SETTINGS mutations_sync = 1")
+    assert RolledDays.of(engine).stale(FIRST_DAY)
 
 
 def test_a_merge_changes_nothing_and_an_expired_day_stays(engine: Engine) -> None:

@@ -2,9 +2,10 @@
 
 A day is rolled when the next one is over too: by then nearly all late samples have come, and the
 sample of midnight, which ends the day's last bucket but stands in the next day's partition, is
-settled. What changes later (late samples, deletions) is seen in the numbers of the partitions'
-blocks and mutations, and the day is rolled again, as long as its samples are kept. A day is made
-aside and put in place as a whole.
+settled. What changes later is seen in the numbers of the partitions' blocks (late samples), or of
+their mutations and rows (a deletion is a mutation of every partition, of which few lose rows), and
+the day is rolled again, as long as its samples are kept. A day is made aside and put in place as a
+whole.
 """
 
 from __future__ import annotations
@@ -36,18 +37,29 @@ _PATIENT = Limits(seconds=600)
 
 PARTITIONS = """
 SELECT toDate(partition) AS Day, max(max_block_number) AS Blocks,
-    max(toInt64OrZero(splitByChar('_', name)[5])) AS Changes
+    max(toInt64OrZero(splitByChar('_', name)[5])) AS Changes,
+    if(max(has_lightweight_delete), -1, toInt64(sum(rows))) AS Rows
 FROM system.parts WHERE active AND database = currentDatabase() AND table = 'samples' GROUP BY Day
 """
-_ROLLED = "SELECT Day, Blocks, Changes, NextBlocks, NextChanges FROM rolled_days FINAL"
+"""Rows masked by a lightweight DELETE are still counted, so that their number tells nothing then: -1."""
+_ROLLED = "SELECT Day, Blocks, Changes, Rows, NextBlocks, NextChanges, NextRows FROM rolled_days FINAL"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Newest:
-    """How new a partition is: numbers of its newest block and mutation; both 0 when there is none."""
+    """How new a partition is: numbers of its newest block and mutation, and its rows (-1: not known).
+
+    All 0 when there is no such partition.
+    """
 
     blocks: int = 0
     changes: int = 0
+    rows: int = 0
+
+    def newer_than(self, then: Newest) -> bool:
+        """Whether samples came or went since `then`. Nothing but a deletion mutates samples."""
+        mutated = self.changes > then.changes
+        return self.blocks > then.blocks or (mutated and (self.rows != then.rows or self.rows < 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class RolledDays:
         parts, rolled = engine.query(PARTITIONS), engine.query(_ROLLED)
         return cls(
             {day: Newest(*numbers) for day, *numbers in _rows(parts)},
-            {day: (Newest(a, b), Newest(c, d)) for day, a, b, c, d in _rows(rolled)},
+            {day: (Newest(*numbers[:3]), Newest(*numbers[3:])) for day, *numbers in _rows(rolled)},
         )
 
     def current(self, day: int) -> tuple[Newest, Newest]:
@@ -72,10 +84,7 @@ class RolledDays:
 
     def stale(self, day: int) -> bool:
         """Whether samples came or went since the day was rolled. Partitions that expired did not change."""
-        return any(
-            now.blocks > then.blocks or now.changes > then.changes
-            for now, then in zip(self.current(day), self.rolled[day], strict=True)
-        )
+        return any(now.newer_than(then) for now, then in zip(self.current(day), self.rolled[day], strict=True))
 
 
 class RollupBuilder:
@@ -117,9 +126,13 @@ class RollupBuilder:
             self._engine.command(f"DROP TABLE `{table}_new`")
         own, following = days.current(day)
         self._engine.command(
-            "INSERT INTO rolled_days SELECT {d:Date}, {a:Int64}, {b:Int64}, {c:Int64}, {e:Int64}, now64(3)",
-            {"d": str(_date(day)), "a": own.blocks, "b": own.changes, "c": following.blocks, "e": following.changes},
-        )
+            "INSERT INTO rolled_days (Day, Blocks, Changes, Rows, NextBlocks, NextChanges, NextRows, Written) "
+            "SELECT {d:Date}, {a:Int64}, {b:Int64}, {c:Int64}, {e:Int64}, {f:Int64}, {g:Int64}, now64(3)",
+            {
+                "d": str(_date(day)), "a": own.blocks, "b": own.changes, "c": own.rows,
+                "e": following.blocks, "f": following.changes, "g": following.rows,
+            },
+        )  # fmt: skip
 
     def _samples(self, day: int) -> Iterator[tuple[Ids, Times, Times, Floats]]:
         """The day's samples, in series order, some series at a time."""
