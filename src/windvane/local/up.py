@@ -29,6 +29,7 @@ from windvane.local.emulator.plan import EmulatorPlan
 from windvane.local.files import write_whole
 from windvane.local.placement import Allocator, gateway_ports
 from windvane.local.profile import TrafficProfile
+from windvane.local.scraping import scrape_configuration
 from windvane.local.sidecar import sidecar
 from windvane.local.supervisor import ChildSpec, Supervisor
 from windvane.mesh.files import FileSource, LoadResult
@@ -267,6 +268,7 @@ class LocalMesh:
             arguments += [f"--{name}", str(address)]
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
+        arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
         return ChildSpec(
             name="server",
             argv=(*options.server, *arguments, "--retention", options.retention, "--rules", "istio"),
