@@ -12,8 +12,8 @@ import pytest
 from rules_bench import START, Server, instant, rules, settle, until, write
 
 from windvane.alerting.rules import NS, State
-from windvane.alerting.strict_yaml import FileError
 from windvane.kit.metrics import Metrics
+from windvane.kit.yaml_nodes import FileError
 from windvane.store.embedded import EmbeddedEngine
 
 FIRES = rules("{alert: A, expr: m == 0, annotations: {s: '{{ $value }} {{ $externalLabels.dc }}'}}")
@@ -98,7 +98,7 @@ def test_a_bad_edit_keeps_the_rules_of_before(engine: EmbeddedEngine, tmp_path: 
             file.write_text(rules("{record: r, expr: m}"))
             await server.manager.reload()
             assert server.manager.groups() == [group]
-            assert server.manager.problems == []
+            assert not server.manager.problems
             file.write_text(rules("{record: r, expr: m}", "{record: s, expr: m}"))
             await server.manager.reload()
             assert server.manager.groups() != [group]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from windvane.alerting.durations import duration_text, parse_duration
 from windvane.alerting.files import GroupSpec, RuleSpec, duplicates, expand_globs, load, odd_names, read
-from windvane.alerting.strict_yaml import FileError
 from windvane.kit.errors import BadInputError
+from windvane.kit.yaml_nodes import FileError
 
 GOOD = """
 groups:

@@ -13,13 +13,13 @@ from unit_cases import CASES, RULES
 from windvane.alerting import shipped
 from windvane.alerting.files import load
 from windvane.alerting.slo import Slo, render
-from windvane.alerting.strict_yaml import FileError
 from windvane.alerting.unit import run as unit_run
 from windvane.alerting.unit.files import load_tests
 from windvane.alerting.unit.outcome import FileOutcome
 from windvane.alerting.unit.report import as_json, as_text, junit
 from windvane.alerting.unit.session import run_files, without_partitions
 from windvane.kit.errors import BadInputError
+from windvane.kit.yaml_nodes import FileError
 from windvane.store.embedded import EmbeddedEngine
 
 

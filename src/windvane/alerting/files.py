@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windvane.alerting import template
-from windvane.alerting.strict_yaml import Document, FileError, Mapping, Problem, read_text
+from windvane.alerting.strict_yaml import Document, Mapping, read_text
 from windvane.kit.errors import BadInputError
+from windvane.kit.yaml_nodes import FileError, Problem
 from windvane.promql.errors import ParseError
 from windvane.promql.parse import parse
 from windvane.promql.printer import to_text

@@ -22,11 +22,11 @@ from windvane.alerting.metrics import RuleMetrics
 from windvane.alerting.queries import vector_function
 from windvane.alerting.restore import restore
 from windvane.alerting.rules import NS, Alert, Context
-from windvane.alerting.strict_yaml import FileError, Problem
 from windvane.alerting.template.functions import table_path
 from windvane.alerting.watch import changes
 from windvane.kit.clock import Clock
 from windvane.kit.metrics import Metrics
+from windvane.kit.yaml_nodes import FileError, Problem
 from windvane.promql.engine import QueryEngine
 from windvane.store.api import Engine
 from windvane.store.series import SampleWriter
@@ -108,7 +108,7 @@ class RuleManager:
         self._first = True
         self._reloading = asyncio.Lock()
         self._configured = asyncio.Event()
-        self.problems: list[Problem] = []
+        self.problems: Sequence[Problem] = ()
         """Why the last reading of the files failed; empty when it did not."""
 
     def groups(self) -> list[Group]:
@@ -183,7 +183,7 @@ class RuleManager:
                 self.problems = error.problems
                 self._metrics.reload_good.set(0)
                 raise
-            self.problems = []
+            self.problems = ()
             self._metrics.reload_good.set(1)
             await self._apply(specs)
             self._first = False

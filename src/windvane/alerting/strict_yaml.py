@@ -18,6 +18,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from windvane.alerting.durations import parse_duration
 from windvane.kit.errors import BadInputError
+from windvane.kit.yaml_nodes import LOADER, FileError, Problem, parted
 from windvane.promql import numbers
 
 MAX_TEXT = 16 << 20
@@ -25,31 +26,6 @@ MAX_NODES = 500_000
 _T = TypeVar("_T")
 MAX_DEPTH = 64
 _NULL = "tag:yaml.org,2002:null"
-_MERGE = "tag:yaml.org,2002:merge"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with a file, and where (line 0: with the file as a whole)."""
-
-    file: str
-    line: int
-    column: int
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
-
-
-class FileError(BadInputError):
-    """A file that cannot be used; `problems` are all that was found."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
 
 
 @dataclass(slots=True)
@@ -62,7 +38,7 @@ class Document:
     def problem(self, node: Node | None, path: str, message: str) -> None:
         """Note a problem at a node."""
         line, column = (node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else (0, 0)
-        self.problems.append(Problem(self.file, line, column, path, message))
+        self.problems.append(Problem(self.file, line, path, message, column))
 
     def root(self, text: str) -> Mapping | None:
         """The mapping a file consists of (an empty file is an empty one); None after a problem."""
@@ -73,7 +49,7 @@ class Document:
             if _too_deep(text):
                 self.problem(None, "", f"nests deeper than {MAX_DEPTH} levels")
                 return None
-            node = yaml.compose(text, Loader=_LOADER)
+            node = yaml.compose(text, Loader=LOADER)
         except yaml.YAMLError as error:
             self._syntax(error)
             return None
@@ -89,13 +65,13 @@ class Document:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        self.problems.append(Problem(self.file, line, column, "", f"not YAML: {reason}"))
+        self.problems.append(Problem(self.file, line, "", f"not YAML: {reason}", column))
 
 
 def _too_deep(text: str) -> bool:
     """Whether lists and mappings nest so deeply that composing them, which recurses, could exhaust the stack."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             return True
@@ -121,9 +97,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except OSError as error:
-        raise FileError([Problem(str(path), 0, 0, "", error.strerror or str(error))]) from None
+        raise FileError([Problem(str(path), 0, "", error.strerror or str(error))]) from None
     except UnicodeDecodeError as error:
-        raise FileError([Problem(str(path), 0, 0, "", f"not UTF-8: byte {error.start}")]) from None
+        raise FileError([Problem(str(path), 0, "", f"not UTF-8: byte {error.start}")]) from None
 
 
 class Mapping:
@@ -135,11 +111,8 @@ class Mapping:
         self.path = path
         self._fields: dict[str, Node] = {}
         self._keys: dict[str, Node] = {}
-        merged: list[Node] = []
-        for key, value in node.value if node is not None else ():
-            if key.tag == _MERGE:
-                merged.extend(value.value if isinstance(value, SequenceNode) else [value])
-                continue
+        own, merged = parted(node) if node is not None else ([], [])
+        for key, value in own:
             name = key.value if isinstance(key, ScalarNode) else ""
             if not isinstance(key, ScalarNode):
                 document.problem(key, path, "keys must be plain text")

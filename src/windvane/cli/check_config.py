@@ -9,7 +9,7 @@ import click
 
 from windvane.cli.output import print_json
 from windvane.ingest.scrape.check import check
-from windvane.ingest.scrape.yaml_lines import Problem
+from windvane.kit.yaml_nodes import Problem
 
 
 @click.command("check-config")

@@ -10,12 +10,12 @@ import click
 from windvane.alerting.files import GroupSpec, duplicates, load, odd_names
 from windvane.alerting.shipped import export_to
 from windvane.alerting.slo import Slo, render
-from windvane.alerting.strict_yaml import FileError
 from windvane.alerting.unit.outcome import FileOutcome
 from windvane.alerting.unit.report import as_json, as_text, junit
 from windvane.alerting.unit.session import run_files, temporary_engine
 from windvane.cli.output import print_json
 from windvane.kit.values import parse_duration
+from windvane.kit.yaml_nodes import FileError
 
 _FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILES"

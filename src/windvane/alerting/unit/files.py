@@ -11,7 +11,8 @@ from pathlib import Path
 
 from windvane.alerting.files import GroupSpec, expand_globs, load
 from windvane.alerting.series_notation import Values, parse_metric, parse_values
-from windvane.alerting.strict_yaml import Document, FileError, Mapping, Problem, read_text
+from windvane.alerting.strict_yaml import Document, Mapping, read_text
+from windvane.kit.yaml_nodes import FileError, Problem
 
 MAX_STEPS = 1_000_000
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from windvane.alerting.strict_yaml import FileError
 from windvane.alerting.unit.files import load_tests
 from windvane.alerting.unit.outcome import FileOutcome
 from windvane.alerting.unit.run import run_file
+from windvane.kit.yaml_nodes import FileError
 from windvane.store.api import Engine
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate

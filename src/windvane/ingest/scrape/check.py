@@ -13,8 +13,9 @@ from windvane.ingest.scrape.client_config import Authorization, BasicAuth, OAuth
 from windvane.ingest.scrape.config import PrometheusConfig, load
 from windvane.ingest.scrape.discovery.base import groups_of
 from windvane.ingest.scrape.discovery_config import Discoveries
-from windvane.ingest.scrape.yaml_lines import ConfigError, Problem, parse
+from windvane.ingest.scrape.yaml_lines import ConfigError, parse
 from windvane.ingest.scrape.yaml_lines import Path as Place
+from windvane.kit.yaml_nodes import Problem
 
 _MODELS_WITH_FILES = (TlsConfig, BasicAuth, Authorization, OAuth2)
 

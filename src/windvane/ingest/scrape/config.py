@@ -36,7 +36,8 @@ from windvane.ingest.scrape.fields import (
     valid_name,
 )
 from windvane.ingest.scrape.relabel import RelabelRule
-from windvane.ingest.scrape.yaml_lines import ConfigError, Document, Problem, parse
+from windvane.ingest.scrape.yaml_lines import ConfigError, Document, parse
+from windvane.kit.yaml_nodes import Problem
 from windvane.signals.exposition import PROTOCOLS
 
 __all__ = ["AlertmanagerConfig", "ConfigError", "GlobalConfig", "PrometheusConfig", "ScrapeConfig", "load", "loads"]

@@ -6,13 +6,12 @@ where a label value `1` is the text 1. Duplicate keys are errors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from windvane.kit.errors import BadInputError
+from windvane.kit.yaml_nodes import LOADER, FileError, Problem, parted
 
 Path = tuple[str | int, ...]
 _NULLS = {"", "~", "null", "Null", "NULL"}
@@ -26,26 +25,8 @@ class Plain(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong with a configuration file; `line` 0 means the file as a whole."""
-
-    file: str
-    line: int
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
-
-
-class ConfigError(BadInputError):
+class ConfigError(FileError):
     """A configuration file that cannot be used; `problems` has all that was found."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
 
 
 @dataclass(slots=True)
@@ -76,7 +57,7 @@ def parse(text: str, file: str) -> Document:
     """The one document of a file; `ConfigError` when it is no YAML."""
     document = Document(file, None)
     try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)
+        node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(part for part in (error.context, error.problem) if part)
@@ -108,13 +89,13 @@ class _Reading:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
+        pairs, sources = parted(node)
+        for source in sources:
+            self._merge(source, path, merged)
+        for key_node, value_node in pairs:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError([self._document.problem(path, "a key must be text")])
             key, at = str(key_node.value), (*path, str(key_node.value))
-            if key == "<<" and not key_node.style:
-                self._merge(value_node, path, merged)
-                continue
             if key in own:
                 self._document.lines[at] = key_node.start_mark.line + 1
                 raise ConfigError([self._document.problem(at, "the key occurs twice")])
@@ -122,12 +103,11 @@ class _Reading:
             self._document.lines[at] = key_node.start_mark.line + 1
         return merged | own
 
-    def _merge(self, node: yaml.Node, path: Path, merged: dict[str, Any]) -> None:
-        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if not isinstance(source, yaml.MappingNode):
-                raise ConfigError([self._document.problem(path, "<< merges mappings only")])
-            for key, value in self._mapping(source, path).items():
-                merged.setdefault(key, value)
+    def _merge(self, source: yaml.Node, path: Path, merged: dict[str, Any]) -> None:
+        if not isinstance(source, yaml.MappingNode):
+            raise ConfigError([self._document.problem(path, "<< merges mappings only")])
+        for key, value in self._mapping(source, path).items():
+            merged.setdefault(key, value)
 
 
 def _scalar(node: yaml.ScalarNode) -> str | None:
