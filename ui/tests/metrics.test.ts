@@ -111,12 +111,12 @@ describe("series", () => {
     expect(summary([null])).toEqual({ last: null, min: null, max: null, mean: null });
     expect(
       stack([
-        [1, null],
-        [2, 3],
+        [1, null, null],
+        [2, 3, null],
       ]),
     ).toEqual([
-      [1, null],
-      [3, 3],
+      [1, 0, null],
+      [3, 3, null],
     ]);
     expect(valueRange(1, 10, "short")[0]).toBe(0);
     expect(valueRange(95, 100, "short")[0]).toBeGreaterThan(90);

@@ -5,7 +5,7 @@ import { fetchRules, type Rule, type RuleGroup } from "../api/rules";
 import { params, setParams } from "../app/router";
 import { TextField } from "../components/Controls";
 import { Icon } from "../components/Icon";
-import { EmptyState, ErrorBanner, ErrorState, Skeleton } from "../components/States";
+import { EmptyState, LoadStates } from "../components/States";
 import { count, durationWords, t } from "../i18n";
 import { formatMs } from "../lib/format";
 import { useData } from "../lib/useData";
@@ -61,13 +61,7 @@ export function AlertsPage() {
           </div>
         )}
       </div>
-      {loaded.error && loaded.data && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
-      {loaded.error && !loaded.data && <ErrorState error={loaded.error} retry={loaded.retry} />}
-      {loaded.loading && (
-        <section class="card">
-          <Skeleton rows={8} height={18} />
-        </section>
-      )}
+      <LoadStates loaded={loaded} />
       {loaded.data?.length === 0 && (
         <section class="card">
           <EmptyState title={t("alerts.empty.title")} text={t("alerts.empty.text")} icon="bell" />
@@ -134,7 +128,9 @@ function RuleItem({ rule, group }: { rule: Rule; group: RuleGroup }) {
         </span>
         {active > 0 && <span class="tag">{count("alerts.active", active)}</span>}
         {rule.labels?.severity && (
-          <span class={`tag severity-${rule.labels.severity}`}>{rule.labels.severity}</span>
+          <span class={`tag ${stands === "inactive" ? "" : `severity-${rule.labels.severity}`}`}>
+            {rule.labels.severity}
+          </span>
         )}
         <span class="end muted">
           <Ago time={seconds(rule.lastEvaluation)} />

@@ -45,7 +45,7 @@ function match(pathname: string): Match | null {
   if (first === "alerts" && parts.length === 1) return page(AlertsPage);
   if (first === "targets" && parts.length === 1) return page(TargetsPage);
   if (first === "cardinality" && parts.length === 1) return page(CardinalityPage);
-  if (first === "status") return page(StatusPage);
+  if (first === "status" && parts.length === 1) return page(StatusPage);
   return null;
 }
 

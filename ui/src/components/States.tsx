@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { ApiError } from "../api/client";
 import { t } from "../i18n";
+import type { Loaded } from "../lib/useData";
 import { Button } from "./Controls";
 import { Icon, type IconName } from "./Icon";
 
@@ -68,5 +69,23 @@ export function Skeleton({ rows = 6, height = 16 }: { rows?: number; height?: nu
         <span key={index} style={{ height, width: `${92 - ((index * 37) % 40)}%` }} />
       ))}
     </div>
+  );
+}
+
+/** The head of a page of data: an error instead of it or above it, or grey lines while it is on its way. */
+export function LoadStates({ loaded, rows = 8 }: { loaded: Loaded<unknown>; rows?: number }) {
+  const { data, error, loading, retry } = loaded;
+  if (loading) {
+    return (
+      <section class="card">
+        <Skeleton rows={rows} height={18} />
+      </section>
+    );
+  }
+  if (!error) return null;
+  return data === undefined ? (
+    <ErrorState error={error} retry={retry} />
+  ) : (
+    <ErrorBanner error={error} retry={retry} />
   );
 }

@@ -108,13 +108,18 @@ export function summary(values: readonly (number | null)[]): Summary {
   return count ? { last, min, max, mean: sum / count } : { last: null, min: null, max: null, mean: null };
 }
 
-/** Each line on top of those before it; a gap counts as nothing. */
+/**
+ * Each line on top of those before it; a gap counts as nothing. Where any line has a value all have one: a band
+ * is filled between two lines, so that a line which begins later would leave those above it unfilled before.
+ */
 export function stack(lines: readonly (number | null)[][]): (number | null)[][] {
   const sums: number[] = [];
+  const known = new Set<number>();
+  for (const values of lines) values.forEach((value, at) => value !== null && known.add(at));
   return lines.map((values) =>
     values.map((value, at) => {
       sums[at] = (sums[at] ?? 0) + (value ?? 0);
-      return value === null && sums[at] === 0 ? null : sums[at]!;
+      return known.has(at) ? sums[at]! : null;
     }),
   );
 }

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { type Cardinality, type Counted, fetchCardinality } from "../api/rules";
-import { EmptyState, ErrorBanner, ErrorState, Skeleton } from "../components/States";
+import { EmptyState, LoadStates } from "../components/States";
 import { t } from "../i18n";
 import { formatBytes } from "../lib/format";
 import { quote } from "../lib/promql";
@@ -25,13 +25,7 @@ export function CardinalityPage() {
       <div class="page-head">
         <StatusTabs here="cardinality" />
       </div>
-      {loaded.error && data && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
-      {loaded.error && !data && <ErrorState error={loaded.error} retry={loaded.retry} />}
-      {loaded.loading && (
-        <section class="card">
-          <Skeleton rows={10} height={18} />
-        </section>
-      )}
+      <LoadStates loaded={loaded} rows={10} />
       {data && data.seriesCountByMetricName.length === 0 && (
         <section class="card">
           <EmptyState

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { fetchStatus, type Status } from "../api/own";
-import { ErrorBanner, ErrorState, Skeleton } from "../components/States";
+import { LoadStates } from "../components/States";
 import { Facts } from "../graph/SidePanel";
 import { t, uptimeWords } from "../i18n";
 import { DASH, formatBytes } from "../lib/format";
@@ -24,13 +24,7 @@ export function StatusPage() {
       <div class="page-head">
         <StatusTabs here="server" />
       </div>
-      {loaded.error && status && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
-      {loaded.error && !status && <ErrorState error={loaded.error} retry={loaded.retry} />}
-      {loaded.loading && (
-        <section class="card">
-          <Skeleton rows={10} height={18} />
-        </section>
-      )}
+      <LoadStates loaded={loaded} rows={10} />
       {status && (
         <>
           <section class="card head-facts">

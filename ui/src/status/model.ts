@@ -20,7 +20,8 @@ export function proxyTitle(proxy: ProxyRow): string {
 
 /** The share of received records that are in the store, 0…1; null when nothing came. */
 export function storedShare(counts: Status["ingest"][string]): number | null {
-  return counts.received > 0 ? counts.stored / counts.received : null;
+  const settled = counts.stored + counts.refused;
+  return settled > 0 ? counts.stored / settled : null;
 }
 
 /** Seconds as people set them: "15 d"; null is for ever. */

@@ -6,7 +6,7 @@ import { type ActiveTarget, type DroppedTarget, fetchTargets, type TargetHealth 
 import { params, setParams } from "../app/router";
 import { IconButton, Segmented, TextField } from "../components/Controls";
 import { Icon } from "../components/Icon";
-import { EmptyState, ErrorBanner, ErrorState, Skeleton } from "../components/States";
+import { EmptyState, LoadStates } from "../components/States";
 import { count, t } from "../i18n";
 import { DASH, formatMs } from "../lib/format";
 import { useData } from "../lib/useData";
@@ -52,13 +52,7 @@ export function TargetsPage() {
           </div>
         )}
       </div>
-      {loaded.error && loaded.data && <ErrorBanner error={loaded.error} retry={loaded.retry} />}
-      {loaded.error && !loaded.data && <ErrorState error={loaded.error} retry={loaded.retry} />}
-      {loaded.loading && (
-        <section class="card">
-          <Skeleton rows={8} height={18} />
-        </section>
-      )}
+      <LoadStates loaded={loaded} />
       {loaded.data && active.length === 0 && (
         <section class="card">
           <EmptyState title={t("targets.empty.title")} text={t("targets.empty.text")} icon="target" />
