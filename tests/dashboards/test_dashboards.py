@@ -42,7 +42,8 @@ VALUES: Values = {
 # What nobody reports in this mesh: containers, the Go runtime, webhooks, and events of a Kubernetes cluster.
 ELSEWHERE = (
     "container_", "go_", "process_", "galley_", "sidecar_injection", "pilot_k8s", "pilot_push_triggers",
-    "pilot_total_xds", "pilot_xds_config_size", "envoy_cluster",
+    "pilot_total_xds", "pilot_xds_config_size", "envoy_cluster", "envoy_wasm_", "istio_dns_", "istio_xds_",
+    "workload_manager_",
 )  # fmt: skip
 by_uid = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda one: one.uid)
 

@@ -1,4 +1,4 @@
-"""Dashboards as data: Istio's five, and one of Windvane itself.
+"""Dashboards as data: Istio's seven, and one of Windvane itself.
 
 Each is written once (`mesh.py`, `service.py`, …) as plain values of `model.py`. The console draws them
 from JSON; `grafana.py` writes the same ones as Grafana's JSON. This room imports nothing but `kit`, and
@@ -13,10 +13,12 @@ from windvane.dashboards.model import Dashboard
 from windvane.dashboards.performance import PERFORMANCE
 from windvane.dashboards.server import SERVER
 from windvane.dashboards.service import SERVICE
+from windvane.dashboards.wasm import WASM
 from windvane.dashboards.workload import WORKLOAD
+from windvane.dashboards.ztunnel import ZTUNNEL
 from windvane.kit.errors import NotFoundError
 
-DASHBOARDS: tuple[Dashboard, ...] = (MESH, SERVICE, WORKLOAD, PERFORMANCE, CONTROL_PLANE, SERVER)
+DASHBOARDS: tuple[Dashboard, ...] = (MESH, SERVICE, WORKLOAD, PERFORMANCE, CONTROL_PLANE, ZTUNNEL, WASM, SERVER)
 
 
 def find(uid: str) -> Dashboard:

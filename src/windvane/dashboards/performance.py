@@ -10,6 +10,7 @@ from windvane.dashboards.model import Dashboard, Panel, Row, Target, Unit
 
 _GATEWAY = 'pod=~"istio-ingressgateway-.*", container="istio-proxy"'
 _PROXIES = 'namespace!="istio-system", container="istio-proxy"'
+_ALL = 'container="istio-proxy"'
 _ISTIOD = 'pod=~"istiod-.*", container=~"discovery|istio-proxy"'
 _BUSY = 'sum(irate(istio_requests_total{source_workload="istio-ingressgateway"}[$__rate_interval])) > bool 10'
 
@@ -33,8 +34,8 @@ def _each(matchers: str) -> str:
     return f"sum({memory}) / count({memory})"
 
 
-def _panel(title: str, unit: Unit, description: str, *targets: Target) -> Panel:
-    return Panel(title, "timeseries", targets, unit=unit, description=description)
+def _panel(title: str, unit: Unit, description: str, *targets: Target, width: int = 12) -> Panel:
+    return Panel(title, "timeseries", targets, unit=unit, width=width, description=description)
 
 
 PERFORMANCE = Dashboard(
@@ -90,12 +91,33 @@ PERFORMANCE = Dashboard(
             ),
         ),
         Row(
+            "All proxies together",
+            (
+                _panel(
+                    "Memory of all proxies",
+                    "bytes",
+                    "The working sets of all proxies' containers, gateways included.",
+                    Target(f"sum(container_memory_working_set_bytes{{{_ALL}}})", "Total"),
+                    width=8,
+                ),
+                _panel("vCPU of all proxies", "short", "Processor cores in use.", Target(_cpu(_ALL), "Total"), width=8),
+                _panel(
+                    "Disk of all proxies",
+                    "bytes",
+                    "What proxies' containers keep on disk.",
+                    Target(f"sum(container_fs_usage_bytes{{{_ALL}}})", "Total"),
+                    width=8,
+                ),
+            ),
+        ),
+        Row(
             "istiod",
             (
                 _panel(
                     "istiod memory",
                     "bytes",
                     "As the process and as Kubernetes counts it.",
+                    Target('process_virtual_memory_bytes{app="istiod"}', "Virtual"),
                     Target('process_resident_memory_bytes{app="istiod"}', "Resident"),
                     Target('go_memstats_heap_inuse_bytes{app="istiod"}', "Heap in use"),
                     Target('go_memstats_stack_inuse_bytes{app="istiod"}', "Stack in use"),
