@@ -94,6 +94,22 @@ def test_a_query_is_completed_run_and_shared_by_its_address(page: Page) -> None:
     expect(page.get_by_test_id("legend-row")).to_have_count(2)
 
 
+def test_queries_that_were_run_can_be_run_again(page: Page) -> None:
+    page.goto("/explore")
+    page.get_by_test_id("recent-queries").click()
+    expect(page.locator(".recent-queries")).to_contain_text("kept here")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("promql-editor").click()
+    page.keyboard.type("vector(7)")
+    page.get_by_test_id("run-query").click()
+    expect(page.get_by_test_id("legend-row")).to_have_count(1)
+    page.goto("/explore")
+    page.get_by_test_id("recent-queries").click()
+    page.locator(".recent-queries button", has_text="vector(7)").click()
+    expect(page.get_by_test_id("legend-row")).to_have_count(1)
+    expect(page.get_by_test_id("promql-editor").locator(".cm-content")).to_have_text("vector(7)")
+
+
 def test_series_can_be_hidden_shown_alone_and_explained(page: Page) -> None:
     explore(page, BY_SERVICE, BUCKETS, range="15m")
     rows = page.get_by_test_id("legend-row")
@@ -132,7 +148,7 @@ def test_exemplars_lead_to_their_traces(page: Page) -> None:
 
 def test_dashboards_are_drawn_from_their_definitions(page: Page) -> None:
     page.goto("/dashboards")
-    expect(page.get_by_test_id("dashboard-list").locator("li")).to_have_count(6)
+    expect(page.get_by_test_id("dashboard-list").locator("li")).to_have_count(8)
     page.get_by_text("Istio mesh", exact=True).click()
     expect(page.get_by_test_id("stat-value").first).to_contain_text("/s")
     success = page.get_by_test_id("panel").filter(has_text="Success rate").first

@@ -130,7 +130,7 @@ def test_questions_to_istiod_ztunnel_and_the_kubelet_run(demo: Demo, data: Data)
 
 VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))|\[\[(\w+)\]\]")
 VALUES = {
-    "datasource": "default", "namespace": "shop", "service": HTTP, "workload": "reviews-v1", "qrep": "destination",
+    "datasource": "default", "namespace": "shop", "service": HTTP, "workload": "checkout-v1", "qrep": "destination",
     "__rate_interval": "30s", "__interval": "15s", "__range": "5m",
 }  # fmt: skip
 """What a reader of the dashboards has chosen; of other variables, All."""

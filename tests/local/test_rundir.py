@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from windvane.ingest.scrape.check import check
 from windvane.kit.clock import ManualClock
 from windvane.kit.errors import BadInputError, ConflictError
+from windvane.kit.values import Address
 from windvane.local.console import JsonReporter, TextReporter
 from windvane.local.files import write_whole
 from windvane.local.rundir import RunDir, copy_scenario
+from windvane.local.scraping import scrape_configuration
 
 
 def test_edits_of_a_scenario_stay_until_a_fresh_start(tmp_path: Path) -> None:
@@ -25,6 +28,15 @@ def test_edits_of_a_scenario_stay_until_a_fresh_start(tmp_path: Path) -> None:
     copy_scenario("shop", tmp_path, fresh=True)
     assert routing.read_text() == original
     assert profile.exists()
+
+
+def test_a_scrape_configuration_stays_as_edited_and_follows_the_server(tmp_path: Path) -> None:
+    path = scrape_configuration(tmp_path, Address("127.0.0.1", 9900))
+    assert check(path).problems == ()
+    path.write_text("scrape_configs: []\n")
+    assert scrape_configuration(tmp_path, Address("127.0.0.1", 9901)) == path
+    assert path.read_text() == "scrape_configs: []\n"
+    assert (tmp_path / "server-targets.json").read_text() == '[{"targets":["127.0.0.1:9901"]}]'
 
 
 def test_an_unknown_scenario_names_those_there_are(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import {
   summary,
   valueRange,
 } from "../src/metrics/series";
+import { withRun } from "../src/metrics/recent";
 import { explorerHref, readState, stepOf, writeState } from "../src/metrics/state";
 import { formatShort, formatter, guessUnit } from "../src/metrics/units";
 
@@ -263,5 +264,13 @@ describe("explained nodes", () => {
   it("have their own time without that of their children", () => {
     const node = (depth: number, milliseconds: number) => ({ node: "", depth, series: 1, milliseconds });
     expect(ownTimes([node(0, 10), node(1, 6), node(2, 5), node(1, 3)])).toEqual([1, 1, 5, 3]);
+  });
+});
+
+describe("recent queries", () => {
+  it("are kept newest first, each once, and not for ever", () => {
+    expect(withRun(["up", "b"], [" b ", "", "c"])).toEqual(["b", "c", "up"]);
+    const many = Array.from({ length: 30 }, (_, number) => `m${number}`);
+    expect(withRun(many, ["up"])).toHaveLength(20);
   });
 });

@@ -17,6 +17,17 @@ export function lazy<Props extends object>(load: () => Promise<ComponentType<Pro
       }, setFailure);
     }, []);
     if (failure) throw failure;
-    return Page ? <Page {...props} /> : <Skeleton rows={8} height={18} />;
+    return Page ? <Page {...props} /> : <Waiting />;
   };
+}
+
+/** Stands where the page will, at its width. */
+function Waiting() {
+  return (
+    <div class="page">
+      <section class="card">
+        <Skeleton rows={8} height={18} />
+      </section>
+    </div>
+  );
 }

@@ -1,28 +1,13 @@
 /** What the reader chose: theme and language. Remembered in the browser only. */
 
 import { effect, signal } from "@preact/signals";
+import { read, write } from "../lib/stored";
 
 export type ThemeChoice = "system" | "light" | "dark";
 export type Language = "en" | "zh";
 
 const THEME_KEY = "windvane.theme";
 const LANGUAGE_KEY = "windvane.language";
-
-function read(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null; // storage may be switched off; choices then last as long as the page
-  }
-}
-
-function write(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // see read()
-  }
-}
 
 const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
 const systemIsDark = signal(systemDark.matches);

@@ -18,6 +18,8 @@ export const metricsEn = {
   "metrics.placeholder": "PromQL, for example rate(istio_requests_total[5m])",
   "metrics.run": "Run",
   "metrics.add": "Add query",
+  "metrics.recent": "Recent queries",
+  "metrics.recent.none": "Queries that you run are kept here, in this browser.",
   "metrics.remove": "Remove query",
   "metrics.hide": "Leave this query out",
   "metrics.show": "Show this query",

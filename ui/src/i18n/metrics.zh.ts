@@ -20,6 +20,8 @@ export const metricsZh: Record<keyof typeof metricsEn, string> = {
   "metrics.placeholder": "PromQL，例如 rate(istio_requests_total[5m])",
   "metrics.run": "运行",
   "metrics.add": "添加查询",
+  "metrics.recent": "最近的查询",
+  "metrics.recent.none": "运行过的查询会保存在此浏览器中。",
   "metrics.remove": "删除查询",
   "metrics.hide": "不显示这条查询",
   "metrics.show": "显示这条查询",

@@ -8,6 +8,7 @@ import { refreshNow } from "../app/clock";
 import { currentRange } from "../app/range";
 import { navigate, params } from "../app/router";
 import { Button, IconButton, Segmented, Select } from "../components/Controls";
+import { Popover } from "../components/Popover";
 import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { durationWords, t } from "../i18n";
 import { durationText } from "../lib/time";
@@ -18,6 +19,7 @@ import { GraphView } from "./GraphView";
 import { HeatmapView } from "./HeatmapView";
 import { loadQueries } from "./load";
 import { QueryRow } from "./QueryRow";
+import { recentQueries, remember } from "./recent";
 import { type ExplorerState, type Query, readState, stepOf, type View, writeState } from "./state";
 import { TableView } from "./TableView";
 
@@ -146,6 +148,7 @@ function Queries(props: {
     rows.map((row, at) => (at === index ? { ...row, ...change } : row));
   const run = (next: Query[]) => {
     const kept = next.filter((row) => row.expr.trim());
+    remember(kept.map((row) => row.expr));
     if (JSON.stringify(kept) === inUrl) refreshNow();
     else go({ queries: kept });
   };
@@ -181,12 +184,52 @@ function Queries(props: {
         >
           {t("metrics.add")}
         </Button>
+        <Recent
+          onPick={(expr) => {
+            const empty = rows.findIndex((row) => !row.expr.trim());
+            const row = { expr, hidden: false };
+            const next =
+              empty < 0 ? [...rows.slice(0, -1), row] : rows.map((one, at) => (at === empty ? row : one));
+            setRows(next);
+            run(next);
+          }}
+        />
         <span class="muted key-hint">
           <kbd>Enter</kbd> {t("metrics.keys.run")} <kbd>Shift+Enter</kbd> {t("metrics.keys.line")}{" "}
           <kbd>Ctrl+Space</kbd> {t("metrics.keys.complete")}
         </span>
       </footer>
     </section>
+  );
+}
+
+/** Queries run before: one click runs one again, in an empty row or else in the last. */
+function Recent({ onPick }: { onPick: (expr: string) => void }) {
+  return (
+    <Popover label={t("metrics.recent")} icon="clock" testId="recent-queries">
+      {(close) => {
+        const queries = recentQueries();
+        return (
+          <div class="menu recent-queries">
+            {queries.length === 0 && <p class="muted">{t("metrics.recent.none")}</p>}
+            {queries.map((expr) => (
+              <button
+                key={expr}
+                type="button"
+                class="menu-item"
+                title={expr}
+                onClick={() => {
+                  close();
+                  onPick(expr);
+                }}
+              >
+                <code class="truncate">{expr}</code>
+              </button>
+            ))}
+          </div>
+        );
+      }}
+    </Popover>
   );
 }
 
