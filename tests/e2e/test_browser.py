@@ -139,3 +139,11 @@ def test_the_console_speaks_chinese_when_asked_and_remembers(page: Page, demo: D
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page.get_by_role("heading", level=1)).to_have_text("服务")
+
+
+def test_the_demo_scrapes_itself_so_that_its_dashboard_has_data(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.url}/targets")
+    expect(page.get_by_test_id("target")).to_have_attribute("data-health", "up", timeout=60_000)
+    page.goto(f"{demo.url}/dashboards/windvane-server")
+    received = page.get_by_test_id("panel").filter(has_text="Records received").first
+    expect(received.get_by_test_id("stat-value")).to_contain_text("/s", timeout=90_000)
