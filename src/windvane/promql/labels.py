@@ -49,6 +49,10 @@ class Pool:
                 self._strings.append(text)
             return found
 
+    def find(self, text: str) -> int | None:
+        """The code of a string, if it has one."""
+        return self._codes.get(text)
+
     def codes(self, texts: Iterable[str]) -> Codes:
         """Codes of many strings."""
         known, code = self._codes, self.code
