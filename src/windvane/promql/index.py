@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import orjson
@@ -127,12 +128,15 @@ class SeriesIndex:
             return
         with self._lock:
             try:
+                self._long = not current  # queries do not wait for it
                 done = self._advanced(self._listing.now(_LIMITS)["series"], 1 << 62) if current else self._loaded()
             except _TooLargeError:
                 self._held, self._refused = None, at
                 return
             except _EndedError:
                 return
+            finally:
+                self._long = False
         if done is not None:
             self._seen = (changes, at)
 
@@ -223,8 +227,8 @@ class SeriesIndex:
             limits=_LIMITS,
         )
         for names, pieces in _batches(frame["N"].tolist(), frame["C"].tolist()):
-            for piece in range(pieces):
-                where = f"{clause} AND Name IN {{names:Array(String)}} AND Id % {pieces} = {piece}"
+            for low, high in _ranges(pieces):
+                where = f"{clause} AND Name IN {{names:Array(String)}} AND Id BETWEEN {low} AND {high}"
                 yield self._fetched(where, {**params, "names": names})
 
     def _fetched(self, where: str, params: dict[str, object]) -> tuple[Ids, list[dict[str, str]]]:
@@ -242,6 +246,13 @@ class SeriesIndex:
 
 def _of(fresh: tuple[str, ...]) -> tuple[str, dict[str, object]]:
     return ("_part IN {fresh:Array(String)}", {"fresh": list(fresh)}) if fresh else ("1", {})
+
+
+def _ranges(pieces: int) -> Iterator[tuple[int, int]]:
+    """All ids in so many ranges; the table is in their order below a name, and they are spread evenly."""
+    bounds = [piece * (1 << 64) // pieces for piece in range(pieces + 1)]
+    for low, high in pairwise(bounds):
+        yield low, high - 1
 
 
 def _batches(names: Sequence[str], counts: Sequence[int]) -> Iterator[tuple[list[str], int]]:
