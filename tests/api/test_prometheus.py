@@ -211,6 +211,8 @@ def test_status(client: Client) -> None:
         (1e-6, "0.000001"), (1.5e-7, "1.5e-07"), (1e20, "100000000000000000000"), (1e21, "1e+21"),
         (-2.5e300, "-2.5e+300"), (5e-324, "5e-324"), (1 / 3, "0.3333333333333333"), (float("nan"), "NaN"),
         (float("inf"), "+Inf"), (float("-inf"), "-Inf"), (1e15, "1000000000000000"),
+        (999999999999999.0, "999999999999999"), (1 - 1e15, "-999999999999999"), (100.0, "100"), (-99.0, "-99"),
+        (0.5 + 1e14, "100000000000000.5"),
         (123456789012345680.0, "123456789012345680"),
     ],
 )  # fmt: skip
@@ -330,7 +332,7 @@ def test_what_is_no_duration(text: str) -> None:
             st.dictionaries(
                 st.sampled_from(["__name__", "b", 'q"', "风"]), st.sampled_from(["", "x", 'a"b\\\n', "风"])
             ),
-            st.lists(st.floats(), min_size=1, max_size=3),
+            st.lists(st.floats() | st.integers(-(10**16), 10**16).map(float), min_size=1, max_size=3),
         ),
         max_size=5,
     ),

@@ -1,9 +1,10 @@
 """Points as Prometheus's JSON has them, `[1700000000.5,"0.25"]`, written in bulk.
 
-orjson finds the shortest digits of all values in one call; a kernel then lays each number out as Go's
+orjson finds the shortest digits of all fractions in one call; a kernel then lays each number out as Go's
 strconv does (plain from 1e-6 up to 1e21, else with an exponent of at least two digits; NaN, +Inf,
--Inf), puts its time in front, and copies it into one buffer. No Python runs for a point, nor for a
-series: each distinct label value is quoted once, and a second kernel copies what belongs together.
+-Inf), puts its time in front, and copies it into one buffer. Whole numbers, which most are, it writes by
+itself, two digits at a time. No Python runs for a point, nor for a series: each distinct label value is
+quoted once, and a second kernel copies what belongs together.
 """
 
 # numba takes arrays by position
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from windvane.promql.jit import inlined, kernel
 from windvane.promql.labels import Labels, Pool
-from windvane.promql.value import Floats, Times
+from windvane.promql.value import Floats, Mask, Times
 
 Bytes = NDArray[np.uint8]
 
@@ -28,6 +29,9 @@ _MOST = 64
 """Bytes that one point takes at most: a time of 20 with its dot, a number of 27, what stands around them."""
 _DOT, _ZERO, _MINUS, _PLUS, _COMMA, _E, _QUOTE = (np.uint8(ord(letter)) for letter in '.0-+,e"')
 _OPEN, _CLOSE = np.uint8(ord("[")), np.uint8(ord("]"))
+_PAIRS = np.frombuffer(b"".join(b"%02d" % number for number in range(100)), np.uint8)
+_WHOLE = 1e15
+"""Whole numbers below are written as such."""
 _NAN, _INF = np.frombuffer(b"NaN", np.uint8), np.frombuffer(b"Inf", np.uint8)
 
 
@@ -83,7 +87,8 @@ def _written(times: Times, values: Floats, offsets: Times) -> tuple[Bytes, Times
     if not len(values):
         return np.zeros(1, np.uint8), ends
     values = np.ascontiguousarray(values, np.float64)
-    printed = np.frombuffer(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)
+    fractions = values[~whole(values)]
+    printed = np.frombuffer(orjson.dumps(fractions, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)
     out = np.empty(len(values) * _MOST, np.uint8)
     length = write_points(printed, times, values, offsets, out, ends)
     return out[:length], ends
@@ -144,8 +149,20 @@ def _copy(source: Bytes, first: int, last: int, out: Bytes, place: int) -> int:
 
 
 @kernel
+def whole(values: Floats) -> Mask:
+    """Which values are whole numbers of at most 15 digits."""
+    out = np.empty(len(values), np.bool_)
+    for row in range(len(values)):
+        out[row] = abs(values[row]) < _WHOLE and values[row] == np.floor(values[row])
+    return out
+
+
+@kernel
 def write_points(printed: Bytes, times: Times, values: Floats, offsets: Times, out: Bytes, ends: Times) -> int:
-    """Write `[time,"value"],` for every point; ends[i] is where series i begins. The number of bytes written."""
+    """Write `[time,"value"],` for every point; ends[i] is where series i begins. The number of bytes written.
+
+    `printed` has those values in print that are not whole, as a JSON array.
+    """
     at, place = 1, 0  # after the opening bracket
     digits = np.empty(32, np.uint8)
     ends[0] = 0
@@ -156,29 +173,60 @@ def write_points(printed: Bytes, times: Times, values: Floats, offsets: Times, o
             out[place] = _COMMA
             out[place + 1] = _QUOTE
             place += 2
-            stop = at
-            plain = True
-            while printed[stop] != _COMMA and printed[stop] != _CLOSE:
-                plain = plain and printed[stop] != _E
-                stop += 1
             value = values[point]
-            size = abs(value)
-            if not np.isfinite(value):
-                place = _write_special(value, out, place)
-            elif plain and (size == 0 or 1e-6 <= size < 1e21):
-                last = stop - 2 if stop - at > 2 and printed[stop - 1] == _ZERO and printed[stop - 2] == _DOT else stop
-                for source in range(at, last):
-                    out[place] = printed[source]
+            if abs(value) < _WHOLE and value == np.floor(value):
+                if np.signbit(value):
+                    out[place] = _MINUS
                     place += 1
+                place = _write_whole(int(abs(value)), out, place)
             else:
-                place = _write_odd(printed, at, stop, 1e-6 <= size < 1e21, digits, out, place)
+                at, place = _write_fraction(printed, at, value, digits, out, place)
             out[place] = _QUOTE
             out[place + 1] = _CLOSE
             out[place + 2] = _COMMA
             place += 3
-            at = stop + 1
         ends[series + 1] = place
     return place
+
+
+@inlined
+def _write_whole(number: int, out: Bytes, place: int) -> int:
+    """Digits of a number that is not negative, below 10^18."""
+    width, bound = 1, 10
+    while number >= bound and width < 18:
+        width += 1
+        bound *= 10
+    end = place + width
+    position = end
+    while position - place > 1:
+        rest = number // 100
+        pair = 2 * (number - 100 * rest)
+        number = rest
+        position -= 2
+        out[position] = _PAIRS[pair]
+        out[position + 1] = _PAIRS[pair + 1]
+    if position > place:
+        out[place] = _ZERO + np.uint8(number)
+    return end
+
+
+@inlined
+def _write_fraction(printed: Bytes, at: int, value: float, digits: Bytes, out: Bytes, place: int) -> tuple[int, int]:
+    """The number in print at `at`, which is no whole number or a large one: where the next begins, and the place."""
+    start, stop, plain = place, at, True
+    while printed[stop] != _COMMA and printed[stop] != _CLOSE:
+        out[place] = printed[stop]
+        plain = plain and printed[stop] != _E
+        place += 1
+        stop += 1
+    size = abs(value)
+    if not np.isfinite(value):
+        place = _write_special(value, out, start)
+    elif not plain or not 1e-6 <= size < 1e21:
+        place = _write_odd(printed, at, stop, 1e-6 <= size < 1e21, digits, out, start)
+    elif printed[stop - 1] == _ZERO and printed[stop - 2] == _DOT:
+        place -= 2
+    return stop + 1, place
 
 
 @inlined
@@ -188,15 +236,9 @@ def _write_time(time: int, out: Bytes, place: int) -> int:
         out[place] = _MINUS
         place += 1
         time = -time
-    seconds, rest = time // 1000, time % 1000
-    width, bound = 1, 10
-    while seconds >= bound and width < 18:
-        width += 1
-        bound *= 10
-    for position in range(place + width - 1, place - 1, -1):
-        out[position] = _ZERO + np.uint8(seconds % 10)
-        seconds //= 10
-    place += width
+    seconds = time // 1000
+    rest = time - 1000 * seconds
+    place = _write_whole(seconds, out, place)
     if rest:
         out[place] = _DOT
         out[place + 1] = _ZERO + np.uint8(rest // 100)
@@ -298,4 +340,4 @@ def _write_exponent(digits: Bytes, count: int, power: int, out: Bytes, place: in
 def warm() -> None:
     """Load (or, once, compile) the kernels."""
     labels = Labels.of(Pool(), [{"a": "b"}])
-    series((b",", b"}"), labels, np.zeros(1, np.int64), np.zeros(1), np.array([0, 1]))
+    series((b",", b"}"), labels, np.zeros(1, np.int64), np.full(1, 0.5), np.array([0, 1]))

@@ -198,12 +198,14 @@ class QueryEngine:
         return result
 
     def start(self) -> None:
-        """Hold the newest samples from now on, loaded and kept up to date by a thread of its own, until `close`."""
+        """Hold all series and the newest samples from now on, loaded and followed by threads, until `close`."""
+        self.reader.index.start()
         self.reader.head.start()
 
     def close(self) -> None:
         """End what `start` began. Idempotent; to be called before the store is closed."""
         self.reader.head.close()
+        self.reader.index.close()
 
     def warm(self) -> None:
         """Load (or, once, compile) all kernels; for a thread of its own at start."""

@@ -49,6 +49,10 @@ class Pool:
                 self._strings.append(text)
             return found
 
+    def find(self, text: str) -> int | None:
+        """The code of a string, if it has one."""
+        return self._codes.get(text)
+
     def codes(self, texts: Iterable[str]) -> Codes:
         """Codes of many strings."""
         known, code = self._codes, self.code
@@ -135,10 +139,22 @@ class Labels:
         return len(self) < 2 or len(self.groups()[1]) == len(self)
 
     def order(self) -> Index:
-        """Row numbers in Prometheus's order of label sets: by name, then value, label after label."""
-        if len(self) < 2 or not self.names:
-            return np.arange(len(self))
-        return np.array(sorted(range(len(self)), key=[tuple(d.items()) for d in self.dicts()].__getitem__))
+        """Row numbers in Prometheus's order of label sets: by name, then value, label after label.
+
+        So in each column a set that has no more labels comes first, then values, then sets whose next label is later.
+        """
+        keys: list[Index] = []
+        later = np.zeros(len(self), np.bool_)
+        for column in reversed(range(len(self.names))):
+            codes = self.codes[:, column]
+            distinct, inverse = np.unique(codes, return_inverse=True)
+            texts = [self.pool[code] for code in distinct.tolist()]
+            ranks = np.empty(len(texts), np.int64)
+            ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(1, len(texts) + 1)
+            present = codes != 0
+            keys.append(np.where(present, ranks[inverse.reshape(-1)], np.where(later, len(texts) + 1, 0)))
+            later |= present
+        return np.lexsort(keys) if keys else np.arange(len(self))
 
     def dicts(self) -> list[dict[str, str]]:
         """As dictionaries without empty values, names in sorted order."""

@@ -23,6 +23,7 @@ from windvane.promql.cache import Cut, Entry, Flat, SampleCache, known, merge
 from windvane.promql.cancel import Stop, Watch
 from windvane.promql.errors import QueryCancelledError, QueryLimitError, QueryTimeoutError
 from windvane.promql.head import Head
+from windvane.promql.index import SeriesIndex
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.native.read import NativeReader
 from windvane.promql.parts import Change, Listing, Parts, change
@@ -103,8 +104,9 @@ class Reader:
         self._max_series = max_series
         self.cache = SampleCache(cache_bytes)
         self._listing = Listing(engine)
-        self._selections = Selections(self._query)
-        self._labels = SeriesLabels(self._query)
+        self.index = SeriesIndex(engine, self._listing, pool)
+        self._selections = Selections(self._query, self.index)
+        self._labels = SeriesLabels(self._query, self.index)
         self._native = NativeReader(self._query)
         labels = self._labels
         self.head = Head(engine, self._listing, head_bytes, lambda ids: labels.learn(ids, pool()))

@@ -1,8 +1,8 @@
 """Which series a selector means: matchers become SQL conditions over table `series`.
 
-The engine evaluates regular expressions (RE2, as Prometheus's). A label that a series lacks reads
-as '' from the map, which is what PromQL says of absent labels. Selections are kept as long as the
-table's parts show no new row.
+Where all series are held in memory (`index`) they are found there. Else the engine evaluates regular
+expressions (RE2, as Prometheus's). A label that a series lacks reads as '' from the map, which is what
+PromQL says of absent labels. Selections are kept as long as the table's parts show no new row.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import orjson
 import pandas as pd
 
 from windvane.promql.cache import known
+from windvane.promql.families import used
+from windvane.promql.index import SeriesIndex
 from windvane.promql.labels import Labels, Pool, concatenate
 from windvane.promql.parts import Parts, change
 from windvane.promql.syntax import METRIC_NAME, Matcher, MatchOp
@@ -87,8 +89,9 @@ class Selection:
 class Selections:
     """Finds selections and keeps the last ones, as long as they hold; `most_ids` bounds their size together."""
 
-    def __init__(self, query: Query, most_ids: int = 4_000_000) -> None:
+    def __init__(self, query: Query, index: SeriesIndex | None = None, most_ids: int = 4_000_000) -> None:
         self._query = query
+        self._index = index
         self._most_ids = most_ids
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[Matcher, ...], Selection] = OrderedDict()
@@ -116,6 +119,10 @@ class Selections:
         self._held -= 0 if kept is None else len(kept.ids)
 
     def _read(self, matchers: tuple[Matcher, ...], parts: Parts, limits: Limits) -> Selection:
+        held = None if self._index is None else self._index.at(parts)
+        if held is not None:
+            found = held.find(matchers)
+            return Selection(found.ids, found.first, found.last, parts)
         where = condition(matchers)
         frame = self._query(
             "SELECT Id, toUnixTimestamp64Milli(min(FirstSeen)) AS F, toUnixTimestamp64Milli(max(LastSeen)) AS L "
@@ -133,20 +140,24 @@ Fetch = Callable[[Ids], tuple[Ids, list[dict[str, str]]]]
 
 
 class SeriesLabels:
-    """Label sets by series id, which never change.
+    """Label sets by series id, which never change: from the index of all series, or read and kept.
 
-    Bounded (a cell is four bytes); forgotten when the pool of their strings is replaced.
+    What is kept is bounded (a cell is four bytes), and forgotten when the pool of its strings is replaced.
     """
 
-    def __init__(self, query: Query, most_cells: int = 32_000_000) -> None:
+    def __init__(self, query: Query, index: SeriesIndex | None = None, most_cells: int = 32_000_000) -> None:
         self._query = query
+        self._index = index
         self._most_cells = most_cells
         self._lock = threading.Lock()
         self._ids = np.zeros(0, np.uint64)
         self._labels: Labels | None = None
 
     def of(self, ids: Ids, pool: Pool, where: Condition, limits: Limits) -> Labels:
-        """Labels of ids that `where` holds for, row by row."""
+        """Labels of ids (ascending) that `where` holds for, row by row."""
+        held = None if self._index is None else self._index.labels(ids, pool)
+        if held is not None:
+            return held
         have, labels = self._kept(pool)
         unknown = ids[~known(have, ids)]
         if len(unknown):
@@ -158,12 +169,15 @@ class SeriesLabels:
             have, labels = have[order], labels.take(order)
             with self._lock:
                 self._ids, self._labels = have, labels
-        chosen = labels.take(np.searchsorted(have, ids))
-        used = np.asarray(chosen.codes.any(axis=0))
-        return chosen.keep(name for name, some in zip(chosen.names, used.tolist(), strict=True) if some)
+        return used(labels.take(np.searchsorted(have, ids)))
 
     def learn(self, ids: Ids, pool: Pool, limits: Limits = DEFAULT_LIMITS) -> None:
-        """Fetch the labels of ids before a query asks for them, some at a time; not more than there is room for."""
+        """Fetch the labels of ids before a query asks for them, some at a time; not more than there is room for.
+
+        Nothing to do where all series are held.
+        """
+        if self._index is not None and self._index.loaded:
+            return
         unknown = ids[~known(self._kept(pool)[0], ids)]
         for start in range(0, min(len(unknown), _MOST_LEARNED), _FEW):
             if self._kept(pool)[1].codes.size > self._most_cells // 2:
