@@ -145,7 +145,7 @@ _TIME, _TIME_MASK = np.uint64(0x0080_8080_8080_10_00), np.uint64(0x8080_8080_808
 def _is_usual(data: Any, position: int) -> bool:
     """Whether the 18 bytes here are such a sample."""
     head, rest = word(data, position), word(data, position + 10)
-    return (head & _HEAD_MASK) == _HEAD and (rest & _TIME_MASK) == _TIME
+    return bool((head & _HEAD_MASK) == _HEAD and (rest & _TIME_MASK) == _TIME)
 
 
 @njit(nogil=True)
