@@ -176,7 +176,7 @@ def running(command: Sequence[str], ready: Callable[[], bool], log: Path) -> Ite
     with log.open("wb") as file:
         process = psutil.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2_000:]}")
