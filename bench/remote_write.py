@@ -1,20 +1,21 @@
 """Remote write over HTTP: samples a second, bytes a sample and memory, against Prometheus and VictoriaMetrics.
 
-    ./run bench remote_write [--series 8000] [--steps 240] [--senders 8] [--request 2000]
+    ./run bench remote_write [--series 16000] [--steps 240] [--senders 1 8] [--request 500 2000 240000]
 
-The same requests (1.0, snappy, one sample a TimeSeries as Prometheus sends them) go to each server in turn;
-each sender has series of its own and waits for every answer. Labels are those of Istio's request metrics;
-values are counters, histogram buckets and gauges. Servers and senders share the machine. Bytes a sample:
-Windvane after all merges; the others are told where they are found, as each merges at times of its own.
+For every number of senders and size of request, the same requests (1.0, snappy) go to each server in turn; each
+sender has series of its own and waits for every answer. A request holds one sample a TimeSeries, as Prometheus
+sends them, or, once it is larger than the series of its sender, as many of each as fit. Announcing new series is
+not timed: the first of their samples are sent before. Labels are those of Istio's request metrics; values are
+counters, histogram buckets and gauges. Windvane is the whole server. Servers and senders share the machine.
+Bytes a sample: Windvane after all merges; VictoriaMetrics as it is found, as it merges at times of its own. The
+bound is the engine alone, which inserts the columns of the same requests one after the other in one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import resource
 import shutil
 import socket
 import struct
@@ -25,30 +26,52 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cramjam
+import httpx
 import numpy as np
 import psutil
-import uvicorn
 from machine import machine
-from starlette.applications import Starlette
 
-from windvane.api.remote_write import routes
-from windvane.ingest.accounting import Accounting
-from windvane.ingest.metric_commit import MetricStore, kinds
-from windvane.ingest.remote_write import RemoteWriteReceiver, warm
-from windvane.ingest.series_book import SeriesBook
-from windvane.ingest.series_rules import MetricLimits, SeriesBudget
-from windvane.kit.metrics import Metrics
-from windvane.store.commit import GroupCommit
+from windvane.ingest.compression import decompress
+from windvane.signals.remote_write.scan import V1, scan
 from windvane.store.embedded import EmbeddedEngine
-from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
+from windvane.store.series import SAMPLES, sample_block
 from windvane.store.status import table_sizes
 
 STEP_MS = 15_000
 ANSWER = 60.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is sent to each server: requests by sender, the first ones apart, and how many samples they hold."""
+
+    senders: int
+    request: int
+    first: list[list[bytes]]
+    rest: list[list[bytes]]
+    samples: int
+    every: int
+
+    @classmethod
+    def made(cls, senders: int, request: int, series: int, steps: int) -> Case:
+        own, end = series // senders, time.time_ns() // 1_000_000
+        at_once = max(1, request // own)
+        steps = max(2, steps // at_once) * at_once
+        if request < 1_000:
+            steps = max(2, steps // 4)
+        jobs = [(sender, own, steps, request, end) for sender in range(senders)]
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            made = list(pool.map(requests_of, *zip(*jobs, strict=True)))
+        first = -(-own // request)  # requests of the first step
+        samples = senders * own * steps
+        early = senders * min(own * steps, first * max(request, at_once * own) if at_once > 1 else first * request)
+        return cls(senders, request, [one[:first] for one in made], [one[first:] for one in made], samples - early,
+                   samples)  # fmt: skip
 
 
 def requests_of(sender: int, series: int, steps: int, size: int, end_ms: int) -> list[bytes]:
@@ -56,18 +79,22 @@ def requests_of(sender: int, series: int, steps: int, size: int, end_ms: int) ->
     chance = np.random.default_rng(sender)
     prefixes = [_labels(sender, number) for number in range(series)]
     values = np.stack([_values(chance, number, steps) for number in range(series)])
-    times = end_ms - STEP_MS * np.arange(steps - 1, -1, -1)
+    times = [int(one) for one in end_ms - STEP_MS * np.arange(steps - 1, -1, -1)]
+    at_once = max(1, size // series)
     entries: list[bytes] = []
-    requests = []
-    for step in range(steps):
-        stamp = _varint(int(times[step]))
-        for number, value in enumerate(values[:, step].tolist()):
-            sample = b"\x09" + struct.pack("<d", value) + b"\x10" + stamp
-            body = prefixes[number] + b"\x12" + _varint(len(sample)) + sample
+    requests, held = [], 0
+    for step in range(0, steps, at_once):
+        stamps = [_varint(one) for one in times[step : step + at_once]]
+        for number in range(series):
+            body = prefixes[number]
+            for value, stamp in zip(values[number, step : step + at_once].tolist(), stamps, strict=True):
+                sample = b"\x09" + struct.pack("<d", value) + b"\x10" + stamp
+                body += b"\x12" + _varint(len(sample)) + sample
             entries.append(b"\x0a" + _varint(len(body)) + body)
-            if len(entries) == size:
+            held += at_once
+            if held >= size if at_once == 1 else number == series - 1:
                 requests.append(bytes(cramjam.snappy.compress_raw(b"".join(entries))))
-                entries = []
+                entries, held = [], 0
     if entries:
         requests.append(bytes(cramjam.snappy.compress_raw(b"".join(entries))))
     return requests
@@ -143,44 +170,13 @@ def send(port: int, shards: Sequence[Sequence[bytes]], path: str) -> float:
     return asyncio.run(all_of_them())
 
 
-async def serve(directory: str, port: int) -> None:
-    """The server's process: answer until the end of input, then tell how it went."""
-    engine = EmbeddedEngine.open(directory)
-    migrate(engine, Retention(default=None))
-    warm()
-    metrics, limits = Metrics(), MetricLimits()
-    async with GroupCommit(engine, kinds(), metrics=metrics) as commit:
-        store = MetricStore(commit, SeriesBook(SeriesBudget(engine, None), limits), MetadataWriter(engine))
-        receiver = RemoteWriteReceiver(store, Accounting(metrics))
-        config = uvicorn.Config(
-            Starlette(routes=routes(receiver)), "127.0.0.1", port, log_level="warning", access_log=False, loop="uvloop"
-        )
-        server = uvicorn.Server(config)
-        running = asyncio.create_task(server.serve())
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        server.should_exit = True
-        await running
-    commits = {
-        sample.labels["kind"]: sample.value
-        for metric in metrics.registry.collect()
-        for sample in metric.samples
-        if sample.name == "windvane_commit_seconds_count"
-    }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    engine.command("OPTIMIZE TABLE samples FINAL")
-    sizes = {size.name: size for size in table_sizes(engine)}
-    told = {"rows": sizes["samples"].rows, "bytes": sizes["samples"].bytes, "peak": peak, "commits": commits}
-    print(json.dumps(told), flush=True)
-    engine.close()
-
-
 @contextmanager
 def running(command: Sequence[str], ready: Callable[[], bool], log: Path) -> Iterator[psutil.Process]:
     """A peer's process once it answers."""
     with log.open("wb") as file:
         process = psutil.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2_000:]}")
@@ -192,115 +188,127 @@ def running(command: Sequence[str], ready: Callable[[], bool], log: Path) -> Ite
             process.wait(60)
 
 
-def _answers(port: int) -> Callable[[], bool]:
-    def ask() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    return ask
-
-
 def _port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _measured(process: psutil.Process, port: int, shards: Sequence[Sequence[bytes]], samples: int) -> dict[str, float]:
+def _measured(process: psutil.Process, port: int, case: Case) -> dict[str, float]:
+    send(port, case.first, "/api/v1/write")
     before = process.cpu_times()
-    seconds = send(port, shards, "/api/v1/write")
+    seconds = send(port, case.rest, "/api/v1/write")
     after = process.cpu_times()
     busy = after.user + after.system - before.user - before.system
     return {
-        "rate": samples / seconds,
-        "cpu": busy / samples * 1e6,
+        "rate": case.samples / seconds,
+        "cpu": busy / case.samples * 1e6,
         "resident": process.memory_info().rss,
     }
 
 
-def windvane(folder: Path, shards: Sequence[Sequence[bytes]], samples: int) -> dict[str, float]:
-    port = _port()
-    command = [sys.executable, __file__, "--serve", str(folder / "windvane"), "--port", str(port)]
-    with running(command, _answers(port), folder / "windvane.log") as process:
-        figures = _measured(process, port, shards, samples)
-        told = json.loads(process.communicate(b"\n", timeout=300)[0])
-    assert told["rows"] == samples, f"{told['rows']} samples stored of {samples}"
-    return figures | {"bytes": told["bytes"] / samples, "peak": told["peak"], "commits": sum(told["commits"].values())}
+def windvane(folder: Path, case: Case) -> dict[str, float]:
+    port, data = _port(), folder / "windvane"
+    command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", f"127.0.0.1:{port}"]
+    command += ["--grpc", "none", "--otlp-http", "none", "--retention", "none"]
+    with running(command, _ready(port), folder / "windvane.log") as process:
+        figures = _measured(process, port, case)
+    engine = EmbeddedEngine.open(data / "store")
+    engine.command("OPTIMIZE TABLE samples FINAL")
+    told = next(size for size in table_sizes(engine) if size.name == "samples")
+    rows = engine.query("SELECT count() AS n FROM samples WHERE Id IN (SELECT Id FROM series WHERE Name LIKE 'istio_%' "
+                        "OR Name = 'process_resident_memory_bytes')")["n"][0]  # fmt: skip
+    engine.close()
+    assert rows >= case.every, f"{rows} samples stored of {case.every}"
+    return figures | {"bytes": told.bytes / told.rows}
 
 
-def prometheus(folder: Path, shards: Sequence[Sequence[bytes]], samples: int) -> dict[str, float]:
+def _ready(port: int) -> Callable[[], bool]:
+    def ask() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": "1"}).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    return ask
+
+
+def prometheus(folder: Path, case: Case) -> dict[str, float]:
     port, data = _port(), folder / "prometheus"
     config = folder / "prometheus.yml"
     config.write_text("global: {scrape_interval: 1h}\n")
-    command = [
-        "prometheus",
-        f"--config.file={config}",
-        f"--storage.tsdb.path={data}",
-        "--web.enable-remote-write-receiver",
-    ]
-    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
-    with running(command, _answers(port), folder / "prometheus.log") as process:
-        time.sleep(2)
-        return _measured(process, port, shards, samples)
+    command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}"]
+    command += ["--web.enable-remote-write-receiver", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    with running(command, _ready(port), folder / "prometheus.log") as process:
+        return _measured(process, port, case)
 
 
-def victoria(folder: Path, shards: Sequence[Sequence[bytes]], samples: int) -> dict[str, float]:
+def victoria(folder: Path, case: Case) -> dict[str, float]:
     port, data = _port(), folder / "victoria"
-    command = [
-        "victoria-metrics",
-        f"-storageDataPath={data}",
-        f"-httpListenAddr=127.0.0.1:{port}",
-        "-loggerLevel=ERROR",
-    ]
-    with running(command, _answers(port), folder / "victoria.log") as process:
-        time.sleep(2)
-        figures = _measured(process, port, shards, samples)
+    command = ["victoria-metrics", f"-storageDataPath={data}", f"-httpListenAddr=127.0.0.1:{port}"]
+    command += ["-loggerLevel=ERROR"]
+    with running(command, _ready(port), folder / "victoria.log") as process:
+        figures = _measured(process, port, case)
     size = sum(file.stat().st_size for file in (data / "data").rglob("*") if file.is_file())
-    return figures | {"bytes": size / samples}
+    return figures | {"bytes": size / case.every}
+
+
+def bare(folder: Path, case: Case) -> float:
+    """Samples a second that the engine alone stores, a request's columns after the other's."""
+    blocks = []
+    for request in (request for shard in case.rest for request in shard):
+        told = scan(decompress(request, "snappy", 1 << 30), V1)
+        blocks.append((np.repeat(np.sort(told.keys[:, 0]), np.diff(told.ends)), told.times, told.values))
+    engine = EmbeddedEngine.open(folder / "bare")
+    migrate(engine, Retention(default=None))
+    start = time.perf_counter()
+    for ids, times, values in blocks:
+        engine.insert_payload(SAMPLES, sample_block(ids, times, values))
+    seconds = time.perf_counter() - start
+    engine.close()
+    return case.samples / seconds
+
+
+def _told(figures: dict[str, float], ratio: float) -> str:
+    parts = [f"{figures['rate']:,.0f} samples/s", f"{figures['cpu']:.2f} µs of processor a sample"]
+    parts += [f"{figures['bytes']:.2f} bytes a sample"] if "bytes" in figures else []
+    return ", ".join([*parts, f"{figures['resident'] / 2**20:.0f} MiB resident"]) + f"; ratio {ratio:.2f}"
+
+
+def compare(case: Case) -> None:
+    """One line a server, and the bound."""
+    servers = {"Windvane": windvane, "Prometheus": prometheus, "VictoriaMetrics": victoria}
+    programs = {"Prometheus": "prometheus", "VictoriaMetrics": "victoria-metrics"}
+    size = sum(len(one) for shard in case.rest for one in shard) / case.samples
+    print(f"{case.senders} senders, {case.request} samples a request ({size:.1f} bytes each), {case.samples} samples")
+    own = 0.0
+    for name, server in servers.items():
+        if name in programs and shutil.which(programs[name]) is None:
+            print(f"  {name}: not installed")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            figures = server(Path(folder), case)
+        own = own or figures["rate"]
+        print(f"  {name}: {_told(figures, own / figures['rate'])}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        rate = bare(Path(folder), case)
+    print(f"  the engine alone: {rate:,.0f} samples/s; ratio {own / rate:.2f}", flush=True)
 
 
 def main() -> None:
     """Run and print one line a server."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--series", type=int, default=8_000)
+    parser.add_argument("--series", type=int, default=16_000)
     parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--senders", type=int, default=8)
-    parser.add_argument("--request", type=int, default=2_000, help="samples a request")
+    parser.add_argument("--senders", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--request", type=int, nargs="+", default=[500, 2_000, 240_000], help="samples a request")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--serve", metavar="DIR", help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve(options.serve, options.port))
-        return
     print(machine())
-    own = options.series // options.senders
-    end = time.time_ns() // 1_000_000
-    jobs = [(sender, own, options.steps, options.request, end) for sender in range(options.senders)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        shards = list(pool.map(requests_of, *zip(*jobs, strict=True)))
-    samples = own * options.senders * options.steps
-    size = sum(len(request) for shard in shards for request in shard) / samples
-    print(
-        f"data: {samples} samples of {own * options.senders} series, {options.request} a request, "
-        f"{size:.1f} bytes a sample sent"
-    )
-    servers = {"Windvane": windvane, "Prometheus": prometheus, "VictoriaMetrics": victoria}
-    programs = {"Prometheus": "prometheus", "VictoriaMetrics": "victoria-metrics"}
     for _ in range(options.rounds):
-        rates = {}
-        for name, server in servers.items():
-            if name in programs and shutil.which(programs[name]) is None:
-                print(f"{name}: not installed")
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                figures = server(Path(folder), shards, samples)
-            rates[name] = figures["rate"]
-            parts = [f"{figures['rate']:,.0f} samples/s", f"{figures['cpu']:.2f} µs of processor a sample"]
-            parts += [f"{figures['bytes']:.2f} bytes a sample"] if "bytes" in figures else []
-            parts += [f"{figures['resident'] / 2**20:.0f} MiB resident"]
-            parts += [f"{figures['commits']:.0f} commits"] if "commits" in figures else []
-            print(f"{name}: {', '.join(parts)}; ratio {rates['Windvane'] / figures['rate']:.2f}")
+        for size in options.request:
+            for senders in options.senders:
+                compare(Case.made(senders, size, options.series, options.steps))
 
 
 if __name__ == "__main__":

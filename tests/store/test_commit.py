@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,7 @@ class _Stuck:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.go = threading.Event()
+        self.inserting = 0
         self.query, self.command, self.database, self.close = (
             engine.query,
             engine.command,
@@ -101,8 +103,46 @@ class _Stuck:
         self.insert_frame = engine.insert_frame
 
     def insert_payload(self, insert: PayloadInsert, payload: bytes) -> int:
+        self.inserting += 1
         self.go.wait(20)
         return self._engine.insert_payload(insert, payload)
+
+
+def test_an_eager_kind_waits_for_nobody_but_a_running_commit(engine: Engine, numbers: Kind) -> None:
+    """The first request is committed at once; what comes while it is stored is one commit more."""
+    stuck = _Stuck(engine)
+
+    async def run() -> None:
+        eager = replace(numbers, delay=HOUR, eager=True, parallel=2)
+        async with GroupCommit(stuck, [eager], clock=ManualClock()) as commit:
+            tasks = [asyncio.create_task(commit.submit("numbers", b"%d\n" % n, 1)) for n in range(9)]
+            await _settle()
+            stuck.go.set()
+            async with asyncio.timeout(10):
+                await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert _stored(engine) == list(range(9))
+    assert _commits(engine) == 2
+
+
+def test_an_eager_kind_does_not_wait_for_a_slow_commit_for_ever(engine: Engine, numbers: Kind) -> None:
+    stuck = _Stuck(engine)
+
+    async def run() -> None:
+        clock = ManualClock()
+        eager = replace(numbers, delay=0.1, eager=True, parallel=2)
+        async with GroupCommit(stuck, [eager], clock=clock) as commit:
+            tasks = [asyncio.create_task(commit.submit("numbers", b"%d\n" % n, 1)) for n in range(3)]
+            await _settle()
+            clock.advance(0.1)
+            await _until(lambda: stuck.inserting == 2)
+            stuck.go.set()
+            async with asyncio.timeout(10):
+                await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert _stored(engine) == [0, 1, 2]
 
 
 def test_a_full_store_refuses_and_recovers(engine: Engine, numbers: Kind) -> None:

@@ -34,9 +34,8 @@ from windvane.store.series import SAMPLES, SERIES, sample_block
 _SERIES, _SAMPLES, _HISTOGRAMS, _EXEMPLARS = "metric_series", "metric_samples", "metric_histograms", "metric_exemplars"
 _DAYS = 90
 """An INSERT may cover 100 partitions, which are days; a batch that covers more goes in pieces."""
-_DELAY, _QUIET = 0.1, 0.015
-"""Seconds a group of metrics is gathered: senders of remote write wait for each answer, so when none
-comes for a moment, all have."""
+_DELAY = 0.1
+"""Seconds that metrics wait for a running commit before a second one starts beside it."""
 _SHOWN = 5
 
 _T = TypeVar("_T")
@@ -48,7 +47,7 @@ def kinds() -> list[Kind]:
     """What group commit has to know to store metrics."""
     inserts = {_SERIES: SERIES, _SAMPLES: SAMPLES, _HISTOGRAMS: HISTOGRAMS, _EXEMPLARS: EXEMPLARS}
     return [
-        Kind(name, _always(insert), parallel=2 if name == _SAMPLES else 1, delay=_DELAY, quiet=_QUIET)
+        Kind(name, _always(insert), parallel=2 if name == _SAMPLES else 1, delay=_DELAY, eager=True)
         for name, insert in inserts.items()
     ]
 

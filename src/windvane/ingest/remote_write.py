@@ -25,7 +25,7 @@ from windvane.ingest.compression import UnknownEncodingError, decompress
 from windvane.ingest.metric_commit import Exemplars, Histograms, MetricBatch, MetricStore, Refusals
 from windvane.ingest.series_book import Resolved
 from windvane.ingest.series_rules import MetricLimits, RefusedError
-from windvane.ingest.series_table import Times, spans
+from windvane.ingest.series_table import Times, arranged, spans
 from windvane.ingest.series_table import warm as warm_table
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import BadInputError, LimitError, OverloadedError, WindvaneError
@@ -166,12 +166,13 @@ class _Preparation:
         histograms, exemplars = self._histograms(), self._exemplars()
         resolved = self._book.resolve(request.keys, self._firsts, self._lasts, request.facts, request.labels)
         counts = np.diff(request.ends)
-        ids = np.repeat(resolved.ids, counts)
-        times, values = request.times, request.values
+        # In the order of the table, the engine need not sort: a third of an INSERT.
+        order = np.argsort(resolved.ids, kind="stable")
+        ids, times, values = arranged(order, request.ends, resolved.ids, request.times, request.values)
         if self._outside:
             self._refuse_times(times)
             inside = (times >= self._lowest) & (times <= self._highest)
-            counts = np.bincount(np.repeat(np.arange(len(counts)), counts)[inside], minlength=len(counts))
+            counts = np.bincount(np.repeat(order, counts[order])[inside], minlength=len(counts))
             ids, times, values = ids[inside], times[inside], values[inside]
         for series, error in resolved.refused.items():
             self._refusals.add(error, int(counts[series]))

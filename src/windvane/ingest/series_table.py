@@ -94,6 +94,7 @@ def warm() -> None:
     table.look_up(np.zeros((0, 2), np.uint64), times, times, none)
     table.learn(np.zeros((0, 2), np.uint64), none, times, times, none)
     spans(np.zeros(1, np.int64), times, 0, 0)
+    arranged(np.zeros(0, np.int64), np.zeros(1, np.int64), none, times, np.zeros(0))
 
 
 @njit(nogil=True)
@@ -164,3 +165,15 @@ def spans(ends: Any, times: Any, lowest: int, highest: int) -> tuple[Any, Any, i
             firsts[i] = min(firsts[i], times[j])
             lasts[i] = max(lasts[i], times[j])
     return firsts, lasts, outside
+
+
+@njit(nogil=True, cache=True)
+def arranged(order: Any, ends: Any, ids: Any, times: Any, values: Any) -> tuple[Any, Any, Any]:
+    """(ids, times, values) of all samples, series in this order; `ids` has one a series, `ends` as in a scan."""
+    each, moments, numbers = np.empty(len(times), np.uint64), np.empty(len(times), np.int64), np.empty(len(times))
+    place = 0
+    for i in order:
+        for j in range(ends[i], ends[i + 1]):
+            each[place], moments[place], numbers[place] = ids[i], times[j], values[j]
+            place += 1
+    return each, moments, numbers

@@ -40,23 +40,25 @@ class Kind:
     `insert` gives the statement for a commit, whose sequence number it may write into rows.
     `parallel` commits of a kind may run at once; with 1 they become visible in sequence order.
     `delay` replaces the settings' for a kind whose senders do not wait: larger commits cost less.
-    With `quiet`, a group is committed as soon as no request came for so many seconds: for kinds whose
-    senders wait for the answer before they send again, so that nobody else is to be expected.
+    An `eager` kind is committed at once while no commit of it runs, and what comes meanwhile is the next
+    group: for senders that wait for the answer before they send again. `delay` is then how long a request
+    waits for a running commit before another may start beside it.
     """
 
     name: str
     insert: Callable[[int], PayloadInsert]
     parallel: int = 1
     delay: float | None = None
-    quiet: float | None = None
+    eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CommitSettings:
     """How long and how much is gathered.
 
-    A group is committed when it is `delay` seconds old or holds `flush_bytes`; while other commits
-    of its kind run it grows up to `group_bytes`. `memory_bytes` bounds what all kinds hold.
+    A group is committed when it is `delay` seconds old or holds `flush_bytes` (an eager kind's: when none of
+    its kind runs); while other commits of its kind run it grows up to `group_bytes`. `memory_bytes` bounds
+    what all kinds hold.
     """
 
     delay: float = 0.2
@@ -177,17 +179,11 @@ class GroupCommit:
             lane.timer = asyncio.create_task(self._become_due(lane))
 
     def _is_due(self, lane: _Lane) -> bool:
-        return lane.due or lane.bytes >= self._settings.flush_bytes
+        idle = lane.kind.eager and not lane.running
+        return lane.due or idle or lane.bytes >= self._settings.flush_bytes
 
     async def _become_due(self, lane: _Lane) -> None:
-        delay = self._settings.delay if lane.kind.delay is None else lane.kind.delay
-        quiet = delay if lane.kind.quiet is None else lane.kind.quiet
-        waited, count = 0.0, 0
-        while waited < delay and count < len(lane.waiting):
-            count = len(lane.waiting)
-            pause = min(quiet, delay - waited)
-            await self._clock.sleep(pause)
-            waited += pause
+        await self._clock.sleep(self._settings.delay if lane.kind.delay is None else lane.kind.delay)
         lane.timer = None
         lane.due = True
         self._consider(lane)
