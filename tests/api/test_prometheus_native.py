@@ -8,6 +8,7 @@ import orjson
 from windvane.api.prometheus_json import query_data
 from windvane.api.prometheus_native import histogram_json
 from windvane.promql.labels import Labels, Pool
+from windvane.promql.native.columns import Grid
 from windvane.promql.native.histogram import CUSTOM, Histogram
 from windvane.promql.value import MatrixResult, NativeSamples, VectorResult
 
@@ -57,7 +58,7 @@ def test_a_histogram_without_observations_has_no_buckets() -> None:
 
 
 def test_a_vector_has_a_histogram_in_place_of_a_value() -> None:
-    native = np.array([BOTH_SIDES, None], object)
+    native = Grid.of([BOTH_SIDES, None])
     result = orjson.loads(query_data(VectorResult(1500, labels(), np.array([np.nan, 4.0]), native)))["result"]
     assert result == [
         {"metric": {"__name__": "h"}, "histogram": [1.5, JSON]},
@@ -67,7 +68,7 @@ def test_a_vector_has_a_histogram_in_place_of_a_value() -> None:
 
 
 def test_a_series_may_have_both_kinds_of_points() -> None:
-    histograms = np.array([BOTH_SIDES, Histogram()], object)
+    histograms = Grid.of([BOTH_SIDES, Histogram()])
     native = NativeSamples(np.array([0, 2, 2]), np.array([1000, 3000]), histograms)
     matrix = MatrixResult(labels(), np.array([0, 1, 2]), np.array([2000, 2000]), np.array([1.0, 2.0]), native)
     both, floats = orjson.loads(query_data(matrix))["result"]
@@ -77,6 +78,6 @@ def test_a_series_may_have_both_kinds_of_points() -> None:
 
 
 def test_a_series_of_histograms_alone_has_no_values() -> None:
-    native = NativeSamples(np.array([0, 1, 1]), np.array([1000]), np.array([BOTH_SIDES], object))
+    native = NativeSamples(np.array([0, 1, 1]), np.array([1000]), Grid.of([BOTH_SIDES]))
     matrix = MatrixResult(labels(), np.array([0, 0, 1]), np.array([2000]), np.array([2.0]), native)
     assert "values" not in orjson.loads(query_data(matrix))["result"][0]

@@ -121,7 +121,7 @@ def _samples(floats: memoryview, native: NativeSamples, row: int) -> bytes:
     """The members of a series that has native histograms and maybe floats."""
     parts = [b',"values":[%s]' % floats] if len(floats) else []
     pairs = zip(native.times_of(row).tolist(), native.histograms_of(row), strict=True)
-    histograms = [b"[%s,%s]" % (time_text(time), histogram_json(histogram)) for time, histogram in pairs]
+    histograms = [b"[%s,%s]" % (time_text(time), histogram_json(one)) for time, one in pairs if one is not None]
     if histograms:
         parts.append(b',"histograms":[%s]' % b",".join(histograms))
     return b"".join(parts)

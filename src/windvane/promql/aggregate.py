@@ -14,7 +14,7 @@ from windvane.promql import gather, label_hash, numbers
 from windvane.promql.errors import ExecutionError
 from windvane.promql.labels import Labels
 from windvane.promql.native import aggregate as natives
-from windvane.promql.native.window import Reports
+from windvane.promql.native.reports import Reports
 from windvane.promql.syntax import METRIC_NAME, Aggregate, Expr
 from windvane.promql.value import Floats, Mask, Notes, Scalar, Text, Times, Vector
 

@@ -18,10 +18,11 @@ from windvane.promql.jit import kernel
 from windvane.promql.labels import Labels, aligned, concatenate
 from windvane.promql.native import binary as native_binary
 from windvane.promql.native import select as natives
+from windvane.promql.native.columns import Grid
 from windvane.promql.quoting import quote
 from windvane.promql.signatures import ARITHMETIC, COMPARISON, TRIM
 from windvane.promql.syntax import METRIC_NAME, Cardinality, Matching, quote_label
-from windvane.promql.value import Floats, Grid, Mask, Notes, Scalar, Times, Vector
+from windvane.promql.value import Floats, Mask, Notes, Scalar, Times, Vector
 
 _OPERATIONS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add,

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.promql.labels import Labels
+from windvane.promql.native.columns import Grid
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Ids = NDArray[np.uint64]
-Grid = NDArray[np.object_]
-"""Native histograms (None where there is none) in the shape of a matrix, or one after the other."""
 
 STALE_BITS = np.int64(0x7FF0000000000002)
 """The NaN that marks the end of a series; any other NaN is an ordinary value."""
@@ -84,8 +83,8 @@ class Vector:
         """Which elements are native histograms."""
         if self.native is None:
             return np.zeros(self.present.shape, np.bool_)
-        some: Mask = np.asarray(self.native.astype(np.bool_))
-        return self.present & some
+        some: Mask = self.present & self.native.some
+        return some
 
     def floats(self) -> Vector:
         """Only the elements that are floats."""
@@ -120,7 +119,8 @@ class NativeSamples:
 
     def histograms_of(self, series: int) -> Grid:
         """Histograms of one series."""
-        return self.histograms[int(self.offsets[series]) : int(self.offsets[series + 1])]
+        own: Grid = self.histograms[int(self.offsets[series]) : int(self.offsets[series + 1])]
+        return own
 
     def take(self, rows: NDArray[np.integer]) -> NativeSamples:
         """Of the chosen series."""

@@ -20,13 +20,14 @@ from windvane.promql.fractions import histogram_fraction
 from windvane.promql.functions.base import Evaluation, Function, position
 from windvane.promql.functions.window import note_quantiles
 from windvane.promql.labels import Labels, concatenate
-from windvane.promql.native import estimate
-from windvane.promql.native.histogram import Histogram
+from windvane.promql.native import distribution
+from windvane.promql.native.columns import Histograms
+from windvane.promql.native.estimate import Doubt
 from windvane.promql.syntax import Call, Expr
 from windvane.promql.value import Floats, Mask, Steps, Times, Vector
 
 BUCKET = "le"
-Estimate = tuple[float, estimate.Doubt | None]
+Estimate = Callable[[Histograms, Times, Times], tuple[Floats, set[Doubt]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,16 @@ def _bounds(evaluation: Evaluation, labels: Labels, expr: Expr) -> Floats:
     return np.array(parsed, np.float64)[which.reshape(-1)]
 
 
-def _of_each(
-    evaluation: Evaluation, vector: Vector, expr: Expr, function: Callable[[Histogram, int], Estimate]
-) -> Vector:
-    """A number for every native histogram, by histogram and step."""
+def _of_each(evaluation: Evaluation, vector: Vector, expr: Expr, function: Estimate) -> Vector:
+    """A number for every native histogram, by histograms, numbers of those wanted and their steps."""
     values = np.full(vector.present.shape, np.nan)
-    for row, step in np.argwhere(vector.is_native()).tolist():
-        assert vector.native is not None
-        values[row, step], doubt = function(vector.native[row, step], step)
-        if doubt is not None:
-            evaluation.notes.inform(f"{doubt.value} {position(expr)}")
+    which = vector.is_native()
+    if vector.native is not None and which.any():
+        steps = np.nonzero(which)[1]
+        values[which], doubts = function(vector.native.histograms, vector.native.index[which], steps)
+        for doubt in Doubt:
+            if doubt in doubts:
+                evaluation.notes.inform(f"{doubt.value} {position(expr)}")
     return Vector(vector.labels, values, vector.present)
 
 
@@ -132,8 +133,9 @@ def _quantiles_of(
     raised = c.wanted & ~np.isnan(fixed[:, :, 0])
     if raised.any():
         _note_monotonicity(evaluation, expr, steps.times()[np.nonzero(raised)[1]], fixed[raised])
-    quantiles = q.tolist()
-    natives = _of_each(evaluation, native, expr, lambda one, step: estimate.quantile(quantiles[step], one))
+    natives = _of_each(
+        evaluation, native, expr, lambda own, which, steps: distribution.quantiles(own, which, q[steps])
+    )
     return Vector(c.labels, values, present & c.wanted), natives
 
 
@@ -178,30 +180,36 @@ def _fraction(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     low, high = (evaluation.numbers(arg, steps) for arg in call.args[:2])
     c, native = _histograms(evaluation, call.args[2], steps)
     values, present = histogram_fraction(c.order, c.starts, c.bounds, c.vector.values, c.vector.present, low, high)
-    bounds = list(zip(low.tolist(), high.tolist(), strict=True))
-    natives = _of_each(evaluation, native, call.args[2], lambda one, step: estimate.fraction(*bounds[step], one))
+    natives = _of_each(
+        evaluation,
+        native,
+        call.args[2],
+        lambda own, which, steps: distribution.fractions_between(own, which, low[steps], high[steps]),
+    )
     return _joined(Vector(c.labels, values, present & c.wanted), natives)
 
 
-def _number(function: Callable[[Histogram], float], evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
+def _number(
+    function: Callable[[Histograms, Times], Floats], evaluation: Evaluation, call: Call, steps: Steps
+) -> Vector:
     """A property of native histograms; floats have none."""
     vector = evaluation.vector(call.args[0], steps).histograms()
-    numbers_ = _of_each(evaluation, vector, call.args[0], lambda one, _: (function(one), None))
+    numbers_ = _of_each(evaluation, vector, call.args[0], lambda own, which, _: (function(own, which), set()))
     return merge_same(numbers_.with_labels(numbers_.labels.drop_name()))
 
 
-def _average(histogram: Histogram) -> float:
+def _average(own: Histograms, which: Times) -> Floats:
     with np.errstate(all="ignore"):
-        return float(np.float64(histogram.sum) / histogram.count)
+        return own.columns.sum[which] / own.columns.population[which]
 
 
 FUNCTIONS: dict[str, Function] = {
     "histogram_quantile": _quantile,
     "histogram_quantiles": _quantiles,
     "histogram_fraction": _fraction,
-    "histogram_count": partial(_number, lambda one: one.count),
-    "histogram_sum": partial(_number, lambda one: one.sum),
+    "histogram_count": partial(_number, lambda own, which: own.columns.population[which]),
+    "histogram_sum": partial(_number, lambda own, which: own.columns.sum[which]),
     "histogram_avg": partial(_number, _average),
-    "histogram_stdvar": partial(_number, estimate.variance),
-    "histogram_stddev": partial(_number, lambda one: float(np.sqrt(estimate.variance(one)))),
+    "histogram_stdvar": partial(_number, distribution.variances),
+    "histogram_stddev": partial(_number, lambda own, which: np.sqrt(distribution.variances(own, which))),
 }

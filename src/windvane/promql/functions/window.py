@@ -10,6 +10,7 @@ from windvane.promql.errors import ExecutionError
 from windvane.promql.functions.base import Evaluation, Function, Window, position
 from windvane.promql.labels import METADATA, Labels
 from windvane.promql.native import window as natives
+from windvane.promql.native.reports import Reports
 from windvane.promql.numbers import general
 from windvane.promql.syntax import METRIC_NAME, Call, Expr, Matcher, MatchOp, Range, Selector, Subquery, unwrap
 from windvane.promql.value import Floats, Mask, Steps, Vector
@@ -41,7 +42,7 @@ _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 def _result(evaluation: Evaluation, call: Call, window: Window, values: Floats, present: Mask) -> Vector:
     """A function's result; series that come to equal labels by losing their name are an error."""
     labels = window.samples.labels
-    reports = natives.Reports(evaluation.notes, matrix_position(call))
+    reports = Reports(evaluation.notes, matrix_position(call))
     native = natives.overlay(call.function, window.samples, (window.ends, window.span), (values, present), reports)
     if call.function not in _KEEP_NAME:
         labels = labels.drop_name()
@@ -150,7 +151,7 @@ def _absent_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vecto
     window = evaluation.window(call.args[0], steps)
     s = window.samples
     values, present = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, kernels.PRESENT)
-    reports = natives.Reports(evaluation.notes, position(call.args[0]))
+    reports = Reports(evaluation.notes, position(call.args[0]))
     natives.overlay("present_over_time", s, (window.ends, window.span), (values, present), reports)
     return absence(evaluation, call.args[0], np.asarray(~present.any(axis=0)))
 

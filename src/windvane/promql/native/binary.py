@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windvane.promql.native import arithmetic
+from windvane.promql.native import arithmetic, kernels
 from windvane.promql.native.arithmetic import Joined, MixedSchemasError
+from windvane.promql.native.bulk import divided, histograms_of, scaled, without_empty
+from windvane.promql.native.columns import Grid, concatenated
 from windvane.promql.native.estimate import trimmed
 from windvane.promql.native.histogram import GAUGE, Histogram
 from windvane.promql.signatures import TRIM
-from windvane.promql.value import Floats, Grid, Mask, Notes, Vector
+from windvane.promql.value import Floats, Mask, Notes, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +42,29 @@ def with_scalar(op: str, vector: Vector, scalar: Floats, computed: tuple[Floats,
     `computed` are values and presence as if all elements were floats.
     """
     which = vector.is_native()
-    values, present, grid = computed[0].copy(), computed[1] & ~which, np.full(which.shape, None, object)
+    values, present = computed[0].copy(), computed[1] & ~which
     native = vector.native
     assert native is not None
-    for step, row in zip(*np.nonzero(which.T), strict=True):
-        number = float(scalar[step])
-        own: Histogram = native[row, step]
-        element = elements(op, number, own) if note.swapped else elements(op, own, number)
-        note.take(int(step), element)
+    if op == "*" or (op == "/" and not note.swapped):
+        own, factors = native.only(which).chosen(), np.broadcast_to(scalar, which.shape)[which]
+        changed = without_empty(scaled(own, factors) if op == "*" else divided(own, factors))
+        return values, present | which, Grid.empty(which.shape).filled(which, changed)
+    patches: dict[tuple[int, ...], Histogram] = {}
+    for step, row in zip(*(index.tolist() for index in np.nonzero(which.T)), strict=True):
+        number, one = float(scalar[step]), native[row, step]
+        assert one is not None
+        element = elements(op, number, one) if note.swapped else elements(op, one, number)
+        note.take(step, element)
         if element.warning or element.info:
             continue
         if note.return_bool:
             values[row, step], present[row, step] = float(element.keep), True
         elif element.keep:
-            grid[row, step], present[row, step] = element.histogram, True
+            present[row, step] = True
+            if element.histogram is not None:
+                patches[row, step] = element.histogram
     note.emit()
-    return values, present, grid
+    return values, present, Grid.empty(which.shape).patched(patches)
 
 
 def with_vector(
@@ -64,24 +73,58 @@ def with_vector(
     """Two vectors whose rows are paired already; and which elements did not fit together."""
     natives = left.is_native(), right.is_native()
     which = left.present & right.present & (natives[0] | natives[1])
-    values, present, grid = computed[0].copy(), computed[1] & ~which, np.full(which.shape, None, object)
+    values, present, grid = computed[0].copy(), computed[1] & ~which, Grid.empty(which.shape)
     failed = np.zeros(which.shape, np.bool_)
-    for step, row in zip(*np.nonzero(which.T), strict=True):
+    patches: dict[tuple[int, ...], Histogram] = {}
+    if op in ("+", "-"):
+        done, grid = _added(op, left, right, which & natives[0] & natives[1])
+        present |= done
+        which &= ~done
+    for step, row in zip(*(index.tolist() for index in np.nonzero(which.T)), strict=True):
         a, b = (
             side.native[row, step] if native[row, step] else float(side.values[row, step])  # type: ignore[index]
             for side, native in zip((left, right), natives, strict=True)
         )
         element = elements(op, a, b)
-        note.take(int(step), element)
+        note.take(step, element)
         if element.warning or (element.info and element.histogram is None):
             failed[row, step] = True
             continue
         if note.return_bool:
             values[row, step], present[row, step] = float(element.keep), True
         elif element.keep:
-            grid[row, step], present[row, step] = element.histogram, True
+            present[row, step] = True
+            if element.histogram is not None:
+                patches[row, step] = element.histogram
     note.emit()
-    return values, present, grid, failed
+    return values, present, grid.patched(patches), failed
+
+
+def _added(op: str, left: Vector, right: Vector, which: Mask) -> tuple[Mask, Grid]:
+    """Sums or differences of the histograms at `which` that have one layout and no colliding hints, and where they are.
+
+    A compensated sum of two is their sum.
+    """
+    if left.native is None or right.native is None:
+        return np.zeros(which.shape, np.bool_), Grid.empty(which.shape)
+    ours, theirs = left.native.only(which).chosen(), right.native.only(which).chosen()
+    if op == "-":
+        theirs = scaled(theirs, np.array(-1.0)).with_hints(theirs.columns.hint)
+    both, moved = concatenated([ours, theirs])
+    count = len(ours)
+    pairs = np.stack([np.arange(count), moved[1] + np.arange(count)], axis=1).reshape(-1)
+    sets = np.concatenate([np.zeros(1, np.int64), np.cumsum(which.sum(axis=1))])
+    status, hints, notes, *rows = kernels.summed(
+        both.columns, pairs, 2 * np.arange(count + 1), sets, False, True
+    )
+    computed = status == kernels.DONE
+    hint = np.full(int(computed.sum()), GAUGE, np.int32) if op == "-" else hints[computed]
+    grid = np.zeros(which.shape, np.bool_)
+    grid[which] = computed
+    found = Grid.empty(which.shape).filled(grid, histograms_of(both, hint, *rows))
+    done = grid.copy()
+    done[which] = computed & (notes == 0)
+    return done, found.only(done)
 
 
 class Note:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from windvane.promql.value import Floats, Mask
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 CUSTOM = -53
 """The schema of custom buckets."""
@@ -193,7 +194,7 @@ def bound(index: Index, schema: int) -> Floats:
         with np.errstate(over="ignore"):
             return np.where(exponent == 1024, sys.float_info.max, np.ldexp(1.0, np.minimum(exponent, 1025)))
     part, exponent = wide & ((1 << schema) - 1), (wide >> schema) + 1
-    fraction = _fractions(schema)[part]
+    fraction = fractions(schema)[part]
     largest = (fraction == 0.5) & (exponent == 1025)
     with np.errstate(over="ignore"):
         return np.where(largest, sys.float_info.max, np.ldexp(fraction, exponent))
@@ -210,11 +211,11 @@ from the double nearest to its real value: bounds are shown to the last digit, a
 
 
 @functools.cache
-def _fractions(schema: int) -> Floats:
-    """The bounds in [0.5, 1)."""
+def fractions(schema: int) -> Floats:
+    """The bounds of a schema from 0 up that lie in [0.5, 1)."""
     nearest = np.asarray(np.exp2(np.arange(256, dtype=np.longdouble) / 256) / 2, np.float64)
     exact = nearest + (np.frombuffer(_ULPS.encode(), np.uint8).astype(np.float64) - ord("5")) * 2.0**-53
-    return exact[:: 1 << (8 - schema)]
+    return exact[:: 1 << (8 - schema)].copy()
 
 
 def custom_bound(index: Index, bounds: Floats) -> Floats:

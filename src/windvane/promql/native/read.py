@@ -1,21 +1,22 @@
-"""Native histograms from the store: one stream of numbers, cut into values.
+"""Native histograms from the store: one stream of numbers, cut into columns.
 
 The engine hands arrays over slowly, numbers fast. So each row is asked for as one record of floats
 (id and time by their bits, ten numbers, then the arrays), and the records follow each other, by
 series and time. A stored hint counts only if it says gauge: Prometheus's storage finds resets by itself,
-and its readers look at the buckets. Equal bucket layouts become one array, which later sums recognise at a glance.
+and its readers look at the buckets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from windvane.promql.native.histogram import GAUGE, UNKNOWN, Histogram, Index
-from windvane.promql.value import STALE_BITS, Floats, Grid, Ids, NativeSamples, Times
+from windvane.promql.native import kernels
+from windvane.promql.native.columns import Columns, Grid, Histograms
+from windvane.promql.native.histogram import GAUGE, NO_COUNT, UNKNOWN
+from windvane.promql.value import STALE_BITS, Floats, Ids, NativeSamples, Times
 from windvane.store.api import Limits
 
 Query = Callable[[str, dict[str, object], Limits], pd.DataFrame]
@@ -27,7 +28,6 @@ _RECORD = """arrayConcat(
      toFloat64(length(PositiveIndex)), toFloat64(length(NegativeIndex)), toFloat64(length(CustomBounds))],
     arrayMap(i -> toFloat64(i), PositiveIndex), PositiveCount,
     arrayMap(i -> toFloat64(i), NegativeIndex), NegativeCount, CustomBounds)"""
-_Array = TypeVar("_Array", Index, Floats)
 
 
 class NativeReader:
@@ -50,9 +50,9 @@ class NativeReader:
 
 
 def decode(ids: Ids, stream: Floats) -> NativeSamples:
-    """The records of a stream, in series order; of several at one time the first. A staleness marker is None."""
-    stream = np.ascontiguousarray(stream)
-    starts = _starts(stream)
+    """The records of a stream, in series order; of several at one time the first. A staleness marker is no histogram."""
+    stream = np.array(stream, np.float64)  # one kind of array, for which kernels are compiled
+    starts = kernels.record_starts(stream, _HEADER)
     series = np.searchsorted(ids, stream.view(np.uint64)[starts])
     times: Times = stream.view(np.int64)[starts + 1]
     known = series < len(ids)
@@ -62,48 +62,27 @@ def decode(ids: Ids, stream: Floats) -> NativeSamples:
     kept = known & ~same
     starts, series, times = starts[kept], series[kept], times[kept]
     offsets = np.searchsorted(series, np.arange(len(ids) + 1))
-    return NativeSamples(offsets, times, _histograms(stream, starts))
+    some = stream.view(np.int64)[starts + 5] != STALE_BITS
+    index = np.where(some, np.cumsum(some) - 1, -1)
+    return NativeSamples(offsets, times, Grid(index, _histograms(stream, starts[some])))
 
 
-def _starts(stream: Floats) -> Times:
-    """Where records begin."""
-    starts, place = [], 0
-    end = len(stream)
-    while place < end:
-        starts.append(place)
-        positive, negative, bounds = stream[place + 8 : place + _HEADER].tolist()
-        place += _HEADER + 2 * int(positive) + 2 * int(negative) + int(bounds)
-    return np.array(starts, np.int64)
+def _histograms(stream: Floats, starts: Times) -> Histograms:
+    def whole(place: int) -> NDArray[np.int32]:
+        return stream[starts + place].astype(np.int32)
 
-
-def _histograms(stream: Floats, starts: Times) -> Grid:
-    with np.errstate(invalid="ignore"):
-        whole = stream.astype(np.int32)
-    stream.setflags(write=False)
-    bits = stream.view(np.int64)
-    indices: dict[bytes, Index] = {}
-    bounds: dict[bytes, Floats] = {}
-
-    out = np.empty(len(starts), object)
-    for row, start in enumerate(starts.tolist()):
-        if bits[start + 5] == STALE_BITS:
-            continue
-        schema, hint, count, total, threshold, zero, positive, negative, length = stream[
-            start + 2 : start + 11
-        ].tolist()
-        a = start + _HEADER
-        b = a + int(positive)
-        c = b + int(positive)
-        d = c + int(negative)
-        e = d + int(negative)
-        out[row] = Histogram(
-            int(schema), GAUGE if hint == GAUGE else UNKNOWN, count, total, threshold, zero,
-            _shared(indices, whole[a:b]), stream[b:c], _shared(indices, whole[c:d]), stream[d:e],
-            _shared(bounds, stream[e : e + int(length)]),
-        )  # fmt: skip
-    return out
-
-
-def _shared(known: dict[bytes, _Array], array: _Array) -> _Array:
-    """The array met first of those with this content."""
-    return known.setdefault(array.tobytes(), array)
+    positive, negative, custom = whole(8), whole(9), [NO_COUNT]
+    ends = np.cumsum(positive.astype(np.int64) + negative)
+    bounds, known = np.zeros(len(starts), np.int32), {b"": 0}
+    for row in np.flatnonzero(stream[starts + 10]).tolist():
+        first = int(starts[row]) + _HEADER + 2 * int(positive[row]) + 2 * int(negative[row])
+        own = stream[first : first + int(stream[starts[row] + 10])].copy()
+        bounds[row] = known.setdefault(own.tobytes(), len(custom))
+        if bounds[row] == len(custom):
+            custom.append(own)
+    columns = Columns(
+        whole(2), np.where(whole(3) == GAUGE, GAUGE, UNKNOWN).astype(np.int32), stream[starts + 4], stream[starts + 5],
+        stream[starts + 6], stream[starts + 7], ends - positive - negative, positive, negative, bounds,
+        *kernels.record_buckets(stream, starts, _HEADER, ends),
+    )  # fmt: skip
+    return Histograms(columns, tuple(custom))

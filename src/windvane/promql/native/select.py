@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.promql.native.histogram import NO_RESET, RESET, UNKNOWN, Histogram
-from windvane.promql.native.resets import was_reset
+from windvane.promql.native import kernels
+from windvane.promql.native.bulk import found_resets, scaled
+from windvane.promql.native.columns import Grid, below_each_other
+from windvane.promql.native.histogram import GAUGE, NO_RESET, RESET, UNKNOWN
 from windvane.promql.syntax import Aggregate, Binary, Call, Expr, Selector, Subquery, children
-from windvane.promql.value import Floats, Grid, Mask, NativeSamples, Samples, Times, Vector
+from windvane.promql.value import Floats, Mask, NativeSamples, Samples, Times, Vector
 
 
 def latest(samples: Samples, ends: Times, span: int, found: tuple[Floats, Mask, Times]) -> Grid | None:
@@ -19,40 +21,34 @@ def latest(samples: Samples, ends: Times, span: int, found: tuple[Floats, Mask, 
     if native is None:
         return None
     values, present, times = found
-    grid = np.full(present.shape, None, object)
-    for row in np.flatnonzero(np.diff(native.offsets)).tolist():
-        own, histograms = native.times_of(row), native.histograms_of(row)
-        floats = samples.times[int(samples.offsets[row]) : int(samples.offsets[row + 1])]
-        place, other = np.searchsorted(own, ends, "right") - 1, np.searchsorted(floats, ends, "right") - 1
-        at = np.where(place >= 0, own[place], np.iinfo(np.int64).min)
-        newer = (place >= 0) & (at > ends - span)
-        if len(floats):
-            newer &= (other < 0) | (at > floats[other])
-        grid[row, newer] = histograms[place[newer]]
-        some = grid[row].astype(np.bool_)
-        present[row] = np.where(newer, some, present[row])
-        times[row] = np.where(newer, at, times[row])
-        values[row, newer] = np.nan
+    low, high = kernels.windows(native.offsets, native.times, ends, span)
+    last = np.clip(high - 1, 0, max(0, len(native.times) - 1))
+    newer, at = high > low, native.times[last] if len(native.times) else np.zeros(high.shape, np.int64)
+    if len(samples.times):
+        before, until = kernels.windows(samples.offsets, samples.times, ends, span)
+        newer &= (until == before) | (at > samples.times[np.clip(until - 1, 0, len(samples.times) - 1)])
+    numbers = native.histograms.index[last] if len(native.times) else np.full(high.shape, -1, np.int64)
+    grid = Grid(np.where(newer, numbers, -1), native.histograms.histograms)
+    present[newer] = grid.some[newer]
+    times[newer] = at[newer]
+    values[newer] = np.nan
     return grid
 
 
 def negated(grid: Grid | None) -> Grid | None:
     """Every histogram with its counts below zero."""
-    if grid is None:
-        return None
-    out = np.full(grid.shape, None, object)
-    for place in np.argwhere(grid.astype(np.bool_)).tolist():
-        out[tuple(place)] = grid[tuple(place)].scaled(-1.0)
-    return out
+    return None if grid is None else Grid(grid.index, scaled(grid.histograms, np.array(-1.0)))
 
 
 def without_stale(native: NativeSamples | None) -> NativeSamples | None:
     """The histograms without staleness markers."""
     if native is None:
         return None
-    some = native.histograms.astype(np.bool_)
-    if some.all():
-        return native
+    some = native.histograms.some
+    return native if some.all() else _kept(native, some)
+
+
+def _kept(native: NativeSamples, some: Mask) -> NativeSamples:
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])
     return NativeSamples(before[native.offsets], native.times[some], native.histograms[some])
 
@@ -73,10 +69,9 @@ def of_subquery(native: NativeSamples | None) -> NativeSamples | None:
     """The histograms without hints of resets: a subquery may leave samples out, or repeat them."""
     if native is None:
         return None
-    histograms = np.empty(len(native.histograms), object)
-    for place, one in enumerate(native.histograms.tolist()):
-        histograms[place] = one.with_hint(UNKNOWN) if one.hint in (RESET, NO_RESET) else one
-    return NativeSamples(native.offsets, native.times, histograms)
+    own = native.histograms.histograms
+    hint = np.where(own.columns.hint == GAUGE, GAUGE, UNKNOWN).astype(np.int32)
+    return NativeSamples(native.offsets, native.times, Grid(native.histograms.index, own.with_hints(hint)))
 
 
 def only_counted(expr: Expr, wanted: bool = False) -> frozenset[int]:
@@ -113,45 +108,36 @@ def without_buckets(native: NativeSamples | None) -> NativeSamples | None:
     """The histograms without buckets; what these say of resets has become the hint, but for the first of a series."""
     if native is None:
         return None
-    histograms = np.empty(len(native.histograms), object)
-    first = set(native.offsets.tolist())
-    previous: Histogram | None = None
-    for place, one in enumerate(native.histograms.tolist()):
-        if place in first:
-            previous = None
-        if one is None:
-            continue
-        hint = one.hint
-        if hint == UNKNOWN and previous is not None:
-            hint = RESET if was_reset(one, previous) else NO_RESET
-        histograms[place] = Histogram(one.schema, hint, one.count, one.sum)
-        previous = one
-    return NativeSamples(native.offsets, native.times, histograms)
+    some = native.histograms.some
+    kept = _kept(native, some)
+    own = kept.histograms.chosen()
+    hint = own.columns.hint.copy()
+    found = np.where(found_resets(kept), RESET, NO_RESET)
+    found[kept.offsets[:-1][np.diff(kept.offsets) > 0]] = UNKNOWN
+    hint[hint == UNKNOWN] = found[hint == UNKNOWN]
+    zeros, none = np.zeros(len(own)), np.zeros(len(own), np.int32)
+    bare = own.changed(hint=hint, threshold=zeros, zero=zeros, positive=none, negative=none, bounds=none)
+    index = np.where(some, np.cumsum(some) - 1, -1)
+    return NativeSamples(native.offsets, native.times, Grid(index, bare))
 
 
 def within(native: NativeSamples | None, after: int, until: int) -> NativeSamples | None:
     """The histograms at times in (after, until]."""
-    if native is None:
-        return None
-    inside = (native.times > after) & (native.times <= until)
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
-    return NativeSamples(before[native.offsets], native.times[inside], native.histograms[inside])
+    return None if native is None else _kept(native, (native.times > after) & (native.times <= until))
 
 
 def concatenated(vectors: list[Vector]) -> Grid | None:
     """The grids of several vectors of equal steps, one below the other."""
     if all(vector.native is None for vector in vectors):
         return None
-    return np.concatenate(
-        [np.full(vector.present.shape, None, object) if vector.native is None else vector.native for vector in vectors]
-    )
+    return below_each_other([vector.native or Grid.empty(vector.present.shape) for vector in vectors])
 
 
 def merged(vector: Vector, groups: Times, count: int) -> Grid | None:
     """The grid with rows of one group as one row; no two of them have a histogram at one step."""
     if vector.native is None:
         return None
-    grid = np.full((count, vector.present.shape[1]), None, object)
+    index = np.full((count, vector.present.shape[1]), -1, np.int64)
     rows, columns = np.nonzero(vector.is_native())
-    grid[groups[rows], columns] = vector.native[rows, columns]
-    return grid
+    index[groups[rows], columns] = vector.native.index[rows, columns]
+    return Grid(index, vector.native.histograms)
