@@ -45,9 +45,7 @@ def test_the_end_of_a_series_is_the_marker() -> None:
     assert bits[1] == STALE_BITS != bits[2]
 
 
-@pytest.mark.parametrize(
-    "text", ["x", "1+", "1x", "x3", "1+1", "_+1x2", "1 + 1x2", "1+1x99999999999", "{{schema:0}}", "1x-1", "1x1.5"]
-)
+@pytest.mark.parametrize("text", ["x", "1+", "1x", "x3", "1+1", "_+1x2", "1 + 1x2", "1+1x99999999999", "1x-1", "1x1.5"])
 def test_what_is_no_value(text: str) -> None:
     with pytest.raises(BadInputError):
         parse_values(text)

@@ -19,6 +19,7 @@ from windvane.alerting.metrics import RuleMetrics
 from windvane.alerting.queries import Element, Key, LabelSet, key_of
 from windvane.alerting.rules import NS, Alert, AlertingRule, Context, Moment, Rule, make
 from windvane.kit.errors import WindvaneError
+from windvane.store.metric_facts import write_histograms
 from windvane.store.series import STALE, SampleWriter
 
 _log = logging.getLogger(__name__)
@@ -146,12 +147,11 @@ class Group:
         """Write what is pending; rules whose results cannot be stored are marked as failed."""
         outputs, pending.outputs = pending.outputs, []
         pending.names = set()
-        labels = [one.labels for output in outputs for one in output.samples]
-        values = [one.value for output in outputs for one in output.samples]
-        given = {key_of(one) for one in labels}
+        samples = [one for output in outputs for one in output.samples]
+        given = {key_of(one.labels) for one in samples}
         ended = [one for output in outputs for one in output.ended if key_of(one) not in given]
         try:
-            self._write([*labels, *ended], [*values, *([STALE] * len(ended))], moment.query_ms)
+            self._write(samples, ended, moment.query_ms)
         except WindvaneError as error:
             for output in outputs:
                 self._fail(self.rules[output.place], error)
@@ -159,16 +159,25 @@ class Group:
         for output in outputs:
             self._previous[output.place] = {key_of(one.labels): one.labels for one in output.samples}
 
-    def _write(self, labels: list[LabelSet], values: list[float], time_ms: int) -> None:
+    def _write(self, samples: list[Element], ended: list[LabelSet], time_ms: int) -> None:
+        """Store samples, and markers of series that ended."""
+        floats = [one for one in samples if one.histogram is None]
+        labels = [*(one.labels for one in floats), *ended]
+        values = [*(one.value for one in floats), *([STALE] * len(ended))]
         if labels:
             self._writer.write(labels, np.full(len(labels), time_ms, np.int64), np.array(values, np.float64))
+        natives = {key_of(one.labels): (one.labels, one.histogram) for one in samples if one.histogram is not None}
+        if natives:
+            times = np.full(len(natives), time_ms, np.int64)
+            ids = self._writer.ids([labels for labels, _ in natives.values()], times)
+            write_histograms(self._writer.engine, ids, times, [one for _, one in natives.values() if one is not None])
 
     def _end_series(self, time_ms: int) -> None:
         """End the series of rules that are no longer there."""
         if not self._ended:
             return
         try:
-            self._write(self._ended, [STALE] * len(self._ended), time_ms)
+            self._write([], self._ended, time_ms)
         except WindvaneError as error:
             _log.warning("%s, group %s: cannot end old series: %s", self.spec.file, self.spec.name, error.message)
         else:

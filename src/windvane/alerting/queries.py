@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from windvane.promql.engine import QueryEngine
-from windvane.promql.errors import ExecutionError, UnsupportedError
+from windvane.promql.errors import ExecutionError
+from windvane.promql.native.histogram import Histogram
 from windvane.promql.parse import parse
 from windvane.promql.syntax import METRIC_NAME, Expr, MatchOp, Selector, children
 from windvane.promql.value import ScalarResult, VectorResult
@@ -17,10 +18,11 @@ Key = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One series of a result (its name in `__name__`) and its value."""
+    """One series of a result (its name in `__name__`) and its value: a number, or a native histogram (then 0)."""
 
     labels: LabelSet
     value: float
+    histogram: Histogram | None = None
 
 
 QueryFunction = Callable[[str, int], list[Element]]
@@ -40,9 +42,12 @@ def vector_function(queries: QueryEngine) -> QueryFunction:
         if isinstance(value, ScalarResult):
             return [Element({}, value.value)]
         if isinstance(value, VectorResult):
-            if value.native is not None:
-                raise UnsupportedError("native histograms as results of rules are not supported by this version")
-            return [Element(*pair) for pair in zip(value.metrics, value.values.tolist(), strict=True)]
+            found = [Element(*pair) for pair in zip(value.metrics, value.values.tolist(), strict=True)]
+            natives = value.native or ()
+            for place, histogram in enumerate(natives):
+                if histogram is not None:
+                    found[place] = Element(found[place].labels, 0.0, histogram)
+            return found
         raise ExecutionError("rule result is not a vector or scalar")
 
     return evaluate

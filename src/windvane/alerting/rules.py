@@ -17,6 +17,7 @@ from windvane.alerting import template
 from windvane.alerting.files import NAME, RuleSpec
 from windvane.alerting.queries import Element, Key, LabelSet, QueryFunction, key_of, read_names, template_query
 from windvane.promql.errors import ExecutionError
+from windvane.promql.native.aggregate import as_text
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class RecordingRule(Rule):
 
     def evaluate(self, moment: Moment, context: Context, limit: int = 0) -> list[Element]:
         found = context.query(self.spec.expr, moment.query_ms)
-        samples = [Element(self._labels(one.labels), one.value) for one in found]
+        samples = [replace(one, labels=self._labels(one.labels)) for one in found]
         if len({key_of(one.labels) for one in samples}) < len(samples):
             raise ExecutionError("vector contains metrics with the same labelset after applying rule labels")
         if limit and len(samples) > limit:
@@ -222,7 +223,7 @@ class AlertingRule(Rule):
                 template.LabelMap(one.labels),
                 template.LabelMap(context.external_labels),
                 context.external_url,
-                one.value,
+                one.value if one.histogram is None else as_text(one.histogram),
             )
             plain = {name: value for name, value in one.labels.items() if name != NAME}
             expanded = self._expanded(self.spec.labels, data, moment, context)

@@ -50,7 +50,7 @@ def routes(
         try:
             request = _decoded(body)
             results = _Reading(engine, external_labels(), most_samples, seconds).results(request)
-            if _chosen(request, results) is ResponseType.STREAMED_XOR_CHUNKS:
+            if request.accepted[0] is ResponseType.STREAMED_XOR_CHUNKS:
                 return StreamingResponse(chunked_response(results), headers=_CHUNKS)
             return Response(bytes(cramjam.snappy.compress_raw(samples_response(results))), headers=_SAMPLES)
         except WindvaneError as error:
@@ -65,15 +65,6 @@ def routes(
         return await run_in_threadpool(answer, bytes(body))
 
     return [Route("/api/v1/read", read, methods=["POST"])]
-
-
-def _chosen(request: ReadRequest, results: Sequence[Series]) -> ResponseType:
-    """The first accepted type that can carry the results: native histograms do not travel as XOR chunks."""
-    if not any(result.histograms for result in results):
-        return request.accepted[0]
-    if ResponseType.SAMPLES not in request.accepted:
-        raise BadInputError("native histograms are sent as samples only, which the request does not accept")
-    return ResponseType.SAMPLES
 
 
 def _status(error: WindvaneError) -> int:

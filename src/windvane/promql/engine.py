@@ -272,8 +272,11 @@ class _Run:
         """Plan again with rollups where the query reaches back to days that may be rolled."""
         reads = self._plan.reads
         after, until = min(read.after for read in reads), max(read.until for read in reads)
-        if not worth_asking(after, until, time.time_ns() // 1_000_000) or self.parts["native_histograms"].rows:
+        if not worth_asking(after, until, time.time_ns() // 1_000_000):
             return
+        limits = Limits(self.stop.seconds, self._engine.settings.memory_bytes)
+        if any(self._engine.reader.has_natives(read, limits, self.parts, self.stop) for read in reads):
+            return  # buckets keep floats only
         policy = Policy(self._engine.rolled_days(), self._resolution)
         self.evaluator.context = replace(self.evaluator.context, rollups=policy)
         self.evaluator.buckets = self._buckets

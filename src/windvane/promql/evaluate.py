@@ -166,8 +166,6 @@ class Evaluator:
             native = natives.without_stale(samples.native)
             if id(selector) in self.without_buckets:
                 native = natives.without_buckets(native)
-            if native is not None and selector.edges is not None:
-                raise UnsupportedError(f"{selector.edges.value} native histograms are not supported by this version")
             samples = Samples(samples.labels, *flat, native=native)
             ends = window_ends(selector.offset, selector.at, steps, self.context)
             return Window(samples, ends, expr.duration, self.context.lookback)
@@ -195,8 +193,6 @@ class Evaluator:
         samples = self._fitting(selector_read(selector, steps, self.context), steps)
         ends = window_ends(selector.offset, selector.at, steps, self.context)
         if selector.edges is Edges.SMOOTHED:
-            if samples.native is not None:
-                raise UnsupportedError("smoothed native histograms are not supported by this version")
             return edges.smoothed(samples, ends, lookback)
         values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
         if id(selector) in self.without_buckets:

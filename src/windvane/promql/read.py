@@ -134,6 +134,19 @@ class Reader:
         cut, source = self._cut(job)
         return self._loaded(job, cut, source, pool, bool(parts["native_histograms"].rows))
 
+    def has_natives(self, read: Read, limits: Limits, parts: dict[str, Parts], stop: Stop) -> bool:
+        """Whether series of a read have native histograms in its time."""
+        if not parts["native_histograms"].rows:
+            return False
+        where = condition(read.matchers)
+        params = {**where.params, "after": clamp(read.after), "until": clamp(read.until)}
+        found = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}"
+        with self._errors(stop):
+            plain = Limits(stop.seconds, limits.memory_bytes)
+            return bool(
+                len(self._query(f"SELECT 1 AS One FROM native_histograms WHERE {found} LIMIT 1", params, plain))
+            )
+
     def buckets(
         self, node: RolledNode, pool: Pool, limits: Limits, parts: dict[str, Parts], stop: Stop
     ) -> tuple[Buckets, int]:

@@ -106,6 +106,11 @@ class SampleWriter:
         self._known: dict[tuple[tuple[str, str], ...], tuple[int, int, int]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def engine(self) -> Engine:
+        """Where the samples go."""
+        return self._engine
+
     def write(
         self, labels: Sequence[Mapping[str, str]], times_ms: NDArray[np.int64], values: NDArray[np.float64]
     ) -> int:

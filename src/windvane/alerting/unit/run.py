@@ -20,14 +20,16 @@ from windvane.alerting.group import Group
 from windvane.alerting.metrics import RuleMetrics
 from windvane.alerting.queries import Element, Key, key_of, vector_function
 from windvane.alerting.rules import NS, Alert, AlertingRule, Context, Rule, State
-from windvane.alerting.series_notation import metric_text, parse_metric
+from windvane.alerting.series_notation import metric_text, parse_metric, parse_values
 from windvane.alerting.unit.files import AlertTest, ExpressionTest, TestFile, TestGroup
 from windvane.alerting.unit.outcome import Failure, FileOutcome, GroupOutcome
 from windvane.alerting.unit.store import SeriesStore
 from windvane.alerting.unit.sweep import Sweep, can_sweep
-from windvane.kit.errors import WindvaneError
+from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine, QuerySettings
+from windvane.promql.native import notation
+from windvane.promql.native.histogram import GAUGE, UNKNOWN, Histogram
 from windvane.store.api import Engine
 
 _Firing = dict[tuple[int, str], list[Alert]]
@@ -73,7 +75,7 @@ class _Test:
         interval = round(file.evaluation_interval * NS)
         self._steps = _Steps(round(test.start * NS), interval, round(test.last * NS) // interval + 1)
         self._labels = [series.labels for series in test.series]
-        self._owners, self._times, self._values = _flat(test, self._steps.start // 1_000_000)
+        self._owners, self._times, self._values, self._histograms = _flat(test, self._steps.start // 1_000_000)
         settings = QuerySettings(subquery_step_ms=interval // 1_000_000)
         self._queries = QueryEngine(store.engine, settings)
 
@@ -111,7 +113,9 @@ class _Test:
         """Store the input after one time and up to another."""
         due = (self._times > after_ms) & (self._times <= until_ms)
         if due.any():
-            self._store.write(self._labels, self._owners[due], self._times[due], self._values[due])
+            places = np.cumsum(due) - 1
+            natives = {int(places[at]): one for at, one in self._histograms.items() if due[at]}
+            self._store.write(self._labels, self._owners[due], self._times[due], self._values[due], natives)
 
     def _context(self) -> Context:
         return Context(vector_function(self._queries), self._test.external_labels, self._test.external_url)
@@ -195,23 +199,30 @@ class _Test:
             return
         mine, theirs = (sorted(side, key=lambda one: key_of(one.labels)) for side in (got, expected))
         same = len(mine) == len(theirs) and all(
-            left.labels == right.labels and _equal(left.value, right.value, self._file.fuzzy)
+            left.labels == right.labels
+            and _equal(left.value, right.value, self._file.fuzzy)
+            and _same(left.histogram, right.histogram)
             for left, right in zip(mine, theirs, strict=True)
         )
         if not same:
             yield Failure(subject, when, _samples_text(theirs), _samples_text(mine), test.line)
 
 
-def _flat(test: TestGroup, start_ms: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Owners, times (milliseconds) and values of all input samples."""
+def _flat(test: TestGroup, start_ms: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, Histogram]]:
+    """Owners, times (milliseconds) and values of all input samples; native histograms by their place among them."""
+    histograms: dict[int, Histogram] = {}
+    count = 0
     owners, times, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     step_ms = round(test.interval * 1000)
     for place, series in enumerate(test.series):
         some = np.flatnonzero(series.values.present)
+        for at, histogram in series.values.histograms.items():
+            histograms[count + int(np.searchsorted(some, at))] = histogram
+        count += len(some)
         owners.append(np.full(len(some), place))
         times.append(start_ms + step_ms * some)
         values.append(series.values.values[some])
-    return np.concatenate(owners), np.concatenate(times), np.concatenate(values)
+    return np.concatenate(owners), np.concatenate(times), np.concatenate(values), histograms
 
 
 def _firing(rule: AlertingRule) -> list[Alert]:
@@ -223,14 +234,25 @@ def _filled(labels: dict[str, str]) -> dict[str, str]:
 
 
 def _expected(labels: str, value: float, histogram: str) -> Element:
-    if histogram:
-        raise WindvaneError(f"native histograms are not supported in exp_samples: {histogram}")
-    return Element(parse_metric(labels), value)
+    if not histogram:
+        return Element(parse_metric(labels), value)
+    values = parse_values(histogram)
+    if len(values) != 1 or 0 not in values.histograms:
+        raise BadInputError(f"expected one histogram, got {histogram}")
+    return Element(parse_metric(labels), 0.0, values.histograms[0])
 
 
 def _equal(got: float, expected: float, fuzzy: bool) -> bool:
     """As Go compares floats (NaN differs from itself); `fuzzy` forgives the last bit."""
     return got == expected or (fuzzy and math.nextafter(got, expected) == expected)
+
+
+def _same(got: Histogram | None, expected: Histogram | None) -> bool:
+    """Whether histograms are shown alike. Whether a counter was reset is the storage's to say, not the test's."""
+    if got is None or expected is None:
+        return got is expected
+    hint = GAUGE if expected.hint == GAUGE else UNKNOWN
+    return notation.shown(got if hint == GAUGE else got.with_hint(UNKNOWN)) == notation.shown(expected.with_hint(hint))
 
 
 def _alerts_text(alerts: Sequence[tuple[Key, Key]]) -> str:
@@ -245,7 +267,11 @@ def _alerts_text(alerts: Sequence[tuple[Key, Key]]) -> str:
 
 
 def _samples_text(samples: Sequence[Element]) -> str:
-    return "\n".join(f"{metric_text(one.labels)} {scientific(one.value).upper()}" for one in samples) or "nil"
+    return "\n".join(f"{metric_text(one.labels)} {_value_text(one)}" for one in samples) or "nil"
+
+
+def _value_text(one: Element) -> str:
+    return scientific(one.value).upper() if one.histogram is None else notation.shown(one.histogram)
 
 
 def _elapsed(ns: int) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from windvane.alerting.queries import LabelSet
+from windvane.promql.native.histogram import Histogram
 from windvane.store.api import Engine
+from windvane.store.metric_facts import write_histograms
 from windvane.store.series import SampleWriter
 
 _DAY_MS = 86_400_000
@@ -36,8 +39,12 @@ class SeriesStore:
         owners: NDArray[np.int64],
         times_ms: NDArray[np.int64],
         values: NDArray[np.float64],
+        histograms: Mapping[int, Histogram] = MappingProxyType({}),
     ) -> None:
-        """Store samples; `owners` are the places of their label sets in `labels`."""
+        """Store samples; `owners` are the places of their label sets in `labels`.
+
+        Those whose places are in `histograms` are native histograms, their values mean nothing.
+        """
         if not len(times_ms):
             return
         first = np.full(len(labels), np.iinfo(np.int64).max)
@@ -52,4 +59,9 @@ class SeriesStore:
         order = np.argsort(times_ms, kind="stable")
         days = times_ms[order] // (_DAY_MS * _DAYS)
         for part in np.split(order, np.flatnonzero(np.diff(days)) + 1):
-            self.writer.write_ids(ids[owners[part]], times_ms[part], values[part])
+            natives = [place for place in part.tolist() if place in histograms] if histograms else []
+            floats = np.setdiff1d(part, natives, assume_unique=True) if natives else part
+            self.writer.write_ids(ids[owners[floats]], times_ms[floats], values[floats])
+            rows = [histograms[place] for place in natives]
+            if rows:
+                write_histograms(self.engine, ids[owners[natives]], times_ms[natives], rows)

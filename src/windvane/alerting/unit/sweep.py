@@ -17,6 +17,7 @@ from windvane.alerting.rules import Context, Moment, Rule, make
 from windvane.alerting.unit.store import SeriesStore
 from windvane.promql.engine import QueryEngine
 from windvane.promql.errors import ExecutionError
+from windvane.promql.native.histogram import Histogram
 from windvane.promql.parse import parse
 from windvane.promql.syntax import Expr, Selector, Subquery, children
 from windvane.promql.value import MatrixResult
@@ -88,13 +89,17 @@ class Sweep:
         first, last = (self._start + step * self._interval for step in (steps[0], steps[-1]))
         step_ms = self._interval // 1_000_000
         value = self._queries.range(expr, first // 1_000_000, last // 1_000_000, step_ms).value
-        if not isinstance(value, MatrixResult) or value.native is not None:
+        if not isinstance(value, MatrixResult):
             raise ExecutionError("rule result is not a vector or scalar")
         found: dict[int, list[Element]] = {first // 1_000_000 + place * step_ms: [] for place in range(len(steps))}
         for row, labels in enumerate(value.metrics):
             times, values = value.points(row)
             for time_ms, number in zip(times.tolist(), values.tolist(), strict=True):
                 found[time_ms].append(Element(labels, number))
+            if value.native is not None:
+                natives = zip(value.native.times_of(row).tolist(), value.native.histograms_of(row), strict=True)
+                for time_ms, histogram in natives:
+                    found[time_ms].append(Element(labels, 0.0, histogram))
         return found
 
 
@@ -107,6 +112,7 @@ class _Written:
         self._owners: list[int] = []
         self._times: list[int] = []
         self._values: list[float] = []
+        self._histograms: dict[int, Histogram] = {}
         self._before: set[int] = set()
 
     def add(self, time_ms: int, samples: Sequence[Element]) -> None:
@@ -116,6 +122,8 @@ class _Written:
             if place == len(self._labels):
                 self._labels.append(one.labels)
             now.add(place)
+            if one.histogram is not None:
+                self._histograms[len(self._times)] = one.histogram
             self._sample(place, time_ms, one.value)
         for place in self._before - now:
             self._sample(place, time_ms, STALE)
@@ -126,11 +134,12 @@ class _Written:
         self._times.append(time_ms)
         self._values.append(value)
 
-    def columns(self) -> tuple[list[LabelSet], np.ndarray, np.ndarray, np.ndarray]:
+    def columns(self) -> tuple[list[LabelSet], np.ndarray, np.ndarray, np.ndarray, dict[int, Histogram]]:
         """As the store takes them."""
         return (
             self._labels,
             np.array(self._owners, np.int64),
             np.array(self._times, np.int64),
             np.array(self._values, np.float64),
+            self._histograms,
         )

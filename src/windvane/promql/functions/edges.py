@@ -82,6 +82,7 @@ def _refuse_natives(samples: Samples) -> None:
 
 def extended(window: Window, edges: Edges) -> Window:
     """The samples of the only window with those that stand for its bounds, as a range vector by itself shows them."""
+    _refuse_natives(window.samples)
     s, end = window.samples, int(window.ends[0])
     start, parts = end - window.span, []
     for row in range(len(s.labels)):

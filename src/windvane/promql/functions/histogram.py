@@ -133,9 +133,7 @@ def _quantiles_of(
     raised = c.wanted & ~np.isnan(fixed[:, :, 0])
     if raised.any():
         _note_monotonicity(evaluation, expr, steps.times()[np.nonzero(raised)[1]], fixed[raised])
-    natives = _of_each(
-        evaluation, native, expr, lambda own, which, steps: distribution.quantiles(own, which, q[steps])
-    )
+    natives = _of_each(evaluation, native, expr, lambda own, which, steps: distribution.quantiles(own, which, q[steps]))
     return Vector(c.labels, values, present & c.wanted), natives
 
 

@@ -73,7 +73,7 @@ def anchored_count(
             start, end = ends[s] - span, ends[s]
             low, high = _around(times, low, high, offsets[i + 1], start - lookback, end)
             out[i, s] = np.nan
-            if high == low or times[high - 1] <= start:
+            if high == low:
                 continue
             count = 0
             first, _ = _bounds(times, low, high, start, end, False)

@@ -114,9 +114,7 @@ def _added(op: str, left: Vector, right: Vector, which: Mask) -> tuple[Mask, Gri
     count = len(ours)
     pairs = np.stack([np.arange(count), moved[1] + np.arange(count)], axis=1).reshape(-1)
     sets = np.concatenate([np.zeros(1, np.int64), np.cumsum(which.sum(axis=1))])
-    status, hints, notes, *rows = kernels.summed(
-        both.columns, pairs, 2 * np.arange(count + 1), sets, False, True
-    )
+    status, hints, notes, *rows = kernels.summed(both.columns, pairs, 2 * np.arange(count + 1), sets, False, True)
     computed = status == kernels.DONE
     hint = np.full(int(computed.sum()), GAUGE, np.int32) if op == "-" else hints[computed]
     grid = np.zeros(which.shape, np.bool_)

@@ -41,7 +41,8 @@ def found_resets(native: NativeSamples) -> Mask:
     found: Any = kernels.resets(grid.histograms.columns, grid.index, native.offsets)
     for place in np.flatnonzero(found == 2).tolist():
         now, before = grid[place], grid[place - 1]
-        assert now is not None and before is not None
+        assert now is not None
+        assert before is not None
         found[place] = was_reset(now, before)
     return np.asarray(found == 1)
 
@@ -52,7 +53,9 @@ def scaled(own: Histograms, factors: Floats) -> Histograms:
     c, every = own.columns, np.broadcast_to(factors, len(own))
     hint = np.where(every < 0, GAUGE, c.hint).astype(np.int32)
     counts = c.counts * np.repeat(every, c.positive.astype(np.int64) + c.negative)
-    return own.changed(hint=hint, population=c.population * every, sum=c.sum * every, zero=c.zero * every, counts=counts)
+    return own.changed(
+        hint=hint, population=c.population * every, sum=c.sum * every, zero=c.zero * every, counts=counts
+    )
 
 
 def divided(own: Histograms, divisors: Floats) -> Histograms:
@@ -62,7 +65,9 @@ def divided(own: Histograms, divisors: Floats) -> Histograms:
     hint = np.where(every < 0, GAUGE, c.hint).astype(np.int32)
     with np.errstate(all="ignore"):
         counts = c.counts / np.repeat(every, c.positive.astype(np.int64) + c.negative)
-        left = own.changed(hint=hint, population=c.population / every, sum=c.sum / every, zero=c.zero / every, counts=counts)
+        left = own.changed(
+            hint=hint, population=c.population / every, sum=c.sum / every, zero=c.zero / every, counts=counts
+        )
     positive, negative = np.where(every == 0, 0, c.positive), np.where(every == 0, 0, c.negative)
     return left.changed(positive=positive.astype(np.int32), negative=negative.astype(np.int32))
 

@@ -26,7 +26,7 @@ NO_BOUNDS: tuple[Floats, ...] = (NO_COUNT,)
 class Columns(NamedTuple):
     """The arrays of n histograms with m buckets, as kernels take them.
 
-    `population` is the count of observations; `bounds` numbers the custom bounds of each histogram, equal ones alike.
+    `population` is the count of observations; `bounds` numbers the custom bounds, equal ones alike.
     """
 
     schema: NDArray[np.int32]
@@ -91,8 +91,8 @@ class Histograms:
         d = b + int(c.negative[number])
         return Histogram(
             int(c.schema[number]), int(c.hint[number]), float(c.population[number]), float(c.sum[number]),
-            float(c.threshold[number]), float(c.zero[number]), c.indices[a:b], c.counts[a:b], c.indices[b:d], c.counts[b:d],
-            self.custom[int(c.bounds[number])],
+            float(c.threshold[number]), float(c.zero[number]), c.indices[a:b], c.counts[a:b],
+            c.indices[b:d], c.counts[b:d], self.custom[int(c.bounds[number])],
         )  # fmt: skip
 
     def take(self, numbers: Places) -> Histograms:

@@ -1,4 +1,4 @@
-"""Estimates (`estimate`) for many histograms at once: kernels find the bucket, NumPy interpolates inside all of them."""
+"""Estimates (`estimate`) for many histograms at once: kernels find buckets, NumPy interpolates inside them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def quantiles(own: Histograms, numbers: Places, q: Floats) -> tuple[Floats, set[
     c = own.columns
     count, total = c.population[numbers], c.sum[numbers]
     side, bucket, found = kernels.ranked(c, numbers, q)
-    size, rank, counted, populated = found.T
+    _, rank, counted, populated = found.T
     unknown, none = np.isnan(total), side == kernels.NO_BUCKET
     with np.errstate(all="ignore"):
         values = _inside(own, numbers, (side, bucket), found, unknown | (q < 0.5))
@@ -38,7 +38,9 @@ def quantiles(own: Histograms, numbers: Places, q: Floats) -> tuple[Floats, set[
     return values, doubts
 
 
-def _bounds_of(own: Histograms, numbers: Places, side: NDArray[np.int8], bucket: NDArray[np.int32]) -> tuple[Floats, Floats]:
+def _bounds_of(
+    own: Histograms, numbers: Places, side: NDArray[np.int8], bucket: NDArray[np.int32]
+) -> tuple[Floats, Floats]:
     """Lower and upper bounds of a bucket of each histogram."""
     c = own.columns
     threshold = c.threshold[numbers]
@@ -93,9 +95,7 @@ def _inside(
     return np.where(outside, decided, values)
 
 
-def fractions_between(
-    own: Histograms, numbers: Places, low: Floats, high: Floats
-) -> tuple[Floats, set[Doubt]]:
+def fractions_between(own: Histograms, numbers: Places, low: Floats, high: Floats) -> tuple[Floats, set[Doubt]]:
     """`estimate.fraction` of histograms by number, each with its own bounds; and the doubts met."""
     c = own.columns
     count, unknown = c.population[numbers], np.isnan(c.sum[numbers])

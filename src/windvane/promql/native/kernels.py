@@ -7,7 +7,7 @@ group) are added in a row as wide as the union of its buckets, found by marking 
 """
 
 # Kernels take flat arrays by position.
-# ruff: noqa: PLR0917
+# ruff: noqa: C901, PLR0912, PLR0917, SIM110
 # mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
@@ -294,7 +294,7 @@ def _hints(c: Columns, numbers: Places, a: int, b: int) -> int:
 
 @inlined
 def _factor(times: Places, a: int, b: int, end: int, span: int, first: float, change_: float) -> float:
-    """By how much a change grows when carried towards the window's bounds; `first` is a counter's start, or negative."""
+    """By how much a change grows when carried to the window's bounds; `first` is a counter's start, or negative."""
     to_start, to_end = (times[a] - (end - span)) / 1000, (end - times[b - 1]) / 1000
     sampled = (times[b - 1] - times[a]) / 1000
     average = sampled / (b - a - 1)
@@ -324,7 +324,15 @@ def _more_lengths(rows: Any) -> Any:
 
 @inlined
 def _emitted(
-    row: Floats, place: Any, positive: int, used: int, lengths: Any, results: Floats, index: Any, counts: Floats, at: int
+    row: Floats,
+    place: Any,
+    positive: int,
+    used: int,
+    lengths: Any,
+    results: Floats,
+    index: Any,
+    counts: Floats,
+    at: int,
 ) -> int:
     """Write a row as a result, without empty buckets; where the flat buckets end."""
     results[used, 0], results[used, 1], results[used, 2] = row[0], row[1], row[2]
@@ -387,7 +395,9 @@ def summed(c: Columns, numbers: Places, starts: Places, sets: Places, mean: bool
                 filled = _emitted(total, place, positive, used, lengths, results, index, counts, filled)
             else:
                 _see(c, numbers, a, b, table, low, split, seen, cell)
-                filled = _emitted_seen(total, place, positive, used, lengths, results, index, counts, filled, seen, cell)
+                filled = _emitted_seen(
+                    total, place, positive, used, lengths, results, index, counts, filled, seen, cell
+                )
             used += 1
     return status, hints, notes, models[:used], lengths[:used], results[:used], index[:filled], counts[:filled]
 
@@ -420,8 +430,8 @@ def _see(c: Columns, numbers: Places, a: int, b: int, table: Any, low: Any, spli
 
 @inlined
 def _emitted_seen(
-    row: Floats, place: Any, positive: int, used: int, lengths: Any, results: Floats, index: Any, counts: Floats, at: int,
-    seen: Any, cell: int,
+    row: Floats, place: Any, positive: int, used: int, lengths: Any, results: Floats, index: Any, counts: Floats,
+    at: int, seen: Any, cell: int,
 ) -> int:  # fmt: skip
     """As `_emitted`, with the marked buckets instead of those that are not empty."""
     results[used, 0], results[used, 1], results[used, 2] = row[0], row[1], row[2]
@@ -569,9 +579,7 @@ def _bound(index: int, schema: int, fractions: Floats) -> float:
 
 
 @kernel
-def below(
-    c: Columns, numbers: Places, values: Floats, bounds: Floats, bound_starts: Places, fractions: Floats
-) -> Any:
+def below(c: Columns, numbers: Places, values: Floats, bounds: Floats, bound_starts: Places, fractions: Floats) -> Any:
     """How many observations of each histogram are below a value: in whole buckets, and the bucket that holds the value.
 
     Rows of count before, lower, upper, count of that bucket, all of the histogram's buckets; and kinds: 0 for a

@@ -9,6 +9,7 @@ and its readers look at the buckets.
 from __future__ import annotations
 
 from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class NativeReader:
 
 
 def decode(ids: Ids, stream: Floats) -> NativeSamples:
-    """The records of a stream, in series order; of several at one time the first. A staleness marker is no histogram."""
+    """The records of a stream, in series order; of several at one time the first. A staleness marker is None."""
     stream = np.array(stream, np.float64)  # one kind of array, for which kernels are compiled
     starts = kernels.record_starts(stream, _HEADER)
     series = np.searchsorted(ids, stream.view(np.uint64)[starts])

@@ -138,7 +138,7 @@ def _left(windows: Windows, status: np.ndarray) -> Iterator[tuple[int, Series, i
 def _extrapolated(function: str, windows: Windows, result: Result, reports: Reports) -> None:
     which = _only_native(windows, result, reports, 2)
     mode = kernels.RATE if function == "rate" else kernels.INCREASE
-    status = _changed(windows, result, reports, windows.bounds[0], which, (function != "delta", mode))
+    status = _changed(windows, result, reports, windows.bounds[0], (which, function != "delta", mode))
     patches: dict[tuple[int, ...], Histogram] = {}
     for row, series, step in _left(windows, status):
         change = extrapolated(function, series, step, reports)
@@ -147,15 +147,16 @@ def _extrapolated(function: str, windows: Windows, result: Result, reports: Repo
     result.put(patches)
 
 
-def _changed(
-    windows: Windows, result: Result, reports: Reports, low: Times, which: Mask, how: tuple[bool, int]
-) -> np.ndarray:
-    """The change from sample `low` to the last of each window of `which`, put into the result; every window's status."""
-    native, counter = windows.native, how[0]
+def _changed(windows: Windows, result: Result, reports: Reports, low: Times, how: tuple[Mask, bool, int]) -> np.ndarray:
+    """The change from sample `low` to the last of each window, put into the result; every window's status.
+
+    `how` is which windows, whether of a counter, and the kernel's mode.
+    """
+    native, (which, counter, mode) = windows.native, how
     resets = windows.resets if counter else np.zeros(len(native.times), np.bool_)
     status, notes, *rows = kernels.change(
         windows.columns, windows.numbers, native.times, native.offsets, low, windows.bounds[1], which, resets,
-        windows.ends, windows.span, *how,
+        windows.ends, windows.span, counter, mode,
     )  # fmt: skip
     wrong = notes & (kernels.IS_GAUGE if counter else kernels.NOT_GAUGE) != 0
     for row in np.flatnonzero(wrong.any(axis=1)).tolist():
@@ -174,7 +175,8 @@ def _instant(function: str, windows: Windows, result: Result, reports: Reports) 
     natives, floats = windows.counts
     rate, high = function == "irate", windows.bounds[1]
     mode = kernels.SECOND if rate else kernels.PLAIN
-    status = _changed(windows, result, reports, high - 2, (natives >= 2) & (floats == 0), (rate, mode))
+    which = np.asarray((natives >= 2) & (floats == 0))
+    status = _changed(windows, result, reports, high - 2, (which, rate, mode))
     status[(natives > 0) & (floats > 0)] = kernels.OTHERWISE
     patches: dict[tuple[int, ...], Histogram] = {}
     for row, series, step in _left(windows, status):

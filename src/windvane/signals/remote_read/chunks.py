@@ -46,7 +46,7 @@ def write_chunks(times: Integers, bits: NDArray[np.uint64], starts: Integers, ou
         out[place] = (last - first) >> 8
         out[place + 1] = (last - first) & 255
         place = _write_varint(_zigzag(times[first]), out, place + 2)
-        at = _write_bits(bits[first], 64, out, place * 8)
+        at = write_bits(bits[first], 64, out, place * 8)
         delta, leading, trailing = 0, -1, 0
         for j in range(first + 1, last):
             step = times[j] - times[j - 1]
@@ -55,7 +55,7 @@ def write_chunks(times: Integers, bits: NDArray[np.uint64], starts: Integers, ou
             else:
                 at = _write_change(step - delta, out, at)
             delta = step
-            at, leading, trailing = _write_value(bits[j] ^ bits[j - 1], leading, trailing, out, at)
+            at, leading, trailing = write_value(bits[j] ^ bits[j - 1], leading, trailing, out, at)
         place = (at + 7) // 8
         ends[chunk + 1] = place
 
@@ -80,13 +80,13 @@ def _write_varint(value: Any, out: Bytes, place: int) -> int:
 def _write_varint_bits(value: Any, out: Bytes, at: int) -> int:
     rest = np.uint64(value)
     while rest >= np.uint64(128):
-        at = _write_bits((rest & np.uint64(127)) | np.uint64(128), 8, out, at)
+        at = write_bits((rest & np.uint64(127)) | np.uint64(128), 8, out, at)
         rest >>= np.uint64(7)
-    return _write_bits(rest, 8, out, at)
+    return write_bits(rest, 8, out, at)
 
 
 @_inlined
-def _write_bits(value: Any, count: int, out: Bytes, at: int) -> int:
+def write_bits(value: Any, count: int, out: Bytes, at: int) -> int:
     """The lowest `count` bits of a value, highest first, at a bit position of `out`."""
     left = count
     while left > 0:
@@ -103,22 +103,22 @@ def _write_bits(value: Any, count: int, out: Bytes, at: int) -> int:
 def _write_change(change: int, out: Bytes, at: int) -> int:
     """How much the difference between times changed: a prefix says in how many bits it fits."""
     if change == 0:
-        return _write_bits(0, 1, out, at)
+        return write_bits(0, 1, out, at)
     if -8191 <= change <= 8192:
-        return _write_bits(np.uint64(change), 14, out, _write_bits(0b10, 2, out, at))
+        return write_bits(np.uint64(change), 14, out, write_bits(0b10, 2, out, at))
     if -65535 <= change <= 65536:
-        return _write_bits(np.uint64(change), 17, out, _write_bits(0b110, 3, out, at))
+        return write_bits(np.uint64(change), 17, out, write_bits(0b110, 3, out, at))
     if -524287 <= change <= 524288:
-        return _write_bits(np.uint64(change), 20, out, _write_bits(0b1110, 4, out, at))
-    return _write_bits(np.uint64(change), 64, out, _write_bits(0b1111, 4, out, at))
+        return write_bits(np.uint64(change), 20, out, write_bits(0b1110, 4, out, at))
+    return write_bits(np.uint64(change), 64, out, write_bits(0b1111, 4, out, at))
 
 
 @_inlined
-def _write_value(xor: Any, leading: int, trailing: int, out: Bytes, at: int) -> tuple[int, int, int]:
+def write_value(xor: Any, leading: int, trailing: int, out: Bytes, at: int) -> tuple[int, int, int]:
     """The bits that differ from the value before, in the frame of the last ones where they fit in it."""
     if xor == np.uint64(0):
-        return _write_bits(0, 1, out, at), leading, trailing
-    at = _write_bits(1, 1, out, at)
+        return write_bits(0, 1, out, at), leading, trailing
+    at = write_bits(1, 1, out, at)
     zeros = 0
     while not (xor >> np.uint64(63 - zeros)) & np.uint64(1):
         zeros += 1
@@ -127,13 +127,13 @@ def _write_value(xor: Any, leading: int, trailing: int, out: Bytes, at: int) -> 
     while not (xor >> np.uint64(low)) & np.uint64(1):
         low += 1
     if leading >= 0 and zeros >= leading and low >= trailing:
-        at = _write_bits(0, 1, out, at)
-        return _write_bits(xor >> np.uint64(trailing), 64 - leading - trailing, out, at), leading, trailing
+        at = write_bits(0, 1, out, at)
+        return write_bits(xor >> np.uint64(trailing), 64 - leading - trailing, out, at), leading, trailing
     width = 64 - zeros - low
-    at = _write_bits(1, 1, out, at)
-    at = _write_bits(zeros, 5, out, at)
-    at = _write_bits(width & 63, 6, out, at)  # 64 does not fit and is written as 0
-    return _write_bits(xor >> np.uint64(low), width, out, at), zeros, low
+    at = write_bits(1, 1, out, at)
+    at = write_bits(zeros, 5, out, at)
+    at = write_bits(width & 63, 6, out, at)  # 64 does not fit and is written as 0
+    return write_bits(xor >> np.uint64(low), width, out, at), zeros, low
 
 
 def _table() -> NDArray[np.uint32]:

@@ -76,8 +76,7 @@ def exposed_histogram(one: Histogram) -> bytes:
 
 
 def _message(one: Histogram, numbers: _Numbers) -> bytes:
-    counts = (one.count, one.zero_count, *one.positive_count.tolist(), *one.negative_count.tolist())
-    whole = all(0 <= count < _EXACT and count == int(count) for count in counts)
+    whole = whole_counts(one)
     parts = [
         _count(numbers.count, one.count, whole),
         _double(numbers.sum, one.sum),
@@ -92,15 +91,27 @@ def _message(one: Histogram, numbers: _Numbers) -> bytes:
     return b"".join(parts)
 
 
+def whole_counts(one: Histogram) -> bool:
+    """Whether all counts are whole numbers that a double holds exactly."""
+    counts = np.concatenate([[one.count, one.zero_count], one.positive_count, one.negative_count])
+    return bool(((counts >= 0) & (counts < _EXACT) & (counts == np.floor(counts))).all())
+
+
+def spans_of(index: NDArray[np.int32]) -> list[tuple[int, int]]:
+    """Runs of neighbouring buckets: the gap before each (for the first its index), and its length."""
+    if not len(index):
+        return []
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(index) != 1) + 1])
+    ends = np.append(starts[1:], len(index))
+    before = np.concatenate([[0], index[ends[:-1] - 1] + 1])
+    return list(zip((index[starts] - before).tolist(), (ends - starts).tolist(), strict=True))
+
+
 def _side(numbers: tuple[int, int, int], index: NDArray[np.int32], count: NDArray[np.float64], whole: bool) -> bytes:
     if not len(index):
         return b""
     spans, deltas, floats = numbers
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(index) != 1) + 1])
-    ends = np.append(starts[1:], len(index))
-    before = np.concatenate([[0], index[ends[:-1] - 1] + 1])
-    pairs = zip((index[starts] - before).tolist(), (ends - starts).tolist(), strict=True)
-    parts = [block(spans, b"\x08" + varint(_zigzag(gap)) + b"\x10" + varint(length)) for gap, length in pairs]
+    parts = [block(spans, b"\x08" + varint(_zigzag(gap)) + b"\x10" + varint(n)) for gap, n in spans_of(index)]
     if whole:
         steps = np.diff(count.astype(np.int64), prepend=0).tolist()
         return b"".join(parts) + _repeated(deltas, steps, lambda step: varint(_zigzag(step)))

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from windvane.signals.remote_read.chunks import Bytes, Floats, Integers, crc32c, encode
+from windvane.signals.remote_read.histogram_chunks import histogram_chunks
 from windvane.signals.remote_read.histograms import Histogram, block, read_histogram, varint
 
 _FRAME = 1 << 20
@@ -50,7 +51,7 @@ def _query_result(result: Series) -> bytes:
 
 
 def chunked_response(results: Sequence[Series]) -> Iterator[bytes]:
-    """Frames of ChunkedReadResponse messages: a length, a checksum, and series with their XOR chunks."""
+    """Frames of ChunkedReadResponse messages: a length, a checksum, and series with their chunks."""
     for number, result in enumerate(results):
         index = b"\x10" + varint(number)
         message = bytearray()
@@ -58,8 +59,8 @@ def chunked_response(results: Sequence[Series]) -> Iterator[bytes]:
         for row, labels in enumerate(result.labels):
             part = slice(bounds[row], bounds[row + 1])
             head, chunks, size = _labels(labels), bytearray(), 0
-            for first, last, data in encode(result.times[part], result.values[part]):
-                chunk = b"\x08" + varint(first) + b"\x10" + varint(last) + b"\x18" + varint(_XOR) + block(4, data)
+            for kind, first, last, data in _chunks_of(result, row, part):
+                chunk = b"\x08" + varint(first) + b"\x10" + varint(last) + b"\x18" + varint(kind) + block(4, data)
                 chunks += block(2, chunk)
                 size = len(message) + len(chunks)
                 if size > _FRAME:
@@ -69,6 +70,14 @@ def chunked_response(results: Sequence[Series]) -> Iterator[bytes]:
                 message += block(1, head + chunks)
         if message:
             yield _frame(message + index)
+
+
+def _chunks_of(result: Series, row: int, part: slice) -> list[tuple[int, int, int, memoryview | bytes]]:
+    """The chunks of a series in order of time: encoding, first and last time, data."""
+    floats = [(_XOR, *chunk) for chunk in encode(result.times[part], result.values[part])]
+    if not result.histograms or not result.histograms[row]:
+        return [*floats]
+    return sorted([*floats, *histogram_chunks(result.histograms[row])], key=lambda chunk: chunk[1:3])
 
 
 def _frame(message: bytes | bytearray) -> bytes:
