@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +27,8 @@ _NUMBER = r"(?:[iI][nN][fF]|[nN][aA][nN]|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]
 _ITEM = re.compile(
     rf"(?:(?P<blank>_)|(?P<stale>stale)|(?P<value>[+-]?{_NUMBER}))(?:(?P<step>[+-]{_NUMBER})?x(?P<times>[0-9]+))?"
 )
-_WORD = re.compile(r"(?:[^\s{]+|\{\{.*?\}\})+|\S+", re.DOTALL)
-_HISTOGRAM = re.compile(
-    r"(?P<first>\{\{.*?\}\})(?:(?:(?P<sign>[+-])(?P<step>\{\{.*?\}\}))?x(?P<times>[0-9]+))?", re.DOTALL
-)
+_WORD = re.compile(r"(?:[^\s{]+|\{\{[^{}]*\}\})+|\S+")
+_HISTOGRAM = re.compile(r"(?P<first>\{\{[^{}]*\}\})(?:(?:(?P<sign>[+-])(?P<step>\{\{[^{}]*\}\}))?x(?P<times>[0-9]+))?")
 MAX_HISTOGRAMS = 1_000_000
 _METRIC = re.compile(
     r"(?:[a-zA-Z_:][\w:]*)?\s*(?:\{(?:[^\"'`{}]|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`)*\})?", re.ASCII
@@ -44,7 +41,7 @@ class Values:
 
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
-    histograms: Mapping[int, Histogram] = MappingProxyType({})
+    histograms: Mapping[int, Histogram] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)
