@@ -240,15 +240,19 @@ def change(
             continue
         fine, table, lowest, split, place, positive = _marked(c, numbers[offsets[i] : offsets[i + 1]])
         row = np.empty(NUMBERS + len(place))
+        base = offsets[i]
+        since, gauge = _runs(c, numbers, base, offsets[i + 1])
         for s in range(steps):
             if not which[i, s]:
                 continue
             a, b = low[i, s], high[i, s]
             status[i, s] = OTHERWISE
-            if not fine or not _one_layout(c, numbers, a, b):
+            if not fine or since[b - 1 - base] > a:
                 continue
             status[i, s] = DONE
-            notes[i, s] = _hints(c, numbers, a, b)
+            notes[i, s] = IS_GAUGE if gauge[b - 1 - base] >= a else 0
+            if gauge[a - base] != a or gauge[b - 1 - base] != b - 1:
+                notes[i, s] |= NOT_GAUGE
             _gathered(c, numbers[b - 1], table, lowest, split, row)
             restarted = counter and resets_[a + 1]
             if not restarted:
@@ -282,14 +286,16 @@ def _one_layout(c: Columns, numbers: Places, a: int, b: int) -> bool:
 
 
 @inlined
-def _hints(c: Columns, numbers: Places, a: int, b: int) -> int:
-    noted = 0
-    for j in range(a, b):
-        if c.hint[numbers[j]] == GAUGE:
-            noted = IS_GAUGE
-    if c.hint[numbers[a]] != GAUGE or c.hint[numbers[b - 1]] != GAUGE:
-        noted |= NOT_GAUGE
-    return noted
+def _runs(c: Columns, numbers: Places, first: int, end: int) -> tuple[Places, Places]:
+    """For each sample of a series: since which one all have its layout, and the last gauge up to it (or -1)."""
+    since, gauge = np.empty(end - first, np.int64), np.empty(end - first, np.int64)
+    for j in range(first, end):
+        here = j - first
+        alike = j > first and _alike(c, numbers[j], numbers[j - 1])
+        since[here] = since[here - 1] if alike else j
+        before = gauge[here - 1] if j > first else -1
+        gauge[here] = j if c.hint[numbers[j]] == GAUGE else before
+    return since, gauge
 
 
 @inlined
