@@ -33,7 +33,7 @@ from windvane.promql.syntax import Expr, Range, Subquery, unwrap
 from windvane.promql.value import (
     MatrixResult,
     QueryValue,
-    Samples,
+    Sampled,
     Scalar,
     ScalarResult,
     Steps,
@@ -235,7 +235,7 @@ class _Run:
         self._plan = Plan()
         self.parts: dict[str, Parts] = {}
         self._resolution = options.resolution_ms
-        self._samples: list[Samples] = []
+        self._samples: list[Sampled] = []
         self._costs: list[ReadCost] = []
         self._evaluate_seconds = 0.0
         lookback = options.lookback_ms or settings.lookback_ms
@@ -311,7 +311,7 @@ class _Run:
                 raise QueryLimitError("query processing would load too many samples into memory in query execution")
             self._samples.append(loaded.samples)
 
-    def _find(self, read: Read) -> Samples:
+    def _find(self, read: Read) -> Sampled:
         return self._samples[self._plan.find(read)]
 
     def _matrix(self, expr: Range | Subquery) -> MatrixResult:

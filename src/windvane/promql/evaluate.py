@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from windvane.promql import binary, kernels
 from windvane.promql.aggregate import aggregate
-from windvane.promql.arrange import without_stale
 from windvane.promql.errors import QueryLimitError, UnsupportedError
 from windvane.promql.functions import REGISTRY, edges
 from windvane.promql.functions.base import Window, position
 from windvane.promql.functions.rolled import rolled_vector
 from windvane.promql.labels import Pool
 from windvane.promql.native import select as natives
+from windvane.promql.pieces import over, with_native, without_stale
 from windvane.promql.plan import Context, Read, range_read, rolled_node, selector_read, subquery_steps, window_ends
 from windvane.promql.rollup.nodes import Buckets, RolledNode
 from windvane.promql.signatures import SET_OPERATORS
@@ -40,7 +40,7 @@ from windvane.promql.syntax import (
     Unary,
     unwrap,
 )
-from windvane.promql.value import Floats, Notes, Samples, Scalar, Steps, Text, Times, Value, Vector
+from windvane.promql.value import Floats, Notes, Sampled, Samples, Scalar, Steps, Text, Times, Value, Vector
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Evaluator:
 
     context: Context
     pool: Pool
-    samples: Callable[[Read], Samples]
+    samples: Callable[[Read], Sampled]
     check: Callable[[], None]
     max_cells: int = 50_000_000
     notes: Notes = field(default_factory=Notes)
@@ -160,13 +160,10 @@ class Evaluator:
         if isinstance(expr, Range):
             selector = expr.selector
             samples = self._fitting(range_read(expr, steps, self.context), steps)
-            flat = samples.offsets, samples.times, samples.values
-            if samples.stale:
-                flat = without_stale(*flat)
             native = natives.without_stale(samples.native)
             if id(selector) in self.without_buckets:
                 native = natives.without_buckets(native)
-            samples = Samples(samples.labels, *flat, native=native)
+            samples = with_native(without_stale(samples), native)
             ends = window_ends(selector.offset, selector.at, steps, self.context)
             return Window(samples, ends, expr.duration, self.context.lookback)
         assert isinstance(expr, Subquery)
@@ -194,15 +191,15 @@ class Evaluator:
         ends = window_ends(selector.offset, selector.at, steps, self.context)
         if selector.edges is Edges.SMOOTHED:
             return edges.smoothed(samples, ends, lookback)
-        values, present, times = kernels.latest(samples.offsets, samples.times, samples.values, ends, lookback)
+        values, present, times = over(kernels.latest, samples, ends, lookback)
         if id(selector) in self.without_buckets:
-            samples = replace(samples, native=natives.without_buckets(samples.native))
+            samples = with_native(samples, natives.without_buckets(samples.native))
         native = natives.latest(samples, ends, lookback, (values, present, times))
         some = np.asarray(present.any(axis=1))
         vector = Vector(samples.labels, values, present, native)
         return (vector, times) if some.all() else (vector.take(some), times[some])
 
-    def _fitting(self, read: Read, steps: Steps) -> Samples:
+    def _fitting(self, read: Read, steps: Steps) -> Sampled:
         """A read's samples, unless their series at all steps would be a matrix too large to hold."""
         samples = self.samples(read)
         if len(samples.labels) * len(steps) > self.max_cells:

@@ -1,13 +1,14 @@
-"""The newest samples of all series, decoded: what most queries ask for is not read from the store.
+"""The newest samples of all series in memory: what most queries ask for is not read from the store.
 
 The store's table is ordered by series within a day, so a short window of many series costs the decoding
-of a day. The head holds everything later than some time (`Kept.after`) in segments of ten minutes; each
-has its samples in flat series order, and a query's series are cut out of them straight into one piece.
+of a day. The head holds everything later than some time (`Kept.after`): the last half hour flat, what is
+older packed (`pack`), as much as `most_bytes` allow; the oldest go first.
 
 It is as exact as the cache: it says which list of the table's parts it stands for, a query brings it up
 to date before it answers (`parts.change`), and after a deletion it is read anew. A thread follows what is
-written, so that queries find little to do. `most_bytes` bounds the samples held: the oldest go first.
-A query whose window reaches back further, or that would wait for a large read, goes to the cache.
+written, so that queries find little to do, and from the newest it loads at start it goes back in time,
+a day at once, until it has all or what it may hold. A query whose window reaches back further, or that
+would wait for a large read, goes to the cache.
 """
 
 from __future__ import annotations
@@ -18,89 +19,40 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 
 import numpy as np
 
 from windvane.kit.errors import WindvaneError
 from windvane.promql.arrange import arrange
-from windvane.promql.cache import Cut, Flat, bounds, merge, sliced
-from windvane.promql.jit import kernel
+from windvane.promql.cache import Flat
+from windvane.promql.kept import Kept
 from windvane.promql.parts import Listing, Parts, change
-from windvane.promql.value import STALE_BITS, Floats, Ids, Times
+from windvane.promql.value import Ids
 from windvane.store.api import Engine, Limits
 
 log = logging.getLogger(__name__)
 
-_STALE = np.int64(STALE_BITS)
-_SEGMENT_MS = 600_000
-_MOST_SEGMENTS = 1024
 _EVER = -2_208_988_800_000
 """Nothing is stored before (1900, what a DateTime64 can hold)."""
 _SAMPLE_BYTES = 16
 _SPANS_MS = (7_200_000, 3_600_000, 1_200_000, 300_000)
 _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
-_ROWS_AT_ONCE = 2_000_000
+_BACK_MS = (_DAY_MS, 6 * _HOUR_MS, 2 * _HOUR_MS)
+"""Time that is loaded at once when going back: a day costs hardly more than its last two hours."""
+_CHUNK = 2_000_000
+"""Rows put in order and packed at once: 100 MB meanwhile."""
+_ROWS_AT_ONCE = 6_000_000
 """Rows of new parts above which a query does not read them itself."""
-_PATIENCE = 0.2
+_PATIENCE = 1.0
 _EVERY = 2.0
-_REST = 10.0
+_REST = 1.0
 """While much is written at once (history sent again), so many times as long as it works it rests."""
 _IDLE = 30.0
 _TRIES = 3
 _LIMITS = Limits(60.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """All samples later than `after`, as `parts` had them: by ten minutes, oldest first."""
-
-    parts: Parts
-    after: int
-    segments: tuple[tuple[int, Flat], ...] = ()
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the samples."""
-        return sum(flat.nbytes for _, flat in self.segments)
-
-    def cut(self, ids: Ids, after: int, until: int, most: int) -> Cut | None:
-        """The samples of some series (ascending) in (after, until]; None when they are more than `most`."""
-        first, last = (after + 1) // _SEGMENT_MS, until // _SEGMENT_MS
-        total = np.zeros(len(ids), np.int64)
-        pieces = [
-            (flat, *located(ids, flat.ids, flat.offsets, flat.times, after, until, total))
-            for number, flat in self.segments
-            if first <= number <= last
-        ]
-        count = int(total.sum())
-        if count > most:
-            return None
-        ends = np.cumsum(total)
-        place, some = ends - total, total > 0
-        offsets = np.append(place[some], count)
-        times, values, stale = np.empty(count, np.int64), np.empty(count), False
-        for flat, low, high in pieces:
-            stale |= poured(flat.times, flat.values, low, high, times, values, place)
-        return Cut(Flat(ids if some.all() else ids[some], offsets, times, values, stale), some, count)
-
-    def plus(self, parts: Parts, more: Flat | None, most_bytes: int) -> Kept:
-        """With new samples, as `parts` have them; without the oldest segments when there is too much."""
-        held = dict(self.segments)
-        for number, flat in _by_segment(more) if more is not None else ():
-            held[number] = _merged(held[number], flat, self.after) if number in held else flat
-        segments, after = sorted(held.items()), self.after
-        size, dropped = sum(flat.nbytes for _, flat in segments), 0
-        for number, flat in segments:
-            if size <= most_bytes and len(segments) - dropped <= _MOST_SEGMENTS:
-                break
-            size, dropped, after = size - flat.nbytes, dropped + 1, (number + 1) * _SEGMENT_MS - 1
-        return Kept(parts, after, tuple(segments[dropped:]))
-
-
-class _TooManyError(Exception):
-    """More samples than the head takes in at once."""
+_LATER = "Time > fromUnixTimestamp64Milli({after:Int64})"
+_NOT_LATER = "Time <= fromUnixTimestamp64Milli({until:Int64})"
 
 
 class _EndedError(Exception):
@@ -132,7 +84,7 @@ class Head:
         self._lost: int | None = None
         self._unlearned: list[Ids] = []
         self._seen: tuple[int | None, float] = (None, 0.0)
-        self._long = False
+        self._back = False
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -169,26 +121,25 @@ class Head:
             return None
         if kept.parts.number >= parts.number:
             return kept, 0
-        if self._long:
-            return None
         with self._taken(_PATIENCE) as taken, suppress(WindvaneError, _EndedError):
             found = self._advanced(parts, _ROWS_AT_ONCE) if taken else None
             return None if found is None or found[0].after > after else found
         return None
 
     def tick(self) -> None:
-        """Bring the head up to date; nothing where nothing was written."""
+        """Bring the head up to date, or further back in time; nothing where neither is to be done."""
         changes, at = self._engine.changes, time.monotonic()
         idle = changes is not None and (changes == self._seen[0] and at - self._seen[1] < _IDLE)
-        if not self.most_bytes or (idle and self._kept is not None):
+        if not self.most_bytes or (idle and self._kept is not None and self._back):
             return
         if self._kept is None:
-            self._kept = self._loaded()
-            done = True
+            self._kept, done = self._loaded(), True
+            self._back = self._kept.after <= _EVER
         else:
-            parts = self._listing.now(_LIMITS)["samples"]
             with self._taken(-1):
-                done = self._advanced(parts, 1 << 62) is not None
+                done = self._advanced(self._listing.now(_LIMITS)["samples"], 1 << 62) is not None
+            if done and not self._back:
+                self._back = self._deeper()
         if done:
             self._seen = (changes, at)
         unlearned, self._unlearned = self._unlearned, []
@@ -217,52 +168,86 @@ class Head:
             if fresh is None:  # perhaps two lists overtook each other
                 parts, looked = self._listing.now(_LIMITS, anew=True)["samples"], True
                 continue
-            expected = sum(parts.rows[name] for name in fresh)
-            if expected > most_rows:
+            if sum(parts.rows[name] for name in fresh) > most_rows:
                 return None
-            try:
-                self._long = expected > _ROWS_AT_ONCE
-                more = self._read(kept.after, fresh) if fresh else None
-            except _TooManyError:
-                break
-            finally:
-                self._long = False
+            for more in self._read(kept.after, fresh=fresh) if fresh else ():
+                rows += len(more.times)
+                kept = self._plus(kept, kept.parts, more)
             if fresh:
-                rows += 0 if more is None else len(more.times)
                 listed = self._listing.now(_LIMITS, anew=True)["samples"]
                 if not set(fresh) <= listed.rows.keys():  # merged while they were read
                     parts, looked = listed, True
                     continue
-            self._kept = kept.plus(parts, more, self.most_bytes)
+            self._kept = self._plus(kept, parts, None)
             return self._kept, rows
         else:
             return None  # parts are merged faster than they are read: next time
         self._lost, self._kept = kept.after, None
         return None
 
-    def _loaded(self) -> Kept:
-        """The newest samples stored: about two hours, or as much as a quarter of the bound holds."""
+    def _plus(self, kept: Kept, parts: Parts, more: Flat | None) -> Kept:
+        return kept.plus(parts, more, self.most_bytes, int(self._now() * 1000))
+
+    def _deeper(self) -> bool:
+        """Load some of what is older than all held; whether there is no more, or no room for it."""
+        kept = self._kept
         parts = self._listing.now(_LIMITS, anew=True)["samples"]
-        for after in self._beginnings(parts):
-            try:
-                return Kept(parts, after).plus(parts, self._read(after), self.most_bytes)
-            except _TooManyError:
-                continue
-        return Kept(parts, self._newest("1", {}))
+        after = None if kept is None or kept.after <= _EVER else self._earlier(kept, parts)
+        if kept is None or after is None:
+            return kept is not None
+        room = self.most_bytes - kept.nbytes
+        older = Kept(parts, after, 1 << 62)
+        for more in self._read(after, until=kept.after):
+            older = older.plus(parts, more, room)
+        with self._taken(-1):
+            now = self._kept
+            if now is None or now.after != kept.after:
+                return False
+            fresh = change(_since(parts, after), _since(now.parts, after)).fresh
+            if fresh is None:
+                return False
+            for more in self._read(after, until=kept.after, fresh=fresh) if fresh else ():
+                older = older.plus(parts, more, room)
+            if fresh and not set(fresh) <= self._listing.now(_LIMITS, anew=True)["samples"].rows.keys():
+                return False
+            self._kept = now.joined(older, self.most_bytes)
+            return self._kept.after != after
+
+    def _earlier(self, kept: Kept, parts: Parts) -> int | None:
+        """From which time on as much as there is room for may be held; None if not from any before."""
+        until, days = kept.after, [name[:8] for name in parts.rows if name[:8].isdigit()]
+        if not days or min(days) > _day(until + _DAY_MS):
+            return _EVER
+        newest = self._newest(_NOT_LATER, {"until": until})
+        sql = f"SELECT count() AS N FROM samples WHERE {_LATER} AND {_NOT_LATER}"
+        for span in _BACK_MS:
+            after = min(newest, until) // span * span - 1
+            after = after if _day(after - _DAY_MS) >= min(days) else _EVER if span == _DAY_MS else after
+            rows = int(self._engine.query(sql, {"after": after, "until": until}, limits=_LIMITS)["N"].iloc[0])
+            if rows * kept.sample_bytes * 1.2 <= self.most_bytes - kept.nbytes:
+                return after
+        return None
+
+    def _loaded(self) -> Kept:
+        """The newest samples stored: about two hours, or as much as a quarter of the bound holds flat."""
+        parts = self._listing.now(_LIMITS, anew=True)["samples"]
+        kept = Kept(parts, next(self._beginnings(parts)))
+        for more in self._read(kept.after):
+            kept = self._plus(kept, parts, more)
+        return kept
 
     def _beginnings(self, parts: Parts) -> Iterator[int]:
         """Times from which on it may be possible to hold everything."""
         if parts.total <= self._most_rows:
             yield _EVER
-        newest = self._newest(
-            "Time <= fromUnixTimestamp64Milli({now:Int64})", {"now": int(self._now() * 1000) + _HOUR_MS}
-        )
+        newest = self._newest(_NOT_LATER, {"until": int(self._now() * 1000) + _HOUR_MS})
         lost, self._lost = self._lost, None
         for after in (*(() if lost is None else (lost,)), *(newest - span for span in _SPANS_MS)):
             later = {"after": after}
-            sql = "SELECT count() AS N FROM samples WHERE Time > fromUnixTimestamp64Milli({after:Int64})"
+            sql = f"SELECT count() AS N FROM samples WHERE {_LATER}"
             if int(self._engine.query(sql, later, limits=_LIMITS)["N"].iloc[0]) <= self._most_rows:
                 yield after
+        yield self._newest("1", {})
 
     def _newest(self, where: str, params: dict[str, object]) -> int:
         sql = f"SELECT toUnixTimestamp64Milli(max(Time)) AS T FROM samples WHERE {where}"
@@ -270,29 +255,35 @@ class Head:
 
     @property
     def _most_rows(self) -> int:
-        """Rows taken in at once: while they are put in order they take several times their memory."""
+        """Rows loaded at first, before it is known how small they can be packed."""
         return self.most_bytes // _SAMPLE_BYTES // 4
 
-    def _read(self, after: int, fresh: tuple[str, ...] = ()) -> Flat | None:
-        """All samples later than `after`, in the parts `fresh` or in all; None when there are none."""
-        sql = "SELECT Id, Time AS T, Value FROM samples WHERE Time > fromUnixTimestamp64Milli({after:Int64})"
+    def _read(self, after: int, until: int | None = None, fresh: tuple[str, ...] = ()) -> Iterator[Flat]:
+        """All samples later than `after` (and not than `until`), in the parts `fresh` or in all; many at once."""
+        sql = f"SELECT Id, Time AS T, Value FROM samples WHERE {_LATER}"
         params: dict[str, object] = {"after": after}
+        if until is not None:
+            sql, params = f"{sql} AND {_NOT_LATER}", {**params, "until": until}
         if fresh:
             sql, params = f"{sql} AND _part IN {{fresh:Array(String)}}", {**params, "fresh": list(fresh)}
-        columns: dict[str, list[np.ndarray]] = {"Id": [], "T": [], "Value": []}
+        blocks: list[tuple[np.ndarray, ...]] = []
         rows = 0
-        with closing(self._engine.stream(sql, params, limits=_LIMITS)) as blocks:
-            for block in blocks:
-                rows += block.rows
-                if rows > self._most_rows:
-                    raise _TooManyError
+        with closing(self._engine.stream(sql, params, limits=_LIMITS, in_turn=True)) as stream:
+            for block in stream:
                 if self._ended.is_set():
                     raise _EndedError
-                for name, own in columns.items():
-                    own.append(block.column(name).copy())
-        if not rows:
-            return None
-        column, times, values = (np.concatenate(columns.pop(name)) for name in ("Id", "T", "Value"))
+                rows += block.rows
+                blocks.append(tuple(block.column(name).copy() for name in ("Id", "T", "Value")))
+                if rows >= _CHUNK:
+                    yield self._arranged(blocks)
+                    rows = 0
+        if rows:
+            yield self._arranged(blocks)
+
+    def _arranged(self, blocks: list[tuple[np.ndarray, ...]]) -> Flat:
+        """Blocks in flat series order; they are taken out of the list."""
+        column, times, values = (np.concatenate(own) for own in zip(*blocks, strict=True))
+        blocks.clear()
         ids = np.unique(column[np.append(True, column[1:] != column[:-1])])
         for array in (ids, column, times, values):
             array.setflags(write=False)  # as the kernels are compiled for
@@ -318,76 +309,13 @@ def _follow(head: weakref.ref[Head], ended: threading.Event) -> None:
 
 def _since(parts: Parts, after: int) -> Parts:
     """The parts that may have samples later than this: a partition is a day, of whatever time zone."""
-    day = np.datetime64(max(after, _EVER) - _DAY_MS, "ms").astype("datetime64[D]")
-    first = str(day).replace("-", "")
+    first = _day(after - _DAY_MS)
     kept = {
         name: rows for name, rows in parts.rows.items() if not (name[:8].isdigit() and name[:8] < first)
     }  # patches have other names
     return parts if len(kept) == len(parts.rows) else Parts(kept, parts.number)
 
 
-def _by_segment(flat: Flat) -> Iterator[tuple[int, Flat]]:
-    """The samples of each ten minutes."""
-    numbers = flat.times // _SEGMENT_MS
-    distinct = np.unique(numbers)[-_MOST_SEGMENTS - 1 :]  # of more the oldest would be dropped anyway
-    rows = np.arange(len(flat.ids))
-    for number in distinct.tolist():
-        low, high = bounds(flat.offsets, flat.times, rows, number * _SEGMENT_MS - 1, (number + 1) * _SEGMENT_MS - 1)
-        some = high > low
-        yield number, Flat(flat.ids[some], *sliced(flat.times, flat.values, low[some], high[some]))
-
-
-def _merged(old: Flat, new: Flat, after: int) -> Flat:
-    """Both (see `merge`), without the memory that equal samples left over."""
-    both = merge(old, new, after)
-    if len(both.times) * 9 > (len(old.times) + len(new.times)) * 8:
-        return both
-    return Flat(both.ids, both.offsets, both.times.copy(), both.values.copy(), both.stale)
-
-
-@kernel
-def located(  # noqa: PLR0917 - numba takes arrays by position
-    ids: Ids, own: Ids, offsets: Times, times: Times, after: int, until: int, total: Times
-) -> tuple[Times, Times]:
-    """First and last (exclusive) sample in (after, until] of the wanted `ids` among a segment's `own`, both ascending.
-
-    Their numbers are added to `total`.
-    """
-    low = np.zeros(len(ids), np.int64)
-    high = np.zeros(len(ids), np.int64)
-    row = 0
-    for k in range(len(ids)):
-        if row < len(own) and own[row] < ids[k]:
-            row += 1
-            if row < len(own) and own[row] < ids[k]:
-                row += np.searchsorted(own[row:], ids[k])
-        if row == len(own):
-            break
-        if own[row] != ids[k]:
-            continue
-        start, stop = offsets[row], offsets[row + 1]
-        if start < stop and times[start] <= after:
-            start += np.searchsorted(times[start:stop], after, side="right")
-        if start < stop and times[stop - 1] > until:
-            stop = start + np.searchsorted(times[start:stop], until, side="right")
-        low[k], high[k] = start, stop
-        total[k] += stop - start
-    return low, high
-
-
-@kernel
-def poured(  # noqa: PLR0917 - numba takes arrays by position
-    times: Times, values: Floats, low: Times, high: Times, out_times: Times, out_values: Floats, place: Times
-) -> bool:
-    """Copy stretches of a segment to the places of their series, which move on; tells of staleness markers."""
-    bits = values.view(np.int64)
-    stale = 0
-    for k in range(len(low)):
-        at = place[k]
-        for j in range(low[k], high[k]):
-            out_times[at] = times[j]
-            out_values[at] = values[j]
-            stale += bits[j] == _STALE
-            at += 1
-        place[k] = at
-    return stale > 0
+def _day(time_ms: int) -> str:
+    """The day of a time, as names of partitions have it."""
+    return str(np.datetime64(max(time_ms, _EVER), "ms").astype("datetime64[D]")).replace("-", "")

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,8 @@ from numba.core import config as numba_config
 config: Any = numba_config  # its settings are made at run time
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
 
 
 def _writable(path: Path) -> bool:
@@ -88,24 +90,31 @@ _threads = ThreadPoolExecutor(max(1, _cores - 1), thread_name_prefix="promql-ker
 def by_series(function: _Function) -> _Function:
     """A kernel whose first arguments are the offsets of flat samples, their times and values, and the windows' ends.
 
-    Its results have a row for a series. Many series are split among the machine's cores.
+    Its results have a row for a series. Many series are split among the machine's cores. `compiled` of it is
+    the kernel that does them all itself.
     """
     compiled = kernel(function)
 
     @functools.wraps(function)
     def split(offsets: Any, times: Any, values: Any, ends: Any, *rest: Any) -> Any:
-        cuts = _cuts(offsets, len(ends))
+        cuts = cuts_of(offsets, len(ends))
         if len(cuts) == 2:
             return compiled(offsets, times, values, ends, *rest)
         parts = [(offsets[low : high + 1], times, values, ends, *rest) for low, high in pairwise(cuts)]
-        later = [_threads.submit(compiled, *part) for part in parts[1:]]
-        results = [compiled(*parts[0]), *(one.result() for one in later)]
+        results = on_cores(lambda part: compiled(*part), parts)
         return tuple(np.concatenate(column) for column in zip(*results, strict=True))
 
+    cast("Any", split).compiled = compiled
     return cast("_Function", split)
 
 
-def _cuts(offsets: Any, steps: int) -> list[int]:
+def on_cores(work: Callable[[_Part], _Result], parts: Sequence[_Part]) -> list[_Result]:
+    """Work on every part at the same time, the first in this thread."""
+    later = [_threads.submit(work, part) for part in parts[1:]]
+    return [work(parts[0]), *(one.result() for one in later)]
+
+
+def cuts_of(offsets: Any, steps: int) -> list[int]:
     """Bounds of ranges of series with about the same work, at most one a core."""
     series = len(offsets) - 1
     work = offsets - offsets[0] + steps * np.arange(series + 1)

@@ -27,13 +27,14 @@ from windvane.promql.index import SeriesIndex
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.native.read import NativeReader
 from windvane.promql.parts import Change, Listing, Parts, change
+from windvane.promql.pieces import PackedSamples, Pieces
 from windvane.promql.plan import Read
 from windvane.promql.rollup import read as rollups
 from windvane.promql.rollup.choose import Segment
 from windvane.promql.rollup.nodes import Buckets, RolledNode
 from windvane.promql.select import Condition, Selections, SeriesLabels, clamp, condition, which
 from windvane.promql.syntax import Matcher
-from windvane.promql.value import Ids, Samples
+from windvane.promql.value import Ids, Sampled, Samples
 from windvane.store.api import Engine, Limits, StoppedError
 
 __all__ = ["Condition", "Loaded", "Reader", "clamp", "condition"]
@@ -42,6 +43,8 @@ _TIMEOUT = re.compile(r"TIMEOUT_EXCEEDED|Timeout exceeded|timed? ?out", re.IGNOR
 _AFTER, _UNTIL = "fromUnixTimestamp64Milli({after:Int64})", "fromUnixTimestamp64Milli({until:Int64})"
 _EVER = clamp(1 << 62)
 _SAMPLE_BYTES = 16
+_PACKED = 400_000
+"""Samples above which they are not all unpacked at once."""
 _TAIL_MS = 300_000
 _LONG_MS = 6 * 3_600_000  # a part holds at most a day, of which a read this long takes much
 _TRIES = 3
@@ -56,7 +59,7 @@ class Loaded:
     cache's entry was brought up to date), "miss" (read and kept) or "direct" (read and not kept).
     """
 
-    samples: Samples
+    samples: Sampled
     count: int
     source: str
     rows: int
@@ -156,7 +159,8 @@ class Reader:
 
         def samples(segment: Segment) -> Flat:
             after, until = clamp(segment.after), clamp(segment.until)
-            return self._cut(_Job(node.matchers, ids, after, until, parts["samples"], limits, stop))[0].flat
+            found, _ = self._cut(_Job(node.matchers, ids, after, until, parts["samples"], limits, stop))
+            return found.unpacked() if isinstance(found, Pieces) else found.flat
 
         def labels(own: Ids) -> Labels:
             return self._labels.of(own, pool, where, plain) if len(own) else Labels.empty(pool)
@@ -174,13 +178,18 @@ class Reader:
             )
         return ids
 
-    def _loaded(self, job: _Job, cut: Cut, source: str, pool: Pool, native_rows: bool) -> Loaded:
+    def _loaded(self, job: _Job, found: Cut | Pieces, source: str, pool: Pool, native_rows: bool) -> Loaded:
         where, plain = condition(job.matchers), Limits(job.stop.seconds, job.limits.memory_bytes)
-        flat, some, offsets, native = cut.flat, cut.some, cut.flat.offsets, None
+        native = None
         if native_rows:
-            found = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}"
+            within = f"Id IN (SELECT Id FROM series WHERE {where.sql}) AND Time > {_AFTER} AND Time <= {_UNTIL}"
             params = {**where.params, "after": job.after, "until": job.until}
-            native = self._native.read(job.ids, found, params, plain)
+            native = self._native.read(job.ids, within, params, plain)
+        if isinstance(found, Pieces) and native is None and found.count > _PACKED:
+            labels = self._labels.of(found.ids, pool, where, plain)
+            return Loaded(PackedSamples(labels, found), found.count, source, job.rows)
+        cut = found.cut(job.ids) if isinstance(found, Pieces) else found
+        flat, some, offsets = cut.flat, cut.some, cut.flat.offsets
         if native is not None:
             counts = np.zeros(len(job.ids), np.int64)
             counts[some] = np.diff(offsets)
@@ -194,7 +203,7 @@ class Reader:
 
     # From the cache, or into it
 
-    def _cut(self, job: _Job) -> tuple[Cut, str]:
+    def _cut(self, job: _Job) -> tuple[Cut | Pieces, str]:
         found = self._from_head(job)
         if found is not None:
             return found, "head"
@@ -215,7 +224,7 @@ class Reader:
             self.cache.count(source)
             return cut, source
 
-    def _from_head(self, job: _Job) -> Cut | None:
+    def _from_head(self, job: _Job) -> Pieces | None:
         """From the newest samples, unless the cache has just this: its entries are given without copying."""
         if not self.head.covers(job.after):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +145,34 @@ class Samples:
     values: Floats
     stale: bool = False
     native: NativeSamples | None = None
+
+
+class Sampled(Protocol):
+    """What can be read like `Samples`; those that are packed are unpacked when their times are asked for."""
+
+    @property
+    def labels(self) -> Labels:
+        """Labels of the series."""
+
+    @property
+    def offsets(self) -> Times:
+        """Series i has samples offsets[i]:offsets[i + 1]."""
+
+    @property
+    def times(self) -> Times:
+        """Times, ascending in each series (ms)."""
+
+    @property
+    def values(self) -> Floats:
+        """Values."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether there may be staleness markers among them."""
+
+    @property
+    def native(self) -> NativeSamples | None:
+        """Native histograms of the same series."""
 
 
 Value = Scalar | Text | Vector

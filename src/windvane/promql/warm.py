@@ -11,8 +11,9 @@ import numpy as np
 from windvane.promql.arrange import Collector, arrange
 from windvane.promql.cache import Flat, merge
 from windvane.promql.evaluate import Evaluator
-from windvane.promql.head import Kept
+from windvane.promql.kept import Kept
 from windvane.promql.labels import Labels, Pool
+from windvane.promql.pack import STRETCH_MS
 from windvane.promql.parse import parse
 from windvane.promql.parts import Parts
 from windvane.promql.plan import Context
@@ -61,7 +62,13 @@ def _samples(pool: Pool) -> Samples:
         collector.add(block)
     flat = Flat(ids, *collector.arranged())
     merge(flat, flat, 0).cut(ids, 0, 60_000, len(both))
-    Kept(Parts({}), 0).plus(Parts({}), flat, 1 << 20).cut(ids, 0, 60_000, len(both))
+    for kept in (Kept(Parts({}), 0), Kept(Parts({}), 0, border=1 << 62)):  # flat, and packed
+        one = Flat(ids[:1], flat.offsets[:2], flat.times[: len(times)], flat.values[: len(times)], flat.stale)
+        held = kept.plus(Parts({}), one, 1 << 20).plus(Parts({}), flat, 1 << 20).plus(Parts({}), one, 1 << 20)
+        for until in (30_000, STRETCH_MS):
+            pieces = held.cut(ids, -1, until, len(both))
+            assert pieces is not None
+            pieces.unpacked()
     ids.setflags(write=False)
     arranged = arrange(ids, column, both, values)  # as rollups read
     labels = Labels.of(pool, [{"__name__": "m", "le": "1"}, {"__name__": "m", "le": "+Inf"}])

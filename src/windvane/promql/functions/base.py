@@ -10,7 +10,7 @@ import numpy as np
 
 from windvane.promql.labels import Labels, Pool
 from windvane.promql.syntax import Call, Expr, Selector
-from windvane.promql.value import Floats, Notes, Samples, Steps, Times, Value, Vector
+from windvane.promql.value import Floats, Notes, Sampled, Steps, Times, Value, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Window:
     There may be samples outside of all windows; `lookback` says how far outside they may serve its bounds.
     """
 
-    samples: Samples
+    samples: Sampled
     ends: Times
     span: int
     lookback: int = 0

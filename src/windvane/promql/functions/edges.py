@@ -11,7 +11,7 @@ from windvane.promql.functions import kernels_edges
 from windvane.promql.functions.base import Evaluation, Function, Window
 from windvane.promql.functions.window import note_gauges
 from windvane.promql.syntax import Call, Edges, Expr, Range, unwrap
-from windvane.promql.value import Floats, Mask, Samples, Steps, Times, Value, Vector
+from windvane.promql.value import Floats, Mask, Sampled, Samples, Steps, Times, Value, Vector
 
 FUNCTIONS = {
     Edges.ANCHORED: frozenset({"changes", "delta", "increase", "rate", "resets"}),
@@ -65,7 +65,7 @@ def _result(window: Window, values: Floats, present: Mask) -> Vector:
     return vector
 
 
-def smoothed(samples: Samples, ends: Times, lookback: int) -> tuple[Vector, Times]:
+def smoothed(samples: Sampled, ends: Times, lookback: int) -> tuple[Vector, Times]:
     """What an instant selector with `smoothed` finds at each time, and the times."""
     _refuse_natives(samples)
     flat = without_stale(samples.offsets, samples.times, samples.values) if samples.stale else None
@@ -75,7 +75,7 @@ def smoothed(samples: Samples, ends: Times, lookback: int) -> tuple[Vector, Time
     return Vector(samples.labels, values, present).take(some), at[some]
 
 
-def _refuse_natives(samples: Samples) -> None:
+def _refuse_natives(samples: Sampled) -> None:
     if samples.native is not None:
         raise ExecutionError("smoothed and anchored modifiers do not work with native histograms")
 

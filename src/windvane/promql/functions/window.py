@@ -12,6 +12,7 @@ from windvane.promql.labels import METADATA, Labels
 from windvane.promql.native import window as natives
 from windvane.promql.native.reports import Reports
 from windvane.promql.numbers import general
+from windvane.promql.pieces import over
 from windvane.promql.syntax import METRIC_NAME, Call, Expr, Matcher, MatchOp, Range, Selector, Subquery, unwrap
 from windvane.promql.value import Floats, Mask, Steps, Vector
 
@@ -58,19 +59,15 @@ def _over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     operation = _OVER_TIME[call.function]
     if operation in (kernels.MIN, kernels.MAX):
         most = operation == kernels.MAX
-        return _result(
-            evaluation, call, window, *kernels.extremes(s.offsets, s.times, s.values, window.ends, window.span, most)
-        )
-    result = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, operation)
+        return _result(evaluation, call, window, *over(kernels.extremes, s, window.ends, window.span, most))
+    result = over(kernels.over_time, s, window.ends, window.span, operation)
     return _result(evaluation, call, window, *result)
 
 
 def _extrapolated(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s, name = window.samples, call.function
-    result = kernels.extrapolated(
-        s.offsets, s.times, s.values, window.ends, window.span, name != "delta", name == "rate"
-    )
+    result = over(kernels.extrapolated, s, window.ends, window.span, name != "delta", name == "rate")
     floats = result[1].copy()
     vector = _result(evaluation, call, window, *result)
     floats &= result[1]  # windows with native histograms too have lost theirs
@@ -98,7 +95,7 @@ def note_gauges(evaluation: Evaluation, call: Call, labels: Labels) -> None:
 def _deriv(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s, none = window.samples, np.zeros(len(steps))
-    result = kernels.regression(s.offsets, s.times, s.values, window.ends, window.span, window.ends, none, False)
+    result = over(kernels.regression, s, window.ends, window.span, window.ends, none, False)
     return _result(evaluation, call, window, *result)
 
 
@@ -106,7 +103,7 @@ def _predict_linear(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s, ahead = window.samples, evaluation.numbers(call.args[1], steps)
     times = steps.times()
-    result = kernels.regression(s.offsets, s.times, s.values, window.ends, window.span, times, ahead, True)
+    result = over(kernels.regression, s, window.ends, window.span, times, ahead, True)
     return _result(evaluation, call, window, *result)
 
 
@@ -114,7 +111,7 @@ def _quantile_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vec
     q = evaluation.numbers(call.args[0], steps)
     window = evaluation.window(call.args[1], steps)
     s = window.samples
-    result = kernels.quantile_over_time(s.offsets, s.times, s.values, window.ends, window.span, q)
+    result = over(kernels.quantile_over_time, s, window.ends, window.span, q)
     note_quantiles(evaluation, call.args[0], q[result[1].any(axis=0)])
     return _result(evaluation, call, window, *result)
 
@@ -129,7 +126,7 @@ def note_quantiles(evaluation: Evaluation, expr: Expr, q: Floats) -> None:
 def _mad_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s = window.samples
-    result = kernels.deviation_over_time(s.offsets, s.times, s.values, window.ends, window.span)
+    result = over(kernels.deviation_over_time, s, window.ends, window.span)
     return _result(evaluation, call, window, *result)
 
 
@@ -143,14 +140,14 @@ def _smoothing(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
             if len(bad):
                 reason = f"invalid {name} factor. Expected: 0 < {symbol} < 1, got: {bad[0]:f}"
                 raise ExecutionError(reason)
-    result = kernels.smoothed(s.offsets, s.times, s.values, window.ends, window.span, *factors)
+    result = over(kernels.smoothed, s, window.ends, window.span, *factors)
     return _result(evaluation, call, window, *result)
 
 
 def _absent_over_time(evaluation: Evaluation, call: Call, steps: Steps) -> Vector:
     window = evaluation.window(call.args[0], steps)
     s = window.samples
-    values, present = kernels.over_time(s.offsets, s.times, s.values, window.ends, window.span, kernels.PRESENT)
+    values, present = over(kernels.over_time, s, window.ends, window.span, kernels.PRESENT)
     reports = Reports(evaluation.notes, position(call.args[0]))
     natives.overlay("present_over_time", s, (window.ends, window.span), (values, present), reports)
     return absence(evaluation, call.args[0], np.asarray(~present.any(axis=0)))

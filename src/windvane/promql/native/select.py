@@ -9,10 +9,10 @@ from windvane.promql.native.bulk import found_resets, scaled
 from windvane.promql.native.columns import Grid, below_each_other
 from windvane.promql.native.histogram import GAUGE, NO_RESET, RESET, UNKNOWN
 from windvane.promql.syntax import Aggregate, Binary, Call, Expr, Selector, Subquery, children
-from windvane.promql.value import Floats, Mask, NativeSamples, Samples, Times, Vector
+from windvane.promql.value import Floats, Mask, NativeSamples, Sampled, Times, Vector
 
 
-def latest(samples: Samples, ends: Times, span: int, found: tuple[Floats, Mask, Times]) -> Grid | None:
+def latest(samples: Sampled, ends: Times, span: int, found: tuple[Floats, Mask, Times]) -> Grid | None:
     """Put the histograms that are the last sample of a window into what was `found` of floats; all of them as a grid.
 
     `found` is (values, present, times). Whatever is newer counts, also a staleness marker of either kind.

@@ -22,7 +22,7 @@ from windvane.promql.native.histogram import GAUGE, NO_RESET, RESET, Histogram
 from windvane.promql.native.reports import Reports
 from windvane.promql.native.series import Series, extrapolated, instant_change, last_two
 from windvane.promql.syntax import METRIC_NAME
-from windvane.promql.value import Floats, Mask, NativeSamples, Samples, Times
+from windvane.promql.value import Floats, Mask, NativeSamples, Sampled, Times
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Result:
 
 
 def overlay(
-    function: str, samples: Samples, windows: tuple[Times, int], computed: tuple[Floats, Mask], reports: Reports
+    function: str, samples: Sampled, windows: tuple[Times, int], computed: tuple[Floats, Mask], reports: Reports
 ) -> Grid | None:
     """Put what windows with native histograms give into a function's result (values, presence); its histograms.
 
