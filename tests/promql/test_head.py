@@ -18,7 +18,7 @@ from windvane.promql.engine import QueryEngine, QueryOptions, QuerySettings
 from windvane.promql.errors import QueryLimitError
 from windvane.promql.head import Head
 from windvane.promql.kept import Kept
-from windvane.promql.parts import Listing, Parts
+from windvane.promql.parts import Listing, Parts, change, without
 from windvane.promql.value import STALE, MatrixResult
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.series import SampleWriter
@@ -357,7 +357,7 @@ def test_what_is_no_longer_new_is_packed() -> None:
         assert len(kept.segments) <= 6
     assert [one.number for one in kept.stretches] == [0, 1, 2, 3, 4]
     assert kept.stretches[0].ids is kept.stretches[1].ids
-    late = kept.plus(none, flat({2: [(minute * 7 + 1, 2.5), (5, 1.5)], 3: [(minute, 1.0)]}), 1 << 20)
+    late = kept.plus(none, flat({2: [(5, 1.5), (minute * 7 + 1, 2.5)], 3: [(minute, 1.0)]}), 1 << 20)
     assert cut(late, [1, 3], minute * 598, minute * 600) == ([1], [0, 1], [minute * 599], [599.0])
     assert cut(late, [2, 3], 0, minute + 1) == ([2, 3], [0, 2, 3], [5, minute + 1, minute], [1.5, 0.5, 1.0])
     assert cut(late, [2], minute * 7, minute * 8) == ([2], [0, 1], [minute * 7 + 1], [2.5])
@@ -394,3 +394,17 @@ def test_what_is_older_comes_later() -> None:
     small = kept.joined(older, both.nbytes - 1)
     assert 0 < small.after < hour * 20
     assert small.nbytes < both.nbytes
+
+
+def test_what_was_read_counts_though_a_part_was_merged_meanwhile() -> None:
+    before = Parts({"20231114_1_1_0": 5, "20231114_2_2_0": 5}, 1)
+    after = Parts({"20231114_1_3_1": 15, "20231114_4_4_0": 5, "20231114_5_5_0": 5}, 2)
+    assert set(change(before, after).fresh or ()) == after.rows.keys()
+    known = without(before, after, {"20231114_1_3_1", "20231114_5_5_0"})
+    assert known == Parts({"20231114_4_4_0": 5, **before.rows}, 1)
+    assert change(known, Parts({"20231114_1_5_2": 25}, 3)).fresh == ("20231114_1_5_2",)
+    assert change(known, Parts({"20231114_1_3_2": 15, "20231114_4_5_1": 10}, 3)).fresh == (
+        "20231114_1_3_2", "20231114_4_5_1",
+    )  # fmt: skip
+    deleted = Parts({"20231114_1_3_1_6": 14, "20231114_4_4_0_6": 5, "20231114_5_5_0_6": 5}, 3)
+    assert change(known, deleted).fresh is None

@@ -57,7 +57,7 @@ class QuerySettings:
     `pool_strings`: distinct label values kept between queries. `cache_bytes`: samples kept for queries
     asked again (16 bytes each; 0 keeps none). `answer_bytes`: results kept for queries asked again while
     nothing was written (0 keeps none). `head_bytes`: the newest samples of all series, held once the engine
-    was started (16 bytes each; 0 holds none). `parallel`: queries that work at once (None: one a core).
+    was started (packed; 0 holds none). `parallel`: queries that work at once (None: one a core).
     """
 
     lookback_ms: int = 300_000
@@ -78,7 +78,7 @@ class QuerySettings:
 class ReadCost:
     """What one read of the plan brought, and the time it took.
 
-    `source` says where from: "head" (the newest samples of all series, held in memory), "hit", "refreshed" or "miss"
+    `source` says where from: "head" (the newest samples of all series, packed in memory), "hit", "refreshed" or "miss"
     of the cache of samples, "direct" past it, or "answer" when the whole answer was kept; `rows` were read for it.
     """
 

@@ -26,7 +26,7 @@ from windvane.kit.errors import WindvaneError
 from windvane.promql.arrange import arrange
 from windvane.promql.cache import Flat
 from windvane.promql.kept import Kept
-from windvane.promql.parts import Listing, Parts, change
+from windvane.promql.parts import Listing, Parts, change, without
 from windvane.promql.value import Ids
 from windvane.store.api import Engine, Limits
 
@@ -170,12 +170,14 @@ class Head:
                 continue
             if sum(parts.rows[name] for name in fresh) > most_rows:
                 return None
-            for more in self._read(kept.after, fresh=fresh) if fresh else ():
+            for more in self._read(kept.after, fresh=fresh, learn=True) if fresh else ():
                 rows += len(more.times)
                 kept = self._plus(kept, kept.parts, more)
             if fresh:
                 listed = self._listing.now(_LIMITS, anew=True)["samples"]
-                if not set(fresh) <= listed.rows.keys():  # merged while they were read
+                merged = set(fresh) - listed.rows.keys()
+                if merged:  # while they were read; what was read of others counts
+                    self._kept = self._plus(kept, without(kept.parts, parts, merged), None)
                     parts, looked = listed, True
                     continue
             self._kept = self._plus(kept, parts, None)
@@ -232,7 +234,7 @@ class Head:
         """The newest samples stored: about two hours, or as much as a quarter of the bound holds flat."""
         parts = self._listing.now(_LIMITS, anew=True)["samples"]
         kept = Kept(parts, next(self._beginnings(parts)))
-        for more in self._read(kept.after):
+        for more in self._read(kept.after, learn=True):
             kept = self._plus(kept, parts, more)
         return kept
 
@@ -258,8 +260,13 @@ class Head:
         """Rows loaded at first, before it is known how small they can be packed."""
         return self.most_bytes // _SAMPLE_BYTES // 4
 
-    def _read(self, after: int, until: int | None = None, fresh: tuple[str, ...] = ()) -> Iterator[Flat]:
-        """All samples later than `after` (and not than `until`), in the parts `fresh` or in all; many at once."""
+    def _read(
+        self, after: int, *, until: int | None = None, fresh: tuple[str, ...] = (), learn: bool = False
+    ) -> Iterator[Flat]:
+        """All samples later than `after` (and not than `until`), in the parts `fresh` or in all; many at once.
+
+        With `learn` their series are those whose labels are wanted next.
+        """
         sql = f"SELECT Id, Time AS T, Value FROM samples WHERE {_LATER}"
         params: dict[str, object] = {"after": after}
         if until is not None:
@@ -275,20 +282,15 @@ class Head:
                 rows += block.rows
                 blocks.append(tuple(block.column(name).copy() for name in ("Id", "T", "Value")))
                 if rows >= _CHUNK:
-                    yield self._arranged(blocks)
+                    yield self._learnt(_arranged(blocks), learn)
                     rows = 0
         if rows:
-            yield self._arranged(blocks)
+            yield self._learnt(_arranged(blocks), learn)
 
-    def _arranged(self, blocks: list[tuple[np.ndarray, ...]]) -> Flat:
-        """Blocks in flat series order; they are taken out of the list."""
-        column, times, values = (np.concatenate(own) for own in zip(*blocks, strict=True))
-        blocks.clear()
-        ids = np.unique(column[np.append(True, column[1:] != column[:-1])])
-        for array in (ids, column, times, values):
-            array.setflags(write=False)  # as the kernels are compiled for
-        self._unlearned.append(ids)
-        return Flat(ids, *arrange(ids, column, times, values))
+    def _learnt(self, flat: Flat, learn: bool) -> Flat:
+        if learn:
+            self._unlearned.append(flat.ids)
+        return flat
 
 
 def _follow(head: weakref.ref[Head], ended: threading.Event) -> None:
@@ -305,6 +307,16 @@ def _follow(head: weakref.ref[Head], ended: threading.Event) -> None:
         del one
         if ended.wait(max(_EVERY, _REST * (time.monotonic() - started))):
             return
+
+
+def _arranged(blocks: list[tuple[np.ndarray, ...]]) -> Flat:
+    """Blocks in flat series order; they are taken out of the list."""
+    column, times, values = (np.concatenate(own) for own in zip(*blocks, strict=True))
+    blocks.clear()
+    ids = np.unique(column[np.append(True, column[1:] != column[:-1])])
+    for array in (ids, column, times, values):
+        array.setflags(write=False)  # as the kernels are compiled for
+    return Flat(ids, *arrange(ids, column, times, values))
 
 
 def _since(parts: Parts, after: int) -> Parts:

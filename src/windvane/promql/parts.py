@@ -106,6 +106,19 @@ def change(before: Parts, after: Parts) -> Change:
     return Change(None if gone else tuple(fresh))
 
 
+def without(before: Parts, after: Parts, unread: set[str]) -> Parts:
+    """The parts of which all is known when some of the later list could not be read, as old as the older list.
+
+    In the place of an unread part stand those of the older list whose rows are in it.
+    """
+    kept = {name: rows for name, rows in after.rows.items() if name not in unread}
+    gone = [part for part in after.all if part.name in unread]
+    for old in before.all:
+        if any(part.holds(old) for part in gone):
+            kept[old.name] = old.rows
+    return Parts(kept, before.number, after.collapsing)
+
+
 class Listing:
     """Lists the parts of the metrics' tables of one store.
 

@@ -29,7 +29,7 @@ from windvane.promql.value import Floats, Mask, NativeSamples, Sampled, Times
 class Windows:
     """Histograms and floats of all series, and which of them each step's window has; matrices of (series x steps)."""
 
-    samples: Samples
+    samples: Sampled
     native: NativeSamples
     ends: Times
     span: int
