@@ -112,10 +112,10 @@ class Pieces:
 def _room(samples: int) -> tuple[Times, Floats]:
     """This thread's memory for a batch."""
     held: tuple[Times, Floats] | None = getattr(_own, "room", None)
-    if samples > _AT_ONCE:
-        return np.empty(samples, np.int64), np.empty(samples)
-    if held is None:
-        held = _own.room = np.empty(_AT_ONCE, np.int64), np.empty(_AT_ONCE)
+    if held is None or len(held[0]) < samples:
+        held = np.empty(max(samples, _AT_ONCE), np.int64), np.empty(max(samples, _AT_ONCE))
+        if samples <= _AT_ONCE:  # one series may have more: that is not kept
+            _own.room = held
     return held[0][:samples], held[1][:samples]
 
 
