@@ -120,7 +120,6 @@ def test_samples_may_come_in_any_order(flat: Flat, seed: int, mask: int) -> None
         there = counts > 0
         offsets = np.cumsum([0, *counts[there]])
         parts.append(Flat(flat.ids[there], offsets, flat.times[some], flat.values[some], True))
-    number = number_of(flat)
     both = Packed.of(number_of(flat), parts[0]).plus(parts[1], -(1 << 60))
     there = np.diff(flat.offsets) > 0
     wanted = Flat(flat.ids[there], np.unique(flat.offsets), flat.times, flat.values, True)
