@@ -85,7 +85,10 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     help="Allow deletion of series and snapshots over HTTP.",
 )
 @click.option(
-    "--query-head", default="256MiB", show_default=True, help="Newest samples of all series kept in memory, packed; 0: none."
+    "--query-head",
+    default="256MiB",
+    show_default=True,
+    help="Newest samples of all series kept in memory, packed; 0: none.",
 )
 @click.option(
     "--query-cache", default="512MiB", show_default=True, help="Decoded samples kept for queries asked again."
