@@ -8,7 +8,6 @@ not announced yet are not found by a query, and the sender has not been told of 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.ingest.series_book import Announcements, SeriesBook
-from windvane.ingest.series_rules import DAY_MS, RefusedError
+from windvane.ingest.series_rules import DAY_MS
 from windvane.signals.native_histograms import NativeHistogram
 from windvane.store.api import PayloadInsert
 from windvane.store.commit import GroupCommit, Kind
@@ -36,7 +35,6 @@ _DAYS = 90
 """An INSERT may cover 100 partitions, which are days; a batch that covers more goes in pieces."""
 _DELAY = 0.1
 """Seconds that metrics wait for a running commit before a second one starts beside it."""
-_SHOWN = 5
 
 _T = TypeVar("_T")
 Ids = NDArray[np.uint64]
@@ -84,29 +82,6 @@ class Exemplars:
         self.times.append(time_ms)
         self.values.append(value)
         self.labels.append(labels)
-
-
-class Refusals:
-    """How many records of a request are not stored, by reason, with the first few messages."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self._messages: dict[str, None] = {}
-
-    def add(self, error: RefusedError, records: int = 1) -> None:
-        """`records` are not stored for this reason."""
-        if records:
-            self.counts[error.reason] += records
-            if len(self._messages) < _SHOWN:
-                self._messages[error.message] = None
-
-    def __len__(self) -> int:
-        return self.counts.total()
-
-    def text(self, received: int) -> str:
-        """For the sender."""
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.counts.items()))
-        return f"{len(self)} of {received} records refused ({reasons}): {'; '.join(self._messages)}"
 
 
 @dataclass(slots=True)

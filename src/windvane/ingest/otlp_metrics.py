@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from windvane.ingest import metric_names
 from windvane.ingest.deltas import DeltaTotals
 from windvane.ingest.deltas import warm as warm_deltas
-from windvane.ingest.metric_commit import Exemplars, Histograms, MetricBatch, MetricStore, Refusals
+from windvane.ingest.metric_commit import Exemplars, Histograms, MetricBatch, MetricStore
 from windvane.ingest.metric_names import COUNTER, label_name, metric_name, unit_name
 from windvane.ingest.otlp_labels import INFO, OtlpMetricSettings, point_labels, target_labels
 from windvane.ingest.series_book import Pairs, Resolved
-from windvane.ingest.series_rules import RefusedError
 from windvane.ingest.series_table import warm as warm_table
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import BadInputError, LimitError, WindvaneError
 from windvane.signals.otlp import metrics_scan as otlp
 from windvane.signals.otlp import points
+from windvane.signals.refusals import Refusals, RefusedError
 from windvane.store.api import Engine
 from windvane.store.metric_facts import Metadata
 from windvane.store.series import NAME, STALE

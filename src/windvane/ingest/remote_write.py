@@ -22,14 +22,15 @@ import numpy as np
 
 from windvane.ingest.accounting import METRICS, Accounting
 from windvane.ingest.compression import UnknownEncodingError, decompress
-from windvane.ingest.metric_commit import Exemplars, Histograms, MetricBatch, MetricStore, Refusals
+from windvane.ingest.metric_commit import Exemplars, Histograms, MetricBatch, MetricStore
 from windvane.ingest.series_book import Resolved
-from windvane.ingest.series_rules import MetricLimits, RefusedError
+from windvane.ingest.series_rules import MetricLimits
 from windvane.ingest.series_table import Times, arranged, spans
 from windvane.ingest.series_table import warm as warm_table
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import BadInputError, LimitError, OverloadedError, WindvaneError
 from windvane.signals.native_histograms import NativeHistogram
+from windvane.signals.refusals import Refusals, RefusedError
 from windvane.signals.remote_write import details
 from windvane.signals.remote_write.scan import V1, V2, Request, scan
 from windvane.signals.remote_write.scan import warm as warm_scan

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from windvane.ingest.series_rules import MetricLimits, RefusedError, SeriesBudget, checked
+from windvane.ingest.series_rules import MetricLimits, SeriesBudget, checked
 from windvane.ingest.series_table import OTHER_FACTS, UNANNOUNCED, SeriesTable, Times, Words
+from windvane.signals.refusals import RefusedError
 from windvane.store.series import ANNOUNCE_EVERY_MS, series_block, series_id
 
 Pairs = list[tuple[bytes, bytes]]

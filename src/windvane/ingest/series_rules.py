@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.kit.clock import Clock, SystemClock
-from windvane.kit.errors import BadInputError
+from windvane.signals.refusals import RefusedError
 from windvane.store.api import Engine
 from windvane.store.series import NAME
 
@@ -52,14 +52,6 @@ class MetricLimits:
             if len(days) > self.days:
                 lowest = int(days[-self.days]) * DAY_MS
         return lowest, highest
-
-
-class RefusedError(BadInputError):
-    """A series, sample or exemplar is not stored; `reason` is one word for counting."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def checked(pairs: Sequence[tuple[bytes, bytes]], limits: MetricLimits) -> dict[str, str]:

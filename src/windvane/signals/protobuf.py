@@ -109,6 +109,11 @@ def text(value: Value) -> str:
         raise BadInputError("a string is no UTF-8") from None
 
 
+def repaired(value: Value) -> str:
+    """A string field whose bytes may be no UTF-8: what is none becomes a replacement character."""
+    return block(value).decode(errors="replace")
+
+
 def varints(wire: int, value: Value) -> list[int]:
     """A piece of a repeated integer field, packed or not."""
     if wire == VARINT:
