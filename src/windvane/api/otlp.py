@@ -6,7 +6,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from windvane.api.bodies import body_of
 from windvane.ingest.otlp import OtlpReceiver
+from windvane.kit.errors import LimitError
 
 _PATHS = {
     "/v1/traces": "traces",
@@ -23,17 +25,15 @@ def routes(receiver: OtlpReceiver, *, body_bytes: int = 64 << 20) -> list[BaseRo
 
 def _endpoint(receiver: OtlpReceiver, signal: str, limit: int):  # type: ignore[no-untyped-def]
     async def export(request: Request) -> Response:
-        body = bytearray()
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    return Response(status_code=413)
+            body = await body_of(request, limit)
+        except LimitError:
+            return Response(status_code=413)
         except ClientDisconnect:
             return Response(status_code=400)
         answer = await receiver.export_http(
             signal,
-            bytes(body),
+            body,
             request.headers.get("content-type", ""),
             request.headers.get("content-encoding", ""),
         )

@@ -6,7 +6,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from windvane.api.bodies import body_of
 from windvane.ingest.remote_write import RemoteWriteReceiver
+from windvane.kit.errors import LimitError
 
 _PATHS = ("/api/v1/write", "/api/v1/push")
 
@@ -15,16 +17,14 @@ def routes(receiver: RemoteWriteReceiver) -> list[BaseRoute]:
     """The receiver's routes; a body longer than its limit is refused unread (413)."""
 
     async def write(request: Request) -> Response:
-        body = bytearray()
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > receiver.message_bytes:
-                    return PlainTextResponse(f"the body is longer than {receiver.message_bytes} bytes\n", 413)
+            body = await body_of(request, receiver.message_bytes)
+        except LimitError as error:
+            return PlainTextResponse(f"{error}\n", 413)
         except ClientDisconnect:
             return Response(status_code=400)
         headers = request.headers
-        answer = await receiver.write(bytes(body), headers.get("content-type", ""), headers.get("content-encoding"))
+        answer = await receiver.write(body, headers.get("content-type", ""), headers.get("content-encoding"))
         return PlainTextResponse(answer.text, answer.status, dict(answer.headers))
 
     return [Route(path, write, methods=["POST"]) for path in _PATHS]

@@ -25,6 +25,7 @@ from windvane.app.settings import ServeSettings
 from windvane.app.tenant import Common, Identity, Tenant, warm
 from windvane.app.tenants import Tenants, TenantServices, dispatched
 from windvane.app.web import WebListener
+from windvane.ingest.agent import AgentListener
 from windvane.ingest.grpc_server import GrpcServer
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import InternalError, WindvaneError
@@ -112,18 +113,27 @@ class Server:
         tenants = Tenants(default, settings.tenants, common, metrics)
         stack.push_async_callback(tenants.close)
         await tenants.start()
-        if settings.grpc is not None:
-            server = GrpcServer(settings.grpc, [TenantServices(tenants)])
-            await server.start()
-            stack.push_async_callback(server.stop)
-            log.info("OTLP and access logs over gRPC on %s", Address(settings.grpc.host, server.port))
+        for wanted, told in ((settings.grpc, "OTLP and access logs"), (settings.jaeger_grpc, "Jaeger's spans")):
+            if wanted is not None:
+                server = GrpcServer(wanted, [TenantServices(tenants)])
+                await server.start()
+                stack.push_async_callback(server.stop)
+                log.info("%s over gRPC on %s", told, Address(wanted.host, server.port))
         if control is not None:
             loops.keep(stack, control.run())
             if control.plane is not None:
                 loops.keep(stack, control.plane.serve())
         http = await _listen(stack, dispatched(tenants, lambda tenant: tenant.faces), settings.http)
-        if settings.otlp_http is not None:
-            await _listen(stack, dispatched(tenants, lambda tenant: tenant.receivers), settings.otlp_http)
+        seconds = {"otlp": settings.otlp_http, "zipkin": settings.zipkin, "jaeger": settings.jaeger_http}
+        for name, also in seconds.items():
+            if also is not None:
+                address = await _listen(stack, _receivers(tenants, name), also)
+                log.info("%s over HTTP on %s", name, address)
+        for datagrams in settings.jaeger_udp:
+            agent = AgentListener(default.spans, datagrams)
+            await agent.start()
+            stack.push_async_callback(agent.stop)
+            log.info("Jaeger's datagrams on %s", agent.address)
         warm(default.queries)
         return cls(http, loops.failed, default.monitoring)
 
@@ -165,6 +175,10 @@ def _control(settings: ServeSettings, clock: Clock, metrics: Metrics) -> MeshCon
         plane = ControlPlane(ControlPlaneSettings(settings.data / "ca", mesh, settings.ads), clock, metrics)
     identity = MeshIdentity(trust_domain=settings.trust_domain)
     return MeshControl(settings.mesh, settings.placement, identity, clock, plane)
+
+
+def _receivers(tenants: Tenants, name: str) -> ASGIApp:
+    return dispatched(tenants, lambda tenant: tenant.receivers[name])
 
 
 async def _listen(stack: contextlib.AsyncExitStack, application: ASGIApp, wanted: Address) -> Address:

@@ -63,6 +63,14 @@ class ServeSettings:
     """OTLP and Envoy's access-log service."""
     otlp_http: Address | None = None
     """A second address for OTLP over HTTP, 4318 by custom; `http` takes OTLP as well."""
+    zipkin: Address | None = None
+    """A second address for Zipkin's spans over HTTP, 9411 by custom; `http` takes them as well."""
+    jaeger_grpc: Address | None = None
+    """A second address for Jaeger's spans over gRPC, 14250 by custom; `grpc` takes them as well."""
+    jaeger_http: Address | None = None
+    """A second address for Jaeger's thrift over HTTP, 14268 by custom; `http` takes it as well."""
+    jaeger_udp: tuple[Address, ...] = ()
+    """Where Jaeger's thrift is taken in datagrams (6831 and 6832 by custom): by the default tenant alone."""
     ads: Address | None = None
     """The control plane for local sidecars (15010 by custom); needs `mesh`."""
     mesh: tuple[Path, ...] = ()
@@ -98,4 +106,7 @@ class ServeSettings:
         }
 
 
-_SHOWN = ("data", "http", "grpc", "otlp_http", "ads", "trust_domain", "metrics_interval", "memory", "admin_api")
+_SHOWN = (
+    "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "ads", "trust_domain",
+    "metrics_interval", "memory", "admin_api",
+)  # fmt: skip

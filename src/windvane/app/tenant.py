@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ from windvane.api import (
     prometheus_rules,
     prometheus_targets,
     remote_write,
+    span_receivers,
 )
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
@@ -53,6 +54,7 @@ from windvane.ingest.otlp_metrics import OtlpMetrics
 from windvane.ingest.remote_write import RemoteWriteReceiver, RemoteWriteSettings
 from windvane.ingest.series_book import SeriesBook
 from windvane.ingest.series_rules import SeriesBudget
+from windvane.ingest.spans import SpanReceiver, span_services
 from windvane.kit.clock import Clock
 from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
@@ -96,9 +98,11 @@ class Tenant:
     engine: EmbeddedEngine
     faces: Starlette
     """Every HTTP face, receivers included."""
-    receivers: Starlette
-    """OTLP alone, for its second address."""
+    receivers: Mapping[str, Starlette]
+    """The faces of `otlp`, `zipkin` and `jaeger` alone, for their second addresses."""
     services: Sequence[grpc.GenericRpcHandler]
+    spans: SpanReceiver
+    """For datagrams, which name no tenant."""
     queries: QueryEngine
     monitoring: Monitoring
 
@@ -106,12 +110,17 @@ class Tenant:
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
         """Open the database (made when new) and start its loops; `stack` takes what is to be undone."""
         rooms = await _Rooms.start(own, common, stack)
-        receivers = otlp.routes(rooms.receiver)
+        receivers = {
+            "otlp": otlp.routes(rooms.receiver),
+            "zipkin": span_receivers.zipkin_routes(rooms.spans),
+            "jaeger": span_receivers.jaeger_routes(rooms.spans),
+        }
         return cls(
             rooms.engine,
-            rooms.faces(receivers),
-            build_app([receivers]),
-            [*otlp_services(rooms.receiver), rooms.logs],
+            rooms.faces(receivers.values()),
+            {name: build_app([routes]) for name, routes in receivers.items()},
+            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
+            rooms.spans,
             rooms.queries,
             rooms.monitoring,
         )
@@ -126,6 +135,7 @@ class _Rooms:
     engine: EmbeddedEngine
     accounting: Accounting
     receiver: OtlpReceiver
+    spans: SpanReceiver
     writes: RemoteWriteReceiver
     logs: als.AccessLogService
     queries: QueryEngine
@@ -160,6 +170,8 @@ class _Rooms:
         receiver = OtlpReceiver(
             commit, accounting, metrics=OtlpMetrics(engine, store, clock=clock, settings=settings.otlp_metrics)
         )
+        spans = SpanReceiver(receiver, accounting, clock=clock)
+        stack.push_async_callback(spans.close)
         queries = QueryEngine(engine, settings.queries)
         stack.push_async_callback(asyncio.to_thread, queries.close)
         queries.start()
@@ -167,9 +179,9 @@ class _Rooms:
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
         await monitoring.start(stack, common.keep)
-        return cls(common, own, engine, accounting, receiver, writes, logs, queries, monitoring)
+        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring)
 
-    def faces(self, receivers: list[BaseRoute]) -> Starlette:
+    def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
         engine, clock = self.engine, self.common.clock
         control, retention = self.own.control, self.own.retention
@@ -190,7 +202,7 @@ class _Rooms:
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
                 openapi_routes(own),
-                receivers,
+                *receivers,
                 console.routes(),
             ]
         )

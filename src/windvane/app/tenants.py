@@ -25,7 +25,10 @@ from windvane.kit.metrics import Metrics
 from windvane.store.tenants import database_of, existing
 
 HEADERS = ("x-scope-orgid", "x-tenant")
-_WRITES = frozenset({"/v1/traces", "/v1/logs", "/v1/metrics", "/api/v1/write", "/api/v1/push", "/api/v2/spans"})
+_WRITES = frozenset(
+    {"/v1/traces", "/v1/logs", "/v1/metrics", "/api/v1/write", "/api/v1/push", "/api/v2/spans", "/api/v1/spans",
+     "/api/traces"}
+)  # fmt: skip
 _Names: TypeAlias = Iterable[tuple[bytes | str, bytes | str]]
 
 

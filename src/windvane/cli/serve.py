@@ -24,6 +24,11 @@ def address_option(_: click.Context, __: click.Parameter, value: str | None) -> 
     return None if value is None or value == "none" else Address.parse(value)
 
 
+def addresses_option(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Address, ...]:
+    """`host:port` values; `none` is none."""
+    return tuple(Address.parse(value) for value in values if value != "none")
+
+
 def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
     """Make a YAML file's keys (the options' names) the defaults of this command."""
     if value is None:
@@ -47,9 +52,17 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--http", callback=address_option, default="127.0.0.1:9900", show_default=True,
               help="Console and HTTP APIs.")  # fmt: skip
 @click.option("--grpc", callback=address_option, default="127.0.0.1:4317", show_default=True,
-              help="OTLP and Envoy access logs over gRPC, or none.")  # fmt: skip
+              help="OTLP, Envoy access logs and Jaeger's spans over gRPC, or none.")  # fmt: skip
 @click.option("--otlp-http", callback=address_option, default="127.0.0.1:4318", show_default=True,
               help="A second address for OTLP over HTTP, or none.")  # fmt: skip
+@click.option("--zipkin", callback=address_option, default="127.0.0.1:9411", show_default=True,
+              help="A second address for Zipkin's spans, or none.")  # fmt: skip
+@click.option("--jaeger-grpc", callback=address_option, default="none", show_default=True,
+              help="A second address for Jaeger's spans over gRPC (14250 by custom), or none.")  # fmt: skip
+@click.option("--jaeger-http", callback=address_option, default="none", show_default=True,
+              help="A second address for Jaeger's thrift over HTTP (14268 by custom), or none.")  # fmt: skip
+@click.option("--jaeger-udp", callback=addresses_option, multiple=True, metavar="ADDRESS",
+              help="Takes Jaeger's thrift in datagrams (127.0.0.1:6831 by custom); may be repeated.")  # fmt: skip
 @click.option("--ads", callback=address_option, default="none", show_default=True,
               help="Control plane for sidecars (needs --mesh), or none.")  # fmt: skip
 @click.option("--mesh", type=click.Path(path_type=Path, exists=True), multiple=True,
@@ -143,6 +156,10 @@ def command(**options: Any) -> None:
             http=options["http"],
             grpc=options["grpc"],
             otlp_http=options["otlp_http"],
+            zipkin=options["zipkin"],
+            jaeger_grpc=options["jaeger_grpc"],
+            jaeger_http=options["jaeger_http"],
+            jaeger_udp=options["jaeger_udp"],
             ads=options["ads"],
             mesh=options["mesh"],
             placement=options["placement"],

@@ -64,9 +64,9 @@ class GrpcServer:
 def otlp_services(receiver: OtlpReceiver) -> list[grpc.GenericRpcHandler]:
     """OTLP's TraceService, LogsService and MetricsService."""
     return [
-        _service("opentelemetry.proto.collector.trace.v1.TraceService", _exporter(receiver, TRACES)),
-        _service("opentelemetry.proto.collector.logs.v1.LogsService", _exporter(receiver, LOGS)),
-        _service("opentelemetry.proto.collector.metrics.v1.MetricsService", _exporter(receiver, METRICS)),
+        unary("opentelemetry.proto.collector.trace.v1.TraceService", "Export", _exporter(receiver, TRACES)),
+        unary("opentelemetry.proto.collector.logs.v1.LogsService", "Export", _exporter(receiver, LOGS)),
+        unary("opentelemetry.proto.collector.metrics.v1.MetricsService", "Export", _exporter(receiver, METRICS)),
     ]
 
 
@@ -80,9 +80,10 @@ async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: Windvane
     )
 
 
-def _service(name: str, export: Callable[[bytes, Any], Awaitable[bytes]]) -> grpc.GenericRpcHandler:
-    handler = grpc.unary_unary_rpc_method_handler(export)  # no (de)serializer: bytes in, bytes out
-    return grpc.method_handlers_generic_handler(name, {"Export": handler})
+def unary(service: str, method: str, call: Callable[[bytes, Any], Awaitable[bytes]]) -> grpc.GenericRpcHandler:
+    """A service of one method from one message to one."""
+    handler = grpc.unary_unary_rpc_method_handler(call)  # no (de)serializer: bytes in, bytes out
+    return grpc.method_handlers_generic_handler(service, {method: handler})
 
 
 def _exporter(receiver: OtlpReceiver, signal: str) -> Callable[[bytes, Any], Awaitable[bytes]]:

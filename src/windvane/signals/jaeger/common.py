@@ -7,7 +7,6 @@ from typing import NamedTuple
 from windvane.signals.spans.model import Event, Link, Tags, wrong
 
 CHILD_OF, FOLLOWS_FROM = 0, 1
-_DEBUG = 2  # in a span's flags
 _NO_ID = b"\0" * 8
 
 
@@ -46,14 +45,9 @@ def links_of(parent: bytes, trace_id: bytes, references: list[Reference]) -> lis
 
 
 def event_of(time: int, fields: Tags) -> Event:
-    """A log entry; its field `event` is the event's name."""
-    return Event(time, str(fields.pop("event", "")), fields)
-
-
-def mark_flags(tags: Tags, flags: int) -> None:
-    """Tell of a debug span; that others were sampled goes without saying."""
-    if flags & _DEBUG:
-        tags.setdefault("debug", True)
+    """A log entry; its field `event` is the event's name, or else its `message`, which stays a field."""
+    name = fields.pop("event", fields.get("message", ""))
+    return Event(time, str(name), fields)
 
 
 def started(time: int) -> int:

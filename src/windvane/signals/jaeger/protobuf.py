@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from windvane.signals import protobuf as wire
-from windvane.signals.jaeger.common import Reference, event_of, links_of, mark_flags, parent_of, resource_of, started
+from windvane.signals.jaeger.common import Reference, event_of, links_of, parent_of, resource_of, started
 from windvane.signals.spans.encode import Translated, translated
 from windvane.signals.spans.model import (
     LATEST_US,
@@ -44,12 +44,12 @@ def _spans(body: bytes, resource: Tags) -> Iterator[bytes]:
                 yield wire.block(value)
 
 
-def _span(raw: bytes, resource: Tags) -> Span:  # noqa: C901, PLR0912 - one case a field
+def _span(raw: bytes, resource: Tags) -> Span:  # noqa: C901 - one case a field
     trace_id = span_id = b""
     span = Span(b"", b"", b"", "", UNSPECIFIED, 0, 0, {}, resource, [], [], True)
     references: list[Reference] = []
     warnings: list[str] = []
-    length = flags = 0
+    length = 0
     for count, (number, _, value) in enumerate(wire.fields(raw)):
         enough(count, "span")
         match number:
@@ -61,8 +61,6 @@ def _span(raw: bytes, resource: Tags) -> Span:  # noqa: C901, PLR0912 - one case
                 span.name = wire.repaired(value)
             case 4:
                 references.append(_reference(wire.block(value)))
-            case 5:
-                flags = wire.whole(value)
             case 6:
                 span.start = started(_moment(wire.block(value), "start_time"))
             case 7:
@@ -80,7 +78,6 @@ def _span(raw: bytes, resource: Tags) -> Span:  # noqa: C901, PLR0912 - one case
     span.parent_id = parent_of(b"", span.trace_id, references)
     span.links = links_of(span.parent_id, span.trace_id, references)
     span.end = started(span.start) + length
-    mark_flags(span.tags, flags)
     if warnings:
         span.tags["@jaeger@warnings"] = "; ".join(warnings)
     return span

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from windvane.kit.errors import BadInputError
-from windvane.signals.jaeger.common import Reference, event_of, links_of, mark_flags, parent_of, resource_of, started
+from windvane.signals.jaeger.common import Reference, event_of, links_of, parent_of, resource_of, started
 from windvane.signals.spans.encode import Translated, translated
 from windvane.signals.spans.model import (
     UNSPECIFIED,
@@ -90,8 +90,6 @@ def _span(item: Struct, resource: Tags) -> Span:
     told = parent_id_of(_ID(number(item, 4, "parentSpanId", 0)), span_id)
     parent = parent_of(told, trace_id, references)
     start = started(microseconds(number(item, 8, "startTime"), "startTime"))
-    tags = _tags(item, 10)
-    mark_flags(tags, number(item, 7, "flags", 0))
     return Span(
         trace_id,
         span_id,
@@ -100,7 +98,7 @@ def _span(item: Struct, resource: Tags) -> Span:
         UNSPECIFIED,
         start,
         start + microseconds(number(item, 9, "duration", 0), "duration"),
-        tags,
+        _tags(item, 10),
         resource,
         [_event(each) for each in items(item, 11, "logs")],
         links_of(parent, trace_id, references),

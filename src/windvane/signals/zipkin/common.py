@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 from windvane.kit.errors import BadInputError
+from windvane.signals.refusals import RefusedError
 from windvane.signals.spans.model import Event, Span, Tags, wrong
 
 ABSENT_START = "otel.zipkin.absentField.startTime"
@@ -17,8 +18,7 @@ _NAME_SOURCE = "otlp.service.name.source"
 # First words of OpenTelemetry's resource attributes: exporters to Zipkin can only send them as tags.
 _RESOURCE = ("cloud", "container", "deployment", "device", "host", "k8s", "os", "process", "service", "telemetry",
              "webengine")  # fmt: skip
-# Names of events with attributes, as exporters write them: `{"name": {…}}`, `"name": {…}`, `name: {…}`, `name|{…}|0`.
-_NAMED = re.compile(r'\{?"?(?P<name>[^{}|"]+)"?(?:: ?|\|)(?P<attributes>\{.*\})(?:\}|\|\d+)?', re.DOTALL)
+_LONGEST_EVENT = 1 << 16  # longer ones are texts
 _MOST_KEPT, _SHORT = 16_384, 64
 _TEXTS = frozenset({str})
 _of_spans: set[str] = set()
@@ -117,14 +117,24 @@ def event(time: int, value: Any) -> Event:
     """An annotation; exporters of OpenTelemetry put an event's attributes behind or around its name."""
     if not isinstance(value, str):
         raise wrong("annotation.value", value, "a string")
-    found = _NAMED.fullmatch(value) if "{" in value else None
-    if found is not None:
-        try:
-            loaded = orjson.loads(found["attributes"])
-        except orjson.JSONDecodeError:
-            return Event(time, value)
-        return Event(time, found["name"].strip(), tags(loaded))
+    if "{" in value and len(value) < _LONGEST_EVENT:
+        for name, text in _named(value):
+            try:
+                return Event(time, name, tags(orjson.loads(text)))
+            except (orjson.JSONDecodeError, RefusedError):
+                continue
     return Event(time, value)
+
+
+def _named(value: str) -> Iterator[tuple[str, str]]:
+    """What may be a name and a JSON object: `{"name": {…}}`, `"name": {…}`, `name: {…}`, `name|{…}|dropped`."""
+    wrapped = value[1:-1] if value[0] == "{" and value[-1] == "}" else value
+    name, colon, rest = wrapped.partition(":")
+    if colon and rest.lstrip().startswith("{"):
+        yield name.strip().strip('"'), rest
+    name, bar, rest = value.partition("|")
+    if bar and rest.startswith("{"):
+        yield name, rest.rpartition("|")[0]
 
 
 def tags(value: Any) -> Tags:

@@ -11,7 +11,6 @@ from windvane.signals.spans.model import (
     UNSPECIFIED,
     Event,
     Span,
-    Tags,
     microseconds,
     parent_id_of,
     span_id_of,
@@ -48,21 +47,10 @@ def _span(item: Any, now_ns: int) -> Span:
         _events(get("annotations")),
         [],
     )
-    finish(span, bool(get("debug")), now_ns)
-    describe(span, endpoint(get("localEndpoint"), "localEndpoint"), endpoint(get("remoteEndpoint"), "remoteEndpoint"))
-    return span
-
-
-def finish(span: Span, debug: bool, now_ns: int) -> None:
-    """What is the same for JSON and protobuf: a time for spans that have none, and the debug flag."""
     if not span.start:
         absent_start(span, now_ns)
-    if debug:
-        _mark(span.tags)
-
-
-def _mark(found: Tags) -> None:
-    found.setdefault("debug", True)
+    describe(span, endpoint(get("localEndpoint"), "localEndpoint"), endpoint(get("remoteEndpoint"), "remoteEndpoint"))
+    return span
 
 
 def name_of(value: Any) -> str:

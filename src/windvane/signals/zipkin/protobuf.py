@@ -21,8 +21,7 @@ from windvane.signals.spans.model import (
     span_id_of,
     trace_id_of,
 )
-from windvane.signals.zipkin.common import NOWHERE, Endpoint, describe, event
-from windvane.signals.zipkin.json_v2 import finish
+from windvane.signals.zipkin.common import NOWHERE, Endpoint, absent_start, describe, event
 
 _KINDS = (UNSPECIFIED, CLIENT, SERVER, PRODUCER, CONSUMER)
 _SHORT = 256
@@ -43,7 +42,7 @@ def _span(raw: bytes, now_ns: int) -> Span:  # noqa: C901, PLR0912 - one case a 
     trace_id = span_id = parent_id = b""
     span = Span(b"", b"", b"", "", UNSPECIFIED, 0, 0, {}, {}, [], [])
     local = remote = NOWHERE
-    debug, length = False, 0
+    length = 0
     for count, (number, _, value) in enumerate(wire.fields(raw)):
         enough(count, "span")
         match number:
@@ -72,12 +71,11 @@ def _span(raw: bytes, now_ns: int) -> Span:  # noqa: C901, PLR0912 - one case a 
                 entry = wire.block(value)
                 key, tag = _entry(entry) if len(entry) <= _SHORT else _any_entry(entry)
                 span.tags[key] = tag
-            case 12:
-                debug = bool(wire.whole(value))
     span.trace_id, span.span_id = trace_id_of(trace_id, "trace_id"), span_id_of(span_id, "id")
     span.parent_id = parent_id_of(parent_id, span_id, "parent_id")
     span.end = span.start + length
-    finish(span, debug, now_ns)
+    if not span.start:
+        absent_start(span, now_ns)
     describe(span, local, remote)
     return span
 

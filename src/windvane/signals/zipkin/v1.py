@@ -74,7 +74,6 @@ class SpanV1:
     name: str
     start: int
     length: int
-    debug: bool
     annotations: list[Annotation] = field(default_factory=list)
     binaries: list[Binary1] = field(default_factory=list)
 
@@ -131,8 +130,6 @@ def _one(span: SpanV1, kind: int, ours: Callable[[Endpoint], bool], now_ns: int)
             local = local if local.service or not each.host.service else each.host
     if not local.service and isinstance(component := made.tags.get("component", ""), str):
         local = local._replace(service=component if any(each.key == "lc" for each in span.binaries) else "")
-    if span.debug:
-        made.tags.setdefault("debug", True)
     if not made.start:
         absent_start(made, now_ns)
     describe(made, local, remote)
@@ -169,7 +166,6 @@ def _from_json(item: Any) -> SpanV1:
         name_of(item.get("name")),
         microseconds(item.get("timestamp"), "timestamp"),
         microseconds(item.get("duration"), "duration"),
-        bool(item.get("debug")),
         [_annotation(each) for each in _objects(item.get("annotations"), "annotations")],
         [_binary(each) for each in _objects(item.get("binaryAnnotations"), "binaryAnnotations")],
     )
@@ -211,7 +207,6 @@ def from_thrift(item: Struct) -> SpanV1:
         text(item, 3, "name", ""),
         microseconds(number(item, 10, "timestamp", 0), "timestamp"),
         microseconds(number(item, 11, "duration", 0), "duration"),
-        bool(item.get(9)),
         [_thrift_annotation(each) for each in items(item, 6, "annotations")],
         [_thrift_binary(each) for each in items(item, 8, "binary_annotations")],
     )
