@@ -197,12 +197,12 @@ class _Rooms:
             [
                 health_routes(self.own.metrics, self._missing),
                 remote_write.routes(self.writes),
+                *receivers,  # before Prometheus's, which answers every other path under /api/v1
                 *self._prometheus(),
                 jaeger.routes(engine, clock),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
                 openapi_routes(own),
-                *receivers,
                 console.routes(),
             ]
         )
