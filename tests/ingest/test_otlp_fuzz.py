@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutations import mutated
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_messages import rich_logs, rich_traces, to_json, traces
@@ -30,26 +31,6 @@ from windvane.store.commit import GroupCommit, Kind
 RICH = {"traces": rich_traces().SerializeToString(), "logs": rich_logs().SerializeToString()}
 TABLES = {"traces": scan.TRACES, "logs": scan.LOGS}
 RARE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-@st.composite
-def mutated(draw: st.DrawFn, message: bytes) -> bytes:
-    """A valid message with a few bytes changed, removed, doubled, or put elsewhere."""
-    data = bytearray(message)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, max(0, len(data) - 1)))
-        match draw(st.integers(0, 4)):
-            case 0:
-                data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
-            case 1:
-                del data[at : at + draw(st.integers(1, 20))]
-            case 2:
-                data[at:at] = draw(st.binary(max_size=12))
-            case 3:
-                data += data[at : at + draw(st.integers(1, 60))]
-            case _:
-                del data[at:]
-    return bytes(data)
 
 
 def _read(payload: bytes, signal: str) -> tuple[bytes, int] | None:

@@ -1,4 +1,4 @@
-"""Records what real exporters send, for `test_span_recordings.py`. Not a test; run by hand in an environment of its own:
+"""Records what real exporters send, for `test_span_recordings.py`. Run by hand in an environment of its own:
 
     pip install py_zipkin jaeger-client opentelemetry-exporter-zipkin-json opentelemetry-exporter-zipkin-proto-http \
         opentelemetry-exporter-jaeger-thrift opentelemetry-exporter-jaeger-proto-grpc \
@@ -34,7 +34,7 @@ START = 1_790_000_000_123_456_000
 
 
 class Capture(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         BODIES.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(202)
         self.send_header("Content-Length", "0")
@@ -120,13 +120,15 @@ def py_zipkin(kind: str) -> None:
     from py_zipkin import Encoding, Kind  # noqa: PLC0415
     from py_zipkin.zipkin import zipkin_span  # noqa: PLC0415
 
-    with zipkin_span("front", span_name="get /", sample_rate=100, kind=Kind.SERVER, port=8080, host="10.1.2.3",
-                     transport_handler=BODIES.append, encoding=getattr(Encoding, kind), use_128bit_trace_id=True):  # fmt: skip
-        with zipkin_span(
-            "front", span_name="query", kind=Kind.CLIENT, binary_annotations={"error": "refused"}
-        ) as query:
-            query.add_sa_binary_annotation(port=5432, service_name="db", host="10.1.2.4")
-            query.add_annotation("ws")
+    options = {"sample_rate": 100, "kind": Kind.SERVER, "port": 8080, "host": "10.1.2.3", "use_128bit_trace_id": True}
+    options |= {"transport_handler": BODIES.append, "encoding": getattr(Encoding, kind)}
+    tags = {"error": "refused"}
+    with (
+        zipkin_span("front", span_name="get /", **options),
+        zipkin_span("front", span_name="query", kind=Kind.CLIENT, binary_annotations=tags) as query,
+    ):
+        query.add_sa_binary_annotation(port=5432, service_name="db", host="10.1.2.4")
+        query.add_annotation("ws")
 
 
 def opentelemetry(folder: Path, agent: socket.socket) -> None:
