@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import pytest
+from thrift_writer import I64, STRUCT, batch, binary, compact_call, span
 
 NOW = time.time_ns()
 TRACE = {
@@ -54,7 +58,7 @@ def nothing_left() -> Iterator[None]:
 def start(data: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     """A server on ports of the system's choice, and its URL once it is ready."""
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", "127.0.0.1:0"]
-    command += ["--grpc", "none", "--otlp-http", "none", *options]
+    command += ["--grpc", "none", "--otlp-http", "none", "--zipkin", "none", *options]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     STARTED.append(server)
     assert server.stderr is not None
@@ -143,4 +147,35 @@ def test_an_acknowledged_trace_is_there_after_a_restart_and_the_directory_is_one
     found = get(url + "/api/traces/0af7651916cd43dd8448eb211c80319c").json()["data"][0]
     assert found["spans"][0]["operationName"] == "GET /cart"
     assert {"key": "items", "type": "int64", "value": 3} in found["spans"][0]["tags"]
+    assert stop(server) == 0
+
+
+def test_spans_of_other_formats_have_addresses_of_their_own(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    zipkin, over_grpc, over_http, datagrams = (f"127.0.0.1:{free_port()}" for _ in range(4))
+    server, url = start(tmp_path, "--tenants", "auto", "--zipkin", zipkin, "--jaeger-grpc", over_grpc,
+                        "--jaeger-http", over_http, "--jaeger-udp", datagrams)  # fmt: skip
+    thrift = {"content-type": "application/x-thrift"}
+    now = NOW // 1_000
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for number, address in enumerate((f"http://{zipkin}/api/v2/spans", f"{url}/api/v1/spans"), 1):
+            json = [{"traceId": "a", "id": str(number), "timestamp": now, "localEndpoint": {"serviceName": "z"}}]
+            assert client.post(address, json=json, headers={"X-Scope-OrgID": "team-a"}).status_code == 202
+        for number, address in enumerate((f"http://{over_http}", url), 3):
+            body = binary(STRUCT, batch(span(f3=(I64, number), f8=(I64, now)), service="j"))
+            assert client.post(f"{address}/api/traces", content=body, headers=thrift).status_code == 202
+        with grpc.insecure_channel(over_grpc) as channel:
+            assert channel.unary_unary("/jaeger.api_v2.CollectorService/PostSpans")(b"", timeout=60) == b""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            host, _, port = datagrams.partition(":")
+            call = compact_call("emitBatch", {1: (STRUCT, batch(span(f3=(I64, 5), f8=(I64, now)), service="j"))})
+            sender.sendto(call, (host, int(port)))
+        found: list[Any] = []
+        deadline = time.monotonic() + 60
+        while len(found) < 3 and time.monotonic() < deadline:
+            traces = client.get(url + "/api/traces", params={"service": "j"}).json()["data"]
+            found = [each["spanID"] for trace in traces for each in trace["spans"]]
+        assert sorted(found) == [f"{number:016x}" for number in (3, 4, 5)]
+        theirs = client.get(url + "/api/traces/a", headers={"X-Scope-OrgID": "team-a"}).json()["data"][0]["spans"]
+        assert sorted(each["spanID"] for each in theirs) == [f"{number:016x}" for number in (1, 2)]
+        assert client.get(url + "/api/traces/a").status_code == 404
     assert stop(server) == 0

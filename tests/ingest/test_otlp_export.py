@@ -234,3 +234,32 @@ def test_accounting_is_on_the_metrics_page(engine: Engine) -> None:
     assert 'windvane_ingest_records_received_total{signal="traces",transport="http"} 6.0' in page
     assert 'windvane_ingest_records_stored_total{signal="traces"} 5.0' in page
     assert 'windvane_ingest_records_refused_total{reason="bad_input",signal="traces"} 1.0' in page
+
+
+def test_json_of_protobufs_own_kind_is_read_as_well(engine: Engine) -> None:
+    """Names of enum values, snake_case, 64-bit integers as numbers and texts, fields that nobody knows."""
+    span = {
+        "trace_id": TRACE.hex().upper(), "spanId": SPAN.hex(), "parent_span_id": "", "name": "GET /",
+        "future": {"a": [1]},
+        "kind": "SPAN_KIND_CLIENT", "start_time_unix_nano": START, "endTimeUnixNano": str(START + 5),
+        "status": {"code": "STATUS_CODE_ERROR"}, "links": None,
+        "attributes": [{"key": "n", "value": {"intValue": 7}}, {"key": "m", "value": {"int_value": "-8"}},
+                       {"key": "b", "value": {"bytesValue": "-_8="}}],
+    }  # fmt: skip
+    body = orjson.dumps({"resource_spans": [{"scopeSpans": [{"spans": [span]}], "schemaUrl": "x"}]})
+    answer = run(engine, lambda parts: parts.post("/v1/traces", body, JSON))
+    assert answer.status_code == 200, answer.text
+    row = engine.query("SELECT * FROM otel_traces").iloc[0]
+    assert (row["TraceId"], row["SpanKind"], row["StatusCode"], row["Duration"]) == (TRACE.hex(), "Client", "Error", 5)
+    assert row["SpanAttributes"] == {"n": "7", "m": "-8", "b": "+/8="}
+    wrong = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span | {"kind": "CLIENT"}]}]}]})
+    refused = run(engine, lambda parts: parts.post("/v1/traces", wrong, JSON))
+    assert "spans[0].kind is 'CLIENT', expected an integer" in refused.text
+
+
+@pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_grpc_messages_may_be_compressed(engine: Engine, algorithm: grpc.Compression) -> None:
+    """By gzip and deflate, which are all that gRPC's core knows: others it answers with UNIMPLEMENTED itself."""
+    answers = run(engine, lambda parts: parts.call(EXPORT_TRACES, traces(3).SerializeToString(), compression=algorithm))
+    assert answers == [b""]
+    assert len(engine.query("SELECT SpanId FROM otel_traces")) == 3

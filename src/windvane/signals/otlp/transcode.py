@@ -2,8 +2,8 @@
 
 The rules are the specification's (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding):
 lowerCamelCase names (snake_case is read too), ids in hex, 64-bit integers as strings or numbers,
-enums as integers, bytes in base64, unknown fields ignored. JSON is the format of browsers and
-scripts: this is a Python loop, many times slower than protobuf.
+enums as integers (protobuf's names are read too), bytes in base64, unknown fields ignored. JSON is
+the format of browsers and scripts: this is a Python loop, many times slower than protobuf.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def _int64(number: int, value: Any, path: str, _: int) -> bytes:
 
 
 def _enum(number: int, value: Any, path: str, _: int) -> bytes:
+    if isinstance(value, str):
+        value = _ENUMS.get(value, value)
     return integer(number, _whole(value, path, -(1 << 31), (1 << 31) - 1))
 
 
@@ -157,6 +159,24 @@ def _base64(number: int, value: Any, path: str, _: int) -> bytes:
 def _wrong(path: str, wanted: str, value: Any) -> BadInputError:
     shown = repr(value)
     return BadInputError(f"OTLP/JSON: {path} is {shown[:40]}{'…' * (len(shown) > 40)}, expected {wanted}")
+
+
+def _numbered(prefix: str, names: str, first: int = 0) -> dict[str, int]:
+    return {f"{prefix}{name}": number for number, name in enumerate(names.split(), first)}
+
+
+# Protobuf's own JSON has the names of enum values; OTLP's forbids them, and senders use them.
+_ENUMS = {
+    **_numbered("SPAN_KIND_", "UNSPECIFIED INTERNAL SERVER CLIENT PRODUCER CONSUMER"),
+    **_numbered("STATUS_CODE_", "UNSET OK ERROR"),
+    **_numbered("AGGREGATION_TEMPORALITY_", "UNSPECIFIED DELTA CUMULATIVE"),
+    "SEVERITY_NUMBER_UNSPECIFIED": 0,
+    **{
+        f"SEVERITY_NUMBER_{name}{nth if nth > 1 else ''}": 4 * level + nth
+        for level, name in enumerate(("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+        for nth in range(1, 5)
+    },
+}
 
 
 def _message(**fields: tuple[int, _Reader]) -> _Message:
