@@ -22,7 +22,8 @@ def fields(raw: bytes) -> Iterator[tuple[int, int, Value]]:
     """(field number, wire type, value) of a message; fixed-width values and blocks as their bytes."""
     position, end = 0, len(raw)
     while position < end:
-        tag, position = varint(raw, position)
+        tag = raw[position]
+        tag, position = (tag, position + 1) if tag < 128 else varint(raw, position)
         number, wire = tag >> 3, tag & 7
         if not number:
             raise BadInputError("a field number that protobuf does not have")
@@ -34,7 +35,8 @@ def fields(raw: bytes) -> Iterator[tuple[int, int, Value]]:
         if wire == I32:
             size = 4
         elif wire == LEN:
-            size, position = varint(raw, position)
+            size = raw[position] if position < end else 128
+            size, position = (size, position + 1) if size < 128 else varint(raw, position)
         elif wire != I64:
             raise BadInputError(f"a wire type that does not exist: {wire}")
         if size > end - position:

@@ -87,15 +87,14 @@ class Reader:
             kind, last, at = self._field(at, last)
             if kind == STOP:
                 return found, at
-            self._spend(at)
             found[last], at = self._value(kind, at, depth + 1)
 
     def _values(self, at: int, depth: int) -> tuple[list[Any], int]:
         self._check(depth, at)
         of, size, at = self._list(at)
+        self._spend(size, at)
         found = []
         for _ in range(size):
-            self._spend(at)
             value, at = self._value(of, at, depth + 1)
             found.append(value)
         return found, at
@@ -104,8 +103,8 @@ class Reader:
         """Over a map: no message read here has one, but fields that are not known may."""
         self._check(depth, at)
         _, size, at = self._sized(keys, size, at)
+        self._spend(size, at)
         for _ in range(size):
-            self._spend(at)
             _, at = self._value(keys, at, depth + 1)
             _, at = self._value(values, at, depth + 1)
         return None, at
@@ -114,8 +113,9 @@ class Reader:
         if depth > _MAX_DEPTH:
             raise BadInputError(f"thrift nests deeper than {_MAX_DEPTH} levels at byte {at}")
 
-    def _spend(self, at: int) -> None:
-        self._parts -= 1
+    def _spend(self, parts: int, at: int) -> None:
+        """Elements count, not fields: a struct has at most 65,536 of those however many are sent."""
+        self._parts -= parts
         if self._parts < 0:
             raise BadInputError(f"more than {MOST_PARTS} parts in one span (byte {at})")
 

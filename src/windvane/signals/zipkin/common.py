@@ -67,17 +67,23 @@ def endpoint(value: Any, name: str) -> Endpoint:
         return NOWHERE
     if not isinstance(value, dict):
         raise wrong(name, value, "an object")
-    service, ipv4, ipv6 = (value.get(key) or "" for key in ("serviceName", "ipv4", "ipv6"))
+    get = value.get
+    service, ipv4, ipv6, port = get("serviceName") or "", get("ipv4") or "", get("ipv6") or "", get("port") or 0
     if not (isinstance(service, str) and isinstance(ipv4, str) and isinstance(ipv6, str)):
         raise wrong(name, value, "texts for serviceName, ipv4 and ipv6")
-    return Endpoint(service, ipv4 and ip(ipv4[:64]), ipv6 and ip(ipv6[:64]), _port(value.get("port"), name))
+    if type(port) is not int:
+        port = _port(port, name)
+    return _endpoint(service, ipv4[:64], ipv6[:64], port & 0xFFFF)  # v1's port was a signed 16-bit number
+
+
+@lru_cache(maxsize=1_024)
+def _endpoint(service: str, ipv4: str, ipv6: str, port: int) -> Endpoint:
+    return Endpoint(service, ipv4 and ip(ipv4), ipv6 and ip(ipv6), port)
 
 
 def _port(value: Any, name: str) -> int:
-    if value is None:
-        return 0
     try:
-        return int(value) & 0xFFFF  # v1's port was a signed 16-bit number
+        return int(value)
     except (TypeError, ValueError, OverflowError):
         raise wrong(f"{name}.port", value, "a number") from None
 
