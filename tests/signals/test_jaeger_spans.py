@@ -194,7 +194,7 @@ def test_what_thrift_declares_is_not_believed(size: int) -> None:
     "opening", [b"\x0c\0\1", b"\x0f\0\1\x0f\0\0\0\1" + b"\x0f\0\0\0\1", b"\x0d\0\x09\x0d\x0d\0\0\0\1"]
 )
 def test_what_nests_without_end_is_an_error(opening: bytes) -> None:
-    with pytest.raises(BadInputError, match=r"nests deeper|declares|type that does not exist|ends early|parts in one span"):
+    with pytest.raises(BadInputError, match=r"deeper|declares|not exist|ends early|parts in one span"):
         thrift.read_batch(opening * 100_000)
     with pytest.raises(BadInputError):
         thrift.read_datagram(compact_call("emitBatch", {})[:-1] + b"\x1c" * 60_000, 0)
