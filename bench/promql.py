@@ -6,7 +6,8 @@ All three take the same remote-write requests and hold recent times. Counters, h
 fifty hosts that are scraped every `step` seconds, each at a moment of its own. A query is asked when nothing of
 it has been asked before in this list ("first"), then three times again (best: "again"), and once more after
 another minute of samples, with its end a minute later ("moved"). Answers of Windvane and Prometheus are
-compared number by number. Servers and the bench share the machine; each answers alone.
+compared number by number. Servers and the bench share the machine; each answers alone, once all have come to rest
+after what was written.
 """
 
 from __future__ import annotations
@@ -232,6 +233,17 @@ def load(servers: Sequence[Server], samples: Samples, count: int) -> None:
             server.client.get("/internal/force_flush")
 
 
+def settle(servers: Sequence[Server]) -> float:
+    """Wait until no server works any more (merges, compaction), five minutes at most; the seconds that took."""
+    started = time.monotonic()
+    while time.monotonic() - started < 300:
+        before = [sum(server.process.cpu_times()[:2]) for server in servers]
+        time.sleep(3)
+        if all(sum(server.process.cpu_times()[:2]) - own < 0.15 for server, own in zip(servers, before, strict=True)):
+            break
+    return time.monotonic() - started
+
+
 def difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     """What two answers disagree on, '' for nothing; sums may differ in the last bits."""
     sides = []
@@ -317,6 +329,7 @@ def main() -> None:
         servers = [stack.enter_context(running(one, Path(name))) for one in names]
         load(servers, samples, count)
         written = [server.written for server in servers]
+        print(f"at rest after {settle(servers):.0f} s")
         first_and_again(servers, end)
         load(servers, samples, max(1, 60 // options.step))
         moved(servers, end + 60)

@@ -42,11 +42,14 @@ _BACK_MS = (_DAY_MS, 6 * _HOUR_MS, 2 * _HOUR_MS)
 """Time that is loaded at once when going back: a day costs hardly more than its last two hours."""
 _CHUNK = 2_000_000
 """Rows put in order and packed at once: 100 MB meanwhile."""
-_ROWS_AT_ONCE = 6_000_000
+_ROWS_AT_ONCE = 1_500_000
 """Rows of new parts above which a query does not read them itself."""
-_PATIENCE = 1.0
+_PATIENCE = 0.5
 _EVERY = 2.0
-_REST = 1.0
+_OFTEN = 0.2
+_MANY = 200_000
+"""Rows taken in at once after which more are looked for soon: parts that wait are merged, and then read whole."""
+_REST = 0.5
 """While much is written at once (history sent again), so many times as long as it works it rests."""
 _IDLE = 30.0
 _TRIES = 3
@@ -126,18 +129,20 @@ class Head:
             return None if found is None or found[0].after > after else found
         return None
 
-    def tick(self) -> None:
-        """Bring the head up to date, or further back in time; nothing where neither is to be done."""
+    def tick(self) -> int:
+        """Bring the head up to date, or further back in time, where there is anything to do; rows taken in."""
         changes, at = self._engine.changes, time.monotonic()
         idle = changes is not None and (changes == self._seen[0] and at - self._seen[1] < _IDLE)
         if not self.most_bytes or (idle and self._kept is not None and self._back):
-            return
+            return 0
+        rows = 0
         if self._kept is None:
             self._kept, done = self._loaded(), True
             self._back = self._kept.after <= _EVER
         else:
             with self._taken(-1):
-                done = self._advanced(self._listing.now(_LIMITS)["samples"], 1 << 62) is not None
+                found = self._advanced(self._listing.now(_LIMITS)["samples"], 1 << 62)
+            done, rows = found is not None, 0 if found is None else found[1]
             if done and not self._back:
                 self._back = self._deeper()
         if done:
@@ -145,6 +150,7 @@ class Head:
         unlearned, self._unlearned = self._unlearned, []
         if unlearned:
             self._learn(unlearned[0] if len(unlearned) == 1 else np.unique(np.concatenate(unlearned)))
+        return rows
 
     @contextmanager
     def _taken(self, seconds: float) -> Iterator[bool]:
@@ -298,14 +304,15 @@ def _follow(head: weakref.ref[Head], ended: threading.Event) -> None:
         one, started = head(), time.monotonic()
         if one is None:
             return
+        pause = _EVERY
         try:
-            one.tick()
+            pause = _OFTEN if one.tick() > _MANY else _EVERY
         except _EndedError:
             return
         except WindvaneError as error:  # the store is busy or closed: tried again
             log.debug("the newest samples could not be read: %s", error)
         del one
-        if ended.wait(max(_EVERY, _REST * (time.monotonic() - started))):
+        if ended.wait(max(pause, _REST * (time.monotonic() - started))):
             return
 
 
