@@ -39,7 +39,7 @@ OTHER = replace(
 @pytest.fixture
 def client(engine: Engine) -> AsgiClient:
     store_spans(engine, [ROOT, CHILD, OTHER])
-    return AsgiClient(jaeger.routes(engine, ManualClock(NOW)))
+    return AsgiClient(jaeger.shared_routes(jaeger.JaegerQueries(engine, ManualClock(NOW))))
 
 
 def test_a_trace_in_jaegers_shape(client: AsgiClient, golden: Callable[[str, str], None]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import uvloop
 from starlette.types import ASGIApp
 
+from windvane.app import jaeger
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring
 from windvane.app.settings import ServeSettings
@@ -134,6 +135,7 @@ class Server:
             await agent.start()
             stack.push_async_callback(agent.stop)
             log.info("Jaeger's datagrams on %s", agent.address)
+        await _serve_jaeger(stack, tenants, settings)
         warm(default.queries)
         return cls(http, loops.failed, default.monitoring)
 
@@ -179,6 +181,17 @@ def _control(settings: ServeSettings, clock: Clock, metrics: Metrics) -> MeshCon
 
 def _receivers(tenants: Tenants, name: str) -> ASGIApp:
     return dispatched(tenants, lambda tenant: tenant.receivers[name])
+
+
+async def _serve_jaeger(stack: contextlib.AsyncExitStack, tenants: Tenants, settings: ServeSettings) -> None:
+    if settings.jaeger_query is not None:
+        address = await _listen(stack, jaeger.dispatched(tenants), settings.jaeger_query)
+        log.info("Jaeger's query API on http://%s/", address)
+    if settings.jaeger_grpc_query is not None:
+        server = GrpcServer(settings.jaeger_grpc_query, [jaeger.QueryServices(tenants)])
+        await server.start()
+        stack.push_async_callback(server.stop)
+        log.info("Jaeger's query API over gRPC on %s", Address(settings.jaeger_grpc_query.host, server.port))
 
 
 async def _listen(stack: contextlib.AsyncExitStack, application: ASGIApp, wanted: Address) -> Address:

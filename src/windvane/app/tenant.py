@@ -103,6 +103,9 @@ class Tenant:
     services: Sequence[grpc.GenericRpcHandler]
     spans: SpanReceiver
     """For datagrams, which name no tenant."""
+    jaeger: Starlette
+    """Jaeger's query faces alone, for an address of their own."""
+    jaeger_services: Sequence[grpc.GenericRpcHandler]
     queries: QueryEngine
     monitoring: Monitoring
 
@@ -121,6 +124,8 @@ class Tenant:
             {name: build_app([routes]) for name, routes in receivers.items()},
             [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
             rooms.spans,
+            jaeger.application(rooms.traces, common.settings.monitoring.external_url),
+            jaeger.query_services(rooms.traces),
             rooms.queries,
             rooms.monitoring,
         )
@@ -199,13 +204,18 @@ class _Rooms:
                 remote_write.routes(self.writes),
                 *receivers,  # before Prometheus's, which answers every other path under /api/v1
                 *self._prometheus(),
-                jaeger.routes(engine, clock),
+                jaeger.shared_routes(self.traces),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
                 openapi_routes(own),
                 console.routes(),
             ]
         )
+
+    @property
+    def traces(self) -> jaeger.JaegerQueries:
+        """What Jaeger's faces ask."""
+        return jaeger.JaegerQueries(self.engine, self.common.clock)
 
     def _prometheus(self) -> list[list[BaseRoute]]:
         """Prometheus's API."""

@@ -29,7 +29,7 @@ _WRITES = frozenset(
     {"/v1/traces", "/v1/logs", "/v1/metrics", "/api/v1/write", "/api/v1/push", "/api/v2/spans", "/api/v1/spans",
      "/api/traces"}
 )  # fmt: skip
-_Names: TypeAlias = Iterable[tuple[bytes | str, bytes | str]]
+Names: TypeAlias = Iterable[tuple[bytes | str, bytes | str]]
 
 
 class Tenants:
@@ -44,6 +44,11 @@ class Tenants:
         self._stack = contextlib.AsyncExitStack()
         self._known = frozenset[str]()
 
+    @property
+    def enabled(self) -> bool:
+        """Whether requests name tenants."""
+        return self._settings.enabled
+
     async def start(self) -> None:
         """Learn which tenants wrote before."""
         if self._settings.enabled:
@@ -54,7 +59,7 @@ class Tenants:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await self._stack.aclose()
 
-    async def of(self, headers: _Names, *, writes: bool) -> Tenant:
+    async def of(self, headers: Names, *, writes: bool) -> Tenant:
         """The tenant that headers (or gRPC metadata) name.
 
         `BadInputError` for a name that cannot be one, `NotFoundError` for a tenant that is not there and is
@@ -94,7 +99,7 @@ class Tenants:
         return tenant
 
 
-def _named(headers: _Names) -> str:
+def _named(headers: Names) -> str:
     for name, value in headers:
         key = name.decode("latin-1") if isinstance(name, bytes) else name
         if key.lower() in HEADERS:
@@ -131,7 +136,7 @@ class TenantServices(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of the call's method; one that first finds the tenant when the call names one."""
-        handler = _handler(self._tenants.default.services, handler_call_details)
+        handler = handler_of(self._tenants.default.services, handler_call_details)
         metadata = [(key, value) for key, value in handler_call_details.invocation_metadata or ()]
         if handler is None or not any(key in HEADERS for key, _ in metadata):
             return handler
@@ -142,14 +147,15 @@ class TenantServices(grpc.GenericRpcHandler):  # type: ignore[misc]
             except WindvaneError as error:
                 await abort(context, error)
                 raise  # never reached: abort raises
-            return await _behaviour(_handler(tenant.services, handler_call_details))(request, context)
+            return await _behaviour(handler_of(tenant.services, handler_call_details))(request, context)
 
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(call)
         return grpc.unary_unary_rpc_method_handler(call)
 
 
-def _handler(services: Sequence[grpc.GenericRpcHandler], details: Any) -> Any:
+def handler_of(services: Sequence[grpc.GenericRpcHandler], details: Any) -> Any:
+    """The handler that one of the services has for a call, or None."""
     return next((found for service in services if (found := service.service(details)) is not None), None)
 
 

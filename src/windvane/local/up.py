@@ -266,6 +266,7 @@ class LocalMesh:
         arguments = ["--data", str(options.run_dir / "data"), "--placement", str(options.run_dir / PLACEMENT)]
         for name, address in self._faces.options().items():
             arguments += [f"--{name}", str(address)]
+        arguments += ["--jaeger-query", "none", "--jaeger-grpc-query", "none"]  # both are custom ports, one a machine
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]

@@ -7,7 +7,8 @@ Span attributes come first, then what OTLP keeps in fields of its own (`span.kin
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,6 +16,15 @@ from windvane.tracing.model import Attributes, AttributeValue, Event, Link, Span
 
 _EXACT = (1 << 53) - 1
 _NO_SERVICE = "OTLPResourceNoServiceName"
+CHILD_OF, FOLLOWS_FROM = "CHILD_OF", "FOLLOWS_FROM"
+
+
+class Reference(NamedTuple):
+    """A span that another one refers to, and how."""
+
+    type: str
+    trace_id: str
+    span_id: str
 
 
 def trace_id_text(trace_id: str) -> str:
@@ -39,8 +49,8 @@ class _Processes:
         self._ids: dict[bytes, str] = {}
 
     def id_of(self, span: Span) -> str:
-        tags = [_pair(key, value) for key, value in span.resource.items() if key != "service.name"]
-        process = {"serviceName": span.service or _NO_SERVICE, "tags": tags}
+        service, tags = process_of(span)
+        process = {"serviceName": service, "tags": _pairs(tags)}
         key = orjson.dumps(process)
         if key not in self._ids:
             self._ids[key] = f"p{len(self._ids) + 1}"
@@ -53,35 +63,33 @@ def _span(span: Span, processes: _Processes) -> dict[str, Any]:
         "traceID": trace_id_text(span.trace_id),
         "spanID": span.span_id,
         "operationName": span.name,
-        "references": _references(span),
+        "references": [
+            {"refType": reference.type, "traceID": trace_id_text(reference.trace_id), "spanID": reference.span_id}
+            for reference in references(span)
+        ],
         "startTime": span.start_ns // 1_000,
         "duration": span.duration_ns // 1_000,
-        "tags": _tags(span),
-        "logs": [_log(event) for event in span.events],
+        "tags": _pairs(tags_of(span)),
+        "logs": [{"timestamp": event.time_ns // 1_000, "fields": _pairs(fields_of(event))} for event in span.events],
         "processID": processes.id_of(span),
         "warnings": list(span.warnings) or None,
     }
 
 
-def _references(span: Span) -> list[dict[str, str]]:
+def references(span: Span) -> list[Reference]:
     """The parent first, then the links; a link to the parent itself only says of what type it is."""
-    references: list[dict[str, str]] = []
     parent = (span.trace_id, span.parent_id)
     own = [link for link in span.links if (link.trace_id, link.span_id) == parent]
-    if span.parent_id:
-        references.append(_reference(_type(own[-1]) if own else "CHILD_OF", *parent))
-    return references + [_reference(_type(link), link.trace_id, link.span_id) for link in span.links if link not in own]
+    first = [Reference(_type(own[-1]) if own else CHILD_OF, *parent)] if span.parent_id else []
+    return first + [Reference(_type(link), link.trace_id, link.span_id) for link in span.links if link not in own]
 
 
 def _type(link: Link) -> str:
-    return "CHILD_OF" if link.attributes.get("opentracing.ref_type") == "child_of" else "FOLLOWS_FROM"
+    return CHILD_OF if link.attributes.get("opentracing.ref_type") == "child_of" else FOLLOWS_FROM
 
 
-def _reference(type_: str, trace_id: str, span_id: str) -> dict[str, str]:
-    return {"refType": type_, "traceID": trace_id_text(trace_id), "spanID": span_id}
-
-
-def _tags(span: Span) -> list[dict[str, Any]]:
+def tags_of(span: Span) -> list[tuple[str, AttributeValue]]:
+    """A span's tags: its attributes between what OTLP keeps in fields of its own."""
     fields: Attributes = {
         "otel.scope.name": span.scope_name or None,
         "otel.scope.version": span.scope_version or None,
@@ -93,19 +101,32 @@ def _tags(span: Span) -> list[dict[str, Any]]:
         "otel.status_description": span.status_message or None,
         "w3c.tracestate": span.trace_state or None,
     }
-    given = [_pair(key, value) for key, value in span.attributes.items()]
-    return [*_present(fields), *given, *_present(ending)]
+    return [*_present(fields), *span.attributes.items(), *_present(ending)]
 
 
-def _present(attributes: Attributes) -> list[dict[str, Any]]:
-    return [_pair(key, value) for key, value in attributes.items() if value is not None]
+def _present(attributes: Attributes) -> list[tuple[str, AttributeValue]]:
+    return [(key, value) for key, value in attributes.items() if value is not None]
 
 
-def _log(event: Event) -> dict[str, Any]:
-    fields = [_pair(key, value) for key, value in event.attributes.items()]
-    if event.name and "event" not in event.attributes:
-        fields.insert(0, _pair("event", event.name))
-    return {"timestamp": event.time_ns // 1_000, "fields": fields}
+def process_of(span: Span) -> tuple[str, list[tuple[str, AttributeValue]]]:
+    """The service's name and what else the resource tells."""
+    tags = [(key, value) for key, value in span.resource.items() if key != "service.name"]
+    return span.service or _NO_SERVICE, tags
+
+
+def fields_of(event: Event) -> list[tuple[str, AttributeValue]]:
+    """An event's fields: its name under `event`, unless it has such an attribute."""
+    named = [("event", event.name)] if event.name and "event" not in event.attributes else []
+    return [*named, *event.attributes.items()]
+
+
+def flat_text(value: AttributeValue) -> str:
+    """A list or map as the text that stands for it where there are only plain values."""
+    return orjson.dumps(value, default=str).decode()
+
+
+def _pairs(pairs: Iterable[tuple[str, AttributeValue]]) -> list[dict[str, Any]]:
+    return [_pair(key, value) for key, value in pairs]
 
 
 def _pair(key: str, value: AttributeValue) -> dict[str, Any]:
@@ -119,4 +140,4 @@ def _pair(key: str, value: AttributeValue) -> dict[str, Any]:
         return {"key": key, "type": "binary", "value": base64.b64encode(value).decode()}
     if isinstance(value, str):
         return {"key": key, "type": "string", "value": value}
-    return {"key": key, "type": "string", "value": orjson.dumps(value, default=str).decode()}
+    return {"key": key, "type": "string", "value": flat_text(value)}
