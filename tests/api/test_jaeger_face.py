@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from asgi_client import AsgiClient
 from telemetry_rows import store_spans
 
 from windvane.api import jaeger
+from windvane.api.jaeger import http
 from windvane.kit.clock import ManualClock
 from windvane.store.api import Engine
 from windvane.tracing.model import Event, Link, Span
@@ -107,6 +109,17 @@ def test_an_id_in_any_spelling(client: AsgiClient, text: str) -> None:
          'unable to parse param \'minDuration\': time: missing unit in duration "5"'),
         ("/api/traces", {"minDuration": "2s", "maxDuration": "1s"}, 400,
          "'maxDuration' should be greater than 'minDuration'"),
+        ("/api/traces", {"limit": "x"}, 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("/api/traces", {"limit": "3000000000"}, 400, 'strconv.ParseInt: parsing "3000000000": value out of range'),
+        ("/api/traces", {"limit": "0"}, 400, "invalid parameter: limit must be greater than 0"),
+        ("/api/traces", {"start": "2", "end": "1"}, 400, "invalid parameter: start time must be before end time"),
+        ("/api/traces", {"raw": "perhaps"}, 400,
+         "unable to parse param 'raw': strconv.ParseBool: parsing \"perhaps\": invalid syntax"),
+        ("/api/traces/ab", {"raw": "perhaps"}, 400,
+         "unable to parse param 'raw': strconv.ParseBool: parsing \"perhaps\": invalid syntax"),
+        ("/api/traces", {"traceID": "xyz"}, 400,
+         "cannot parse traceID param: malformed trace ID 'xyz': expected 1 to 32 hex characters, or base64 of 8 or 16"
+         " bytes"),
         ("/api/traces", {"tag": "nothing"}, 400, "malformed 'tag' parameter, expecting key:value, received: nothing"),
     ],
 )  # fmt: skip
@@ -136,3 +149,44 @@ def test_raw_skips_the_adjusters(client: AsgiClient, engine: Engine) -> None:
 
 def test_pretty_printing(client: AsgiClient) -> None:
     assert '\n    "total": 3' in client.get("/api/services?prettyPrint=1").text
+
+
+def test_every_answer_names_the_trace_of_its_request(client: AsgiClient) -> None:
+    for path, status in (("/api/services", 200), ("/api/traces/00ff", 404), ("/jaeger/api/nothing", 404)):
+        answer = client.get(path, headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+        assert answer.status_code == status
+        assert re.fullmatch(f"00-{'a' * 32}-[0-9a-f]{{16}}-00", answer.headers["traceresponse"])
+    for sent in ("", "nonsense", f"00-{'0' * 32}-{'b' * 16}-01"):
+        header = client.get("/api/services", headers={"traceparent": sent}).headers["traceresponse"]
+        assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", header)
+        assert "0" * 32 not in header
+
+
+def test_a_base_path_of_jaegers_has_the_same_faces(client: AsgiClient) -> None:
+    for path in ("/api/services", f"/api/traces/{ROOT.trace_id}", "/api/v3/services", "/api/dependencies"):
+        assert client.get("/jaeger" + path).json() == client.get(path).json()
+    unknown = client.get("/jaeger/api/nothing")
+    assert (unknown.status_code, unknown.text) == (404, "404 page not found\n")
+
+
+def test_on_an_address_of_its_own(engine: Engine) -> None:
+    store_spans(engine, [ROOT])
+    application = jaeger.application(jaeger.JaegerQueries(engine, ManualClock(NOW)), "http://console:9900/")
+    client = AsgiClient(application.routes)
+    assert client.get("/api/services").json()["data"] == ["gateway.shop"]
+    assert (client.get("/api/nothing").status_code, client.get("/api/nothing").text) == (404, "404 page not found\n")
+    assert client.get("/api/quality-metrics").status_code == 404, "Jaeger has samples there, no measurements"
+    for page, console in {
+        "/trace/ab": "/traces/ab", "/jaeger/trace/ab": "/traces/ab", "/search": "/traces", "/": "/traces",
+        "/dependencies": "/traces",
+    }.items():  # fmt: skip
+        answer = client.get(page)
+        assert (answer.status_code, answer.headers["location"]) == (302, f"http://console:9900{console}")
+
+
+def test_a_body_that_is_too_long_is_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "UPLOAD_BYTES", 10)
+    client = AsgiClient(jaeger.shared_routes(jaeger.JaegerQueries(engine, ManualClock(NOW))))
+    answer = client.post("/api/transform", b" " * 11)
+    assert answer.status_code == 413
+    assert json.loads(answer.text)["errors"][0]["msg"] == "the body is longer than 10 bytes"

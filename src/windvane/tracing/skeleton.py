@@ -36,8 +36,9 @@ def read_skeletons(engine: Engine, trace_ids: Sequence[str]) -> dict[str, list[B
         {"ids": list(dict.fromkeys(trace_ids))},
     )
     found: dict[str, list[Bone]] = {trace_id: [] for trace_id in trace_ids}
-    for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
-        found[row[0]].append(Bone(*row[:7], bool(row[7])))
+    columns = (frame[name].tolist() for name in frame.columns)
+    for trace_id, span_id, parent_id, service, name, start, end, failed in zip(*columns, strict=True):
+        found[trace_id].append(Bone(trace_id, span_id, parent_id, service, name, start, end, bool(failed)))
     return {trace_id: spans for trace_id, spans in found.items() if spans}
 
 
