@@ -17,8 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from windvane.api.bodies import body_of
 from windvane.api.errors import retry_headers, status_of
-from windvane.kit.errors import WindvaneError
+from windvane.kit.errors import LimitError, WindvaneError
 
 Handler = Callable[[Request], dict[str, Any]]
 ErrorBody = Callable[[int, str], dict[str, Any]]
@@ -55,16 +56,14 @@ def guarded_body(
     """An endpoint that reads the request's body, up to `limit` bytes (413 beyond), and answers to it."""
 
     async def endpoint(request: Request) -> Response:
-        body = bytearray()
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    return go_error(request, 413, error_body(413, f"the body is longer than {limit} bytes"))
+            body = await body_of(request, limit)
+        except LimitError as error:
+            return go_error(request, 413, error_body(413, error.message))
         except ClientDisconnect:
             return Response(status_code=400)
         try:
-            return shown(request, await run_in_threadpool(answer, bytes(body)))
+            return shown(request, await run_in_threadpool(answer, body))
         except WindvaneError as error:
             return failed(request, error, error_body)
 
