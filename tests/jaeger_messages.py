@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, messa
 _QUERY = {
     1: "string service_name", 2: "string operation_name", 3: "repeated Entry tags", 4: "Timestamp start_time_min",
     5: "Timestamp start_time_max", 6: "Duration duration_min", 7: "Duration duration_max", 8: "int32 search_depth",
-    9: "bool raw_traces", 10: "bytes filter",
+    9: "bool raw_traces", 10: "bytes filter", 11: "bytes pagination",
 }  # fmt: skip
 _COMMON: dict[str, dict[int, str]] = {
     "Entry": {1: "string key", 2: "string value"},  # what a map<string, string> is on the wire
@@ -57,6 +57,9 @@ _V3 = {
         4: "fixed64 min_start_time_unix_nano", 5: "fixed64 max_end_time_unix_nano", 6: "int32 span_count",
         7: "int32 error_span_count", 8: "int32 orphan_span_count", 9: "repeated ServiceSummary services",
     },
+    "SearchCapabilities": {1: "bool without_service_name", 2: "bool same_span_conjunction"},
+    "GetCapabilitiesRequest": {},
+    "GetCapabilitiesResponse": {1: "SearchCapabilities search"},
     "FindTraceSummariesResponse": {1: "repeated TraceSummary summaries"},
 }  # fmt: skip
 _HEALTH: dict[str, dict[int, str]] = {

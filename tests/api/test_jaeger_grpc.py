@@ -250,6 +250,8 @@ def test_errors(channel: grpc.Channel) -> None:
          (bad, "start_time_min must be before start_time_max")),
         (lambda: v3(channel, "FindTraces", search(V3, search_depth=-1)), (bad, "search depth must be greater than 0")),
         (lambda: v3(channel, "FindTraces", search(V3, filter=b"\n\x00")), (bad, "query.filter is not supported")),
+        (lambda: v3(channel, "FindTraceSummaries", search(V3, pagination=b"\x08\x05")),
+         (bad, "query.pagination is not supported")),
         (lambda: unary(channel, new, V3.GetDependenciesRequest(), V3.GetDependenciesResponse),
          (bad, "startTime and endTime must be non-zero")),
         (lambda: unary(channel, new, window, V3.GetDependenciesResponse),
@@ -260,6 +262,12 @@ def test_errors(channel: grpc.Channel) -> None:
     code, details = refused(lambda: v3(channel, "GetTrace", V3.GetTraceRequest(trace_id="xyz")))
     assert code == bad
     assert details.startswith("malform trace ID: ")
+
+
+def test_capabilities(channel: grpc.Channel) -> None:
+    method = "/jaeger.api_v3.Capabilities/GetCapabilities"
+    search = unary(channel, method, V3.GetCapabilitiesRequest(), V3.GetCapabilitiesResponse).search
+    assert (search.without_service_name, search.same_span_conjunction) == (True, True)
 
 
 def test_health(channel: grpc.Channel) -> None:

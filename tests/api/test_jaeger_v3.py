@@ -77,6 +77,11 @@ def test_services_and_operations(client: AsgiClient, engine: Engine) -> None:
     assert client.get("/api/v3/operations", params={"service": "nobody"}).json() == {}
 
 
+def test_what_searches_may_ask(client: AsgiClient) -> None:
+    answer = client.get("/api/v3/capabilities").json()
+    assert answer == {"search": {"withoutServiceName": True, "sameSpanConjunction": True}}
+
+
 def test_an_empty_store_has_empty_answers(engine: Engine) -> None:
     client = AsgiClient(jaeger.shared_routes(jaeger.JaegerQueries(engine, ManualClock(NOW))))
     assert client.get("/api/v3/services").json() == {}
@@ -180,6 +185,9 @@ def test_dependencies(client: AsgiClient) -> None:
         ("traces", {**TIMES, "query.attributes": '{"a": 1}'}, 400, "malformed parameter query.attributes: "),
         ("traces", {**TIMES, "query.rawTraces": "x"}, 400, "malformed parameter query.rawTraces: "),
         ("traces", {**TIMES, "query.filter": "{}"}, 400, "query.filter is not supported"),
+        ("trace-summaries", {**TIMES, "query.pagination.pageToken": "x"}, 400,
+         "query.pagination.pageToken is not supported"),
+        ("traces", {**TIMES, "query.pagination.page_size": "5"}, 400, "query.pagination.pageSize is not supported"),
         ("traces", {**TIMES, "query.serviceName": "nobody"}, 404, "No traces found"),
         ("trace-summaries", {}, 400, "query.startTimeMin and query.startTimeMax are required"),
         ("trace-summaries", {**TIMES, "query.raw_traces": "x"}, 400, "malformed parameter query.raw_traces: "),

@@ -20,6 +20,7 @@ from windvane.tracing.trace_summaries import TraceSummary
 
 Fields = dict[int, pb.Value]
 _SECOND = 1_000_000_000
+_UNSUPPORTED = {10: "query.filter", 11: "query.pagination"}
 STRING, BOOL, INT64, FLOAT64, BINARY = range(5)
 
 
@@ -76,7 +77,8 @@ class Search:
     max_duration_ns: int | None
     depth: int
     raw: bool
-    filtered: bool
+    unsupported: str
+    """The name of a field that is given and changes the answer, but is not understood here."""
 
     @classmethod
     def read(cls, request: bytes) -> Search:
@@ -88,7 +90,7 @@ class Search:
         return cls(
             text(message, 1), text(message, 2), _tags(pb.block(query)), moment_ns(message, 4), moment_ns(message, 5),
             duration_ns(message, 6), duration_ns(message, 7), pb.signed(message.get(8, 0)), flag(message, 9),
-            10 in message,
+            next((name for number, name in _UNSUPPORTED.items() if number in message), ""),
         )  # fmt: skip
 
     def query(self, default_depth: int) -> TraceQuery:

@@ -40,6 +40,7 @@ def routes(queries: JaegerQueries, prefix: str = "") -> list[BaseRoute]:
         get("traces/{trace_id:path}", face.trace),
         get("trace-summaries", face.summaries),
         get("dependencies", face.dependencies),
+        get("capabilities", face.capabilities),
     ]
 
 
@@ -91,6 +92,10 @@ class _Face:
             raise malformed("endTime", "must be after startTime")
         found = self._queries.dependencies(low, high)
         return filled(dependencies=[filled(parent=p, child=c, callCount=str(calls)) for p, c, calls in found])
+
+    def capabilities(self, _: Request) -> dict[str, Any]:
+        """What a search may ask beyond the least: no service, and conditions that one span must meet together."""
+        return {"search": {"withoutServiceName": True, "sameSpanConjunction": True}}
 
 
 def _result(traces: list[Trace]) -> dict[str, Any]:

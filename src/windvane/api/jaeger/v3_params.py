@@ -14,6 +14,8 @@ from windvane.tracing.duration import parse_go_duration
 from windvane.tracing.search import TraceQuery
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {"query.searchDepth": ("query.search_depth", "query.num_traces")}
+NOT_SUPPORTED = ("query.filter", "query.pagination.pageSize", "query.pagination.pageToken")
+"""Refused, for an answer without them would be another one than was asked for."""
 _CAPITAL = re.compile(r"[A-Z]")
 
 
@@ -81,8 +83,9 @@ class V3Params:
 
 def trace_query(given: V3Params) -> TraceQuery:
     """A search from the `query.` parameters; `BadInputError` carries Jaeger's message."""
-    if given.text("query.filter"):
-        raise BadInputError("query.filter is not supported: use the other parameters, or /api/windvane/v1/traces")
+    for name in NOT_SUPPORTED:
+        if given.text(name):
+            raise BadInputError(f"{name} is not supported")
     low, high = given.time("query.startTimeMin"), given.time("query.startTimeMax")
     if low is None or high is None:
         raise BadInputError("query.startTimeMin and query.startTimeMax are required")
