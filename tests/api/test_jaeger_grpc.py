@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jaeger_messages import HEALTH, V2, V3, in_ns, set_ns
 from jaeger_traces import NOW, SECOND, SHOP, SHORT, TRACES, span
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from telemetry_rows import store_spans
 
 from windvane.api import jaeger
+from windvane.api.jaeger import messages
 from windvane.api.jaeger.grpc_service import health_service
 from windvane.ingest.grpc_server import GrpcServer
 from windvane.kit.clock import ManualClock
+from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.store.api import Engine
 
@@ -262,6 +267,27 @@ def test_errors(channel: grpc.Channel) -> None:
     code, details = refused(lambda: v3(channel, "GetTrace", V3.GetTraceRequest(trace_id="xyz")))
     assert code == bad
     assert details.startswith("malform trace ID: ")
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_are_a_request_or_refused(raw: bytes) -> None:
+    for read in (messages.Search.read, messages.fields, lambda data: messages.window_ns(messages.fields(data), 2, 3)):
+        with contextlib.suppress(BadInputError):
+            read(raw)
+
+
+@given(st.integers(1, 2**63 - 1), st.text(), st.dictionaries(st.text(), st.text(), max_size=3))
+def test_a_request_is_read_as_it_was_meant(moment: int, name: str, tags: dict[str, str]) -> None:
+    request = search(V3, start_time_min=moment, duration_min=moment, service_name=name, tags=tags, raw_traces=True)
+    read = messages.Search.read(request.SerializeToString())
+    assert (read.start_ns, read.min_duration_ns, read.service, read.tags, read.raw) == (
+        moment,
+        moment,
+        name,
+        tags,
+        True,
+    )
+    assert (read.max_duration_ns, read.depth, read.unsupported) == (None, 0, "")
 
 
 def test_capabilities(channel: grpc.Channel) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +15,17 @@ import otlp_messages
 import pytest
 from asgi_client import AsgiClient
 from google.protobuf.json_format import ParseDict
+from hypothesis import given
+from hypothesis import strategies as st
 from jaeger_traces import NOW, SHOP, SHORT, TRACES
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from telemetry_rows import store_spans
 from test_otlp_traces import _comparable, _ingest, _sent
 
 from windvane.api import jaeger
-from windvane.api.jaeger.params import parse_time
+from windvane.api.jaeger.params import parse_time, parse_trace_id
 from windvane.kit.clock import ManualClock
+from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
 
 TIMES = {"query.startTimeMin": "2026-09-21T00:00:00Z", "query.startTimeMax": "2026-09-22T00:00:00.5+00:00"}
@@ -221,6 +226,21 @@ def test_errors(client: AsgiClient, path: str, params: dict[str, str], status: i
 )
 def test_times(text: str, nanoseconds: int) -> None:
     assert parse_time(text) == nanoseconds
+
+
+@given(st.integers(86_400 * 10**6, 7 * 10**15), st.integers(-23 * 60, 23 * 60))
+def test_a_time_in_any_zone_is_the_same(microseconds: int, minutes: int) -> None:
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(0)))
+    utc = epoch + datetime.timedelta(microseconds=microseconds)
+    there = utc.astimezone(datetime.timezone(datetime.timedelta(minutes=minutes)))
+    assert parse_time(there.isoformat()) == microseconds * 1_000
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    for read in (parse_time, parse_trace_id):
+        with contextlib.suppress(BadInputError):
+            read(text)
 
 
 def test_every_field_of_otlp_comes_back(engine: Engine) -> None:

@@ -91,7 +91,10 @@ class MeshOptions:
     """Where the ingress gateway's first port is wanted; moved like a face when taken."""
     retention: str = "15d"
     traffic: Traffic | None = None
-    server: tuple[str, ...] = (sys.executable, "-m", "windvane", "serve", "--zipkin", "none")
+    server: tuple[str, ...] = (
+        sys.executable, "-m", "windvane", "serve",
+        "--zipkin", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
+    )  # fmt: skip
     """The command that the server's options are given to."""
     state_dir: Path | None = None
     """Where claims of addresses are kept; None for the user's runtime directory."""
@@ -266,7 +269,6 @@ class LocalMesh:
         arguments = ["--data", str(options.run_dir / "data"), "--placement", str(options.run_dir / PLACEMENT)]
         for name, address in self._faces.options().items():
             arguments += [f"--{name}", str(address)]
-        arguments += ["--jaeger-query", "none", "--jaeger-grpc-query", "none"]  # both are custom ports, one a machine
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
