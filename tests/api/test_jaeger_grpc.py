@@ -173,19 +173,19 @@ def test_search(channel: grpc.Channel, given: dict[str, Any], found: list[str]) 
 
 
 def test_lists(channel: grpc.Channel) -> None:
-    for package, messages in (("jaeger.api_v2", V2), ("jaeger.api_v3", V3)):
+    for package, own in (("jaeger.api_v2", V2), ("jaeger.api_v3", V3)):
         service = f"/{package}.QueryService"
-        names = unary(channel, f"{service}/GetServices", messages.GetServicesRequest(), messages.GetServicesResponse)
+        names = unary(channel, f"{service}/GetServices", own.GetServicesRequest(), own.GetServicesResponse)
         assert names.services == ["gateway.shop", "ratings", "reviews.shop"]
-        request = messages.GetOperationsRequest(service="gateway.shop", span_kind="client")
-        found = unary(channel, f"{service}/GetOperations", request, messages.GetOperationsResponse)
+        request = own.GetOperationsRequest(service="gateway.shop", span_kind="client")
+        found = unary(channel, f"{service}/GetOperations", request, own.GetOperationsResponse)
         assert [(one.name, one.span_kind) for one in found.operations] == [("call reviews", "client")]
-        if messages is V2:
+        if own is V2:
             assert found.operationNames == ["call reviews"]
-        window = messages.GetDependenciesRequest()
+        window = own.GetDependenciesRequest()
         set_ns(window.start_time, NOW - 3_600 * SECOND)
         set_ns(window.end_time, NOW)
-        links = unary(channel, f"{service}/GetDependencies", window, messages.GetDependenciesResponse)
+        links = unary(channel, f"{service}/GetDependencies", window, own.GetDependenciesResponse)
         assert ("reviews.shop", "ratings", 2) in [(one.parent, one.child, one.call_count) for one in links.dependencies]
 
 
