@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from windvane.store.api import Engine
 
-_SPANS_A_SLICE = 2_000_000  # what one join holds in memory: about 100 bytes a span
+_SPANS_A_SLICE = 4_000_000  # what one join holds in memory: about 50 bytes a span
 _EDGE_NS = 3_600 * 10**9  # how far beyond the window spans of a trace that crosses its edge are looked for
 
 _WINDOW = "Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
@@ -20,10 +20,15 @@ _CROSSING = (
     " OR toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) > {high:Int64})"
 )
 _SLICE = "cityHash64(TraceId) % {slices:UInt32} = {slice:UInt32}"
-_PARENTS = f"SELECT TraceId, SpanId, ServiceName AS Parent FROM otel_traces WHERE {_WINDOW} AND {_SLICE}"
+# A span is known by 64 bits of a hash, which join several times faster than two texts; among ten million spans the
+# chance that any parent is mistaken is about one in 200,000.
+_PARENTS = (
+    f"SELECT cityHash64(TraceId, SpanId) AS Id, ServiceName AS Parent, 1 AS Found FROM otel_traces"
+    f" WHERE {_WINDOW} AND {_SLICE}"
+)
 _CHILDREN = (
-    f"SELECT TraceId, ParentSpanId, ServiceName AS Child FROM otel_traces WHERE {_WINDOW} AND {_SLICE}"
-    f" AND ParentSpanId != '' AND TraceId NOT IN ({_CROSSING})"
+    "SELECT cityHash64(TraceId, ParentSpanId) AS Id, ServiceName AS Child FROM otel_traces"
+    f" WHERE {_WINDOW} AND {_SLICE} AND ParentSpanId != '' AND TraceId NOT IN ({_CROSSING})"
 )
 
 
@@ -41,7 +46,7 @@ def links(engine: Engine, start_ns: int, end_ns: int) -> list[tuple[str, str, in
     for number in range(slices):
         frame = engine.query(
             f"SELECT Parent, Child, count() AS Calls FROM ({_CHILDREN}) AS c LEFT ANY JOIN ({_PARENTS}) AS p"
-            " ON c.TraceId = p.TraceId AND c.ParentSpanId = p.SpanId WHERE p.SpanId != '' GROUP BY Parent, Child",
+            " ON c.Id = p.Id WHERE Found GROUP BY Parent, Child",
             {**params, "slices": slices, "slice": number},
         )
         for parent, child, count in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
