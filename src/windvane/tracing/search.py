@@ -16,16 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
 from windvane.store.tokens import is_exact, token
 from windvane.tracing.assembly import read_traces
+from windvane.tracing.filters.spans import FAILED, service_condition
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.model import Trace
 
 MAX_TRACES = 10_000
-KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
 # The newest traces are looked for in the last 1/_RECENT of the time asked for among _FEW spans a trace,
 # then in all of it among _MANY.
@@ -33,11 +33,6 @@ _RECENT = 32
 _FEW = 4
 _MANY = 32
 
-_NAMESPACE_ATTRIBUTES = (
-    "ResourceAttributes['service.namespace']",
-    "ResourceAttributes['k8s.namespace.name']",
-    "SpanAttributes['istio.namespace']",
-)
 _SCOPES = {"SpanAttributes": "span.", "ScopeAttributes": "scope.", "ResourceAttributes": "resource."}
 _NESTED = ("Events.Attributes", "Links.Attributes")
 
@@ -68,26 +63,6 @@ class Operation:
 
     name: str
     kind: str
-
-
-class Conditions:
-    """A conjunction of SQL conditions whose values travel as parameters."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.params: dict[str, Any] = {}
-
-    def bind(self, value: Any, type_: str = "String") -> str:
-        """A placeholder for a value."""
-        name = f"p{len(self.params)}"
-        self.params[name] = value
-        return f"{{{name}:{type_}}}"
-
-    def add(self, condition: str) -> None:
-        self.parts.append(condition)
-
-    def __str__(self) -> str:
-        return " AND ".join(self.parts) or "1"
 
 
 def services(engine: Engine) -> list[str]:
@@ -185,25 +160,6 @@ def conditions(query: TraceQuery, *, plain: bool = True) -> Conditions:
     return where
 
 
-def service_condition(where: Conditions, service: str, *, plain: bool) -> str:
-    """The service under the name given, as `app` when asked `app.namespace`, and the other way round.
-
-    Istio's tracers report `app.namespace`, applications mostly `app`; asked for `app`, both are
-    meant. Asked for `app.namespace`, plain `app` counts where the span or its resource names that
-    namespace; `plain` False leaves that out, which spares the engine reading attributes.
-    """
-    either = [f"ServiceName = {where.bind(service)}"]
-    app, dot, namespace = service.partition(".")
-    if not dot:
-        prefix, rest = where.bind(service + "."), len(service.encode()) + 2
-        either.append(f"(startsWith(ServiceName, {prefix}) AND position(ServiceName, '.', {rest}) = 0)")
-    elif plain and app and namespace and "." not in namespace:
-        space = where.bind(namespace)
-        named = " OR ".join(f"{attribute} = {space}" for attribute in _NAMESPACE_ATTRIBUTES)
-        either.append(f"(ServiceName = {where.bind(app)} AND ({named}))")
-    return "(" + " OR ".join(either) + ")"
-
-
 class _Tag:
     """One condition on an attribute or special key (see `TraceQuery`)."""
 
@@ -232,10 +188,7 @@ class _Tag:
         return f"hasAnyTokens(SearchTokens, {self._where.bind(tokens, 'Array(String)')})"
 
     def _error(self) -> str:
-        failed = (
-            f"(StatusCode = 'Error' OR hasAllTokens(SearchTokens, {self._where.bind(['error=true'], 'Array(String)')}))"
-        )
-        return {"true": failed, "false": f"NOT {failed}"}.get(self._value) or self._found("error")
+        return {"true": FAILED, "false": f"NOT {FAILED}"}.get(self._value) or self._found("error")
 
     def _anywhere(self) -> str:
         either = [self._equals(column, prefix, self._key) for column, prefix in _SCOPES.items()]
