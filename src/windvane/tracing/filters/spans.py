@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from windvane.tracing.filters.ast import Equal, FilterError
 from windvane.tracing.filters.fields import Attributes, Column, FieldMap
@@ -71,12 +71,14 @@ def _error(term: Equal, where: Conditions) -> str:
     raise FilterError(f"error is true or false, not {term.value.text!r}", term.value.at)
 
 
-def service_condition(where: Conditions, service: str, *, plain: bool) -> str:
+def service_condition(
+    where: Conditions, service: str, *, plain: bool = True, namespaces: Sequence[str] = _NAMESPACE_ATTRIBUTES
+) -> str:
     """The service under the name given, as `app` when asked `app.namespace`, and the other way round.
 
     Istio's tracers report `app.namespace`, applications mostly `app`; asked for `app`, both are
     meant. Asked for `app.namespace`, plain `app` counts where the span or its resource names that
-    namespace; `plain` False leaves that out, which spares the engine reading attributes.
+    namespace (`namespaces`: SQL of where); `plain` False leaves that out, which spares the engine reading attributes.
     """
     either = [f"ServiceName = {where.bind(service)}"]
     app, dot, namespace = service.partition(".")
@@ -85,6 +87,6 @@ def service_condition(where: Conditions, service: str, *, plain: bool) -> str:
         either.append(f"(startsWith(ServiceName, {prefix}) AND position(ServiceName, '.', {rest}) = 0)")
     elif plain and app and namespace and "." not in namespace:
         space = where.bind(namespace)
-        named = " OR ".join(f"{attribute} = {space}" for attribute in _NAMESPACE_ATTRIBUTES)
+        named = " OR ".join(f"{attribute} = {space}" for attribute in namespaces)
         either.append(f"(ServiceName = {where.bind(app)} AND ({named}))")
     return "(" + " OR ".join(either) + ")"
