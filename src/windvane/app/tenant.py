@@ -188,6 +188,7 @@ class _Rooms:
         own = [
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
+            *traces.routes(engine, clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),
