@@ -22,7 +22,8 @@ def _span(trace: int, number: int, parent: int = 0, **given: Any) -> Span:
     fields = {"name": "GET /", "kind": "Server", "service": "reviews.shop", "start_ns": NOW - trace * 10**9 + number,
               "duration_ns": 10**6 * trace, **given}  # fmt: skip
     return Span(
-        trace_id=f"{trace:032x}", span_id=f"{trace:08x}{number:08x}", parent_id=f"{trace:08x}{parent:08x}" if parent else "",
+        trace_id=f"{trace:032x}", span_id=f"{trace:08x}{number:08x}",
+        parent_id=f"{trace:08x}{parent:08x}" if parent else "",
         **fields,
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import dashboards, status, telemetry
+from windvane.api.windvane import dashboards, status, telemetry, traces
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from windvane.store.api import Engine
 from windvane.tracing.filters.spans import ATTRIBUTES, COLUMNS
@@ -62,10 +63,12 @@ def fields(engine: Engine, query: TraceQuery, name: str = "", limit: int = 10) -
         params,
     )
     size = engine.query(f"SELECT count() AS n FROM {sample}", params)["n"]
-    return Fields(int(size[0]), tuple(_field(*row) for row in frame.itertuples(index=False, name=None)))
+    return Fields(int(size[0]), tuple(_field(row) for row in frame.itertuples(index=False, name=None)))
 
 
-def _field(scope: str, name: str, total: int, different: int, values: list[str], counts: list[int]) -> Field:
+def _field(row: tuple[Any, ...]) -> Field:
+    """A row of (Scope, Name, Total, Different, Values, Counts)."""
+    scope, name, total, different, values, counts = row
     found = tuple(Value(str(value), int(count)) for value, count in zip(values, counts, strict=True))
     return Field(name, scope, int(total), int(different), found)
 
@@ -80,7 +83,8 @@ def _pairs() -> str:
     )
     lists.append(f"[{columns}]")
     for scope, place in ATTRIBUTES.items():
-        pairs = f"arrayMap((k, v) -> ('{scope}', toString(k), substringUTF8(v, 1, {_LONGEST})), mapKeys({{m}}), mapValues({{m}}))"
+        triple = f"('{scope}', toString(k), substringUTF8(v, 1, {_LONGEST}))"
+        pairs = f"arrayMap((k, v) -> {triple}, mapKeys({{m}}), mapValues({{m}}))"
         if place.nested:
             lists.append(f"arrayFlatten(arrayMap(a -> {pairs.format(m='a')}, {place.sql}))")
         else:

@@ -121,10 +121,11 @@ def matches(engine: Engine, query: TraceQuery, trace_ids: Sequence[str], each: i
     where = conditions(engine, query)
     params = {**where.params, "ids": list(trace_ids), "low": query.start_ns, "high": query.end_ns}
     frame = engine.query(
-        "SELECT TraceId, SpanId, ServiceName, SpanName, lower(SpanKind) AS Kind, lower(StatusCode) AS Status,"
-        " toUnixTimestamp64Nano(Timestamp) AS Start, Duration, count() OVER (PARTITION BY TraceId) AS Matched"
+        "SELECT *, count() OVER (PARTITION BY TraceId) AS Matched FROM (SELECT DISTINCT"
+        " TraceId, SpanId, ServiceName, SpanName, lower(SpanKind) AS Kind, lower(StatusCode) AS Status,"
+        " toUnixTimestamp64Nano(Timestamp) AS Start, Duration"
         f" FROM otel_traces WHERE {where} AND TraceId IN {{ids:Array(String)}} AND Timestamp"
-        " BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
+        " BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64}))"
         f" ORDER BY TraceId, Start, SpanId LIMIT {max(1, each)} BY TraceId",
         params,
     )

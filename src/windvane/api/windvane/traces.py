@@ -51,7 +51,7 @@ class ServiceSpans(BaseModel):
 
 
 class FoundTrace(BaseModel):
-    """One trace: counts are of all its spans, `matched` of those that satisfy the query; the earliest are in `matches`."""
+    """One trace; counts are of all its spans, `matched` of those that satisfy the query: `matches` has the earliest."""
 
     trace_id: str
     root_service: str

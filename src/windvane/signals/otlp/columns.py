@@ -147,11 +147,16 @@ class _Work:
             texts[dictionary].append(text)
             if dictionary >= SPAN_TYPES:
                 type_keys.append((b"span.", b"resource.", b"scope.")[dictionary - SPAN_TYPES] + text)
-        maps = [Maps(self.ends[region], self._key(region), self._text(region)) for region in range(3)]
+        name, service, scope, version, kind, status = self.words
+        attributes, resource, scope_attributes = (
+            Maps(self.ends[region], self._key(region), self._text(region)) for region in range(3)
+        )
         return SpanColumns(
-            self.numbers.shape[1], self.numbers[0], self.numbers[1].view(np.uint64), *self.words,
-            *[self._text(region) for region in range(_TRACE, _MESSAGE + 1)], *maps,
-            Types(self.ends[3], self._key(_TYPES), self._key(_KINDS)), texts, type_keys,
+            rows=self.numbers.shape[1], start=self.numbers[0], duration=self.numbers[1].view(np.uint64), name=name,
+            service=service, scope=scope, version=version, kind=kind, status=status, trace_id=self._text(_TRACE),
+            span_id=self._text(_SPAN), parent_id=self._text(_PARENT), trace_state=self._text(_STATE),
+            message=self._text(_MESSAGE), attributes=attributes, resource=resource, scope_attributes=scope_attributes,
+            types=Types(self.ends[3], self._key(_TYPES), self._key(_KINDS)), texts=texts, type_keys=type_keys,
         )  # fmt: skip
 
 
@@ -166,13 +171,13 @@ def _number(data: Any, start: int, length: int, dictionary: int, state: Any) -> 
         mixed = (mixed ^ np.uint64(data[np.uint64(start + at)])) * np.uint64(1099511628211)
     slot = np.int64((mixed ^ (mixed >> np.uint64(29))) & np.uint64(_TABLE - 1))
     while state[_HASHED + slot]:
-        entry = state[_HASHED + slot]
+        entry = int(state[_HASHED + slot])
         if state[entry + 2] == dictionary and _same(data, start, length, state, entry):
             return entry
         slot = (slot + 1) & (_TABLE - 1)
     if state[_FOUND] == _TEXTS:
         return -1
-    entry = _ENTRIES + 4 * state[_FOUND]
+    entry = _ENTRIES + 4 * int(state[_FOUND])
     shared = min(dictionary, SPAN_TYPES)  # keys of types are numbered together
     state[entry], state[entry + 1], state[entry + 2], state[entry + 3] = (
         start,
@@ -200,13 +205,13 @@ def _same(data: Any, start: int, length: int, state: Any, entry: int) -> bool:
 @njit(cache=True, nogil=True)
 def _field(data: Any, position: int, end: int) -> tuple[int, int, int, int]:
     """(number, varint or 0, start, end) of the next field of a checked message."""
-    tag = np.int64(data[np.uint64(position)])
+    tag = int(data[np.uint64(position)])
     position += 1
     if tag > 127:
         tag, position = varint(data, position - 1, end)
     wire = tag & 7
     if wire == 2:
-        size = np.int64(data[np.uint64(position)])
+        size = int(data[np.uint64(position)])
         position += 1
         if size > 127:
             size, position = varint(data, position - 1, end)
