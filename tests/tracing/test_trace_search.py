@@ -15,6 +15,7 @@ from windvane.tracing.filters.parse import parse
 from windvane.tracing.model import Event, Span
 from windvane.tracing.pages import SORTS, Sort
 from windvane.tracing.search import (
+    NAMES,
     Found,
     Operation,
     TraceQuery,
@@ -205,6 +206,17 @@ def test_services_and_operations_are_complete(engine: Engine) -> None:
     assert operations(engine, "reviews") == both
     assert operations(engine, "reviews", "client") == [Operation("other", "client")]
     assert operations(engine, "a") == [Operation("op", "")]
+
+
+def test_lists_do_not_read_spans(engine: Engine) -> None:
+    base = Span("a" * 32, "1" * 16, "", "op", "Server", "reviews", T0, 1, resource={"k8s.namespace.name": "shop"})
+    store_spans(engine, [base])
+    store_spans(engine, [replace(base, span_id=f"{n:016x}", start_ns=T0 + n * 10**12) for n in range(200)])
+    frame = engine.query(f"SELECT * FROM ({NAMES}) SETTINGS force_optimize_projection = 1")  # fails if none is used
+    assert frame["Spans"].sum() == 201
+    assert set(frame["Namespace"]) == {"shop"}
+    assert operations(engine, "reviews.shop") == [Operation("op", "server")]
+    assert operations(engine, "reviews.other") == []
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10_001])

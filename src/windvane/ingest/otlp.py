@@ -30,6 +30,7 @@ from windvane.store.api import PayloadInsert
 from windvane.store.commit import GroupCommit, Kind
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_COLUMNS_BYTES = 16 << 20  # larger requests are left to the engine: as columns they may take twice the memory
 _INLINE_BYTES = 64 << 10  # smaller bodies are checked on the event loop: a thread would cost more
 
 
@@ -185,7 +186,7 @@ def _checked(body: bytes, signal: _Signal) -> tuple[bytes, int, str]:
     """The request as the engine reads it, how many records it holds, and its kind for group commit."""
     found = scan.scan(body, signal.table)
     readable = rewrite(found)
-    if signal.table is scan.TRACES and found.records and not found.extras:
+    if signal.table is scan.TRACES and found.records and not found.extras and len(readable) <= _COLUMNS_BYTES:
         spans = native_spans(readable, found.records)
         if spans is not None:
             return spans, found.records, _SPANS
