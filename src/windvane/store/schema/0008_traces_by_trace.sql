@@ -1,4 +1,4 @@
--- Spans in the order of their traces within a minute (ADR 0010): a trace is read from one place, and neighbours share
+-- Spans in the order of their traces within a minute (ADR 0014): a trace is read from one place, and neighbours share
 -- its id and most of what its spans tell, which compresses better than a service's rows did. Maps of merged parts are
 -- kept in buckets by key: values of one key lie together, and reading one key reads its bucket alone. The order of a
 -- table cannot be altered, so its rows move to a new one.
