@@ -9,11 +9,12 @@ from windvane.store.api import Engine
 from windvane.tracing.filters.spans import ATTRIBUTES, COLUMNS
 from windvane.tracing.search import TraceQuery, conditions
 
-SAMPLE = 20_000
+SAMPLE = 10_000
 """Spans that are looked at: the newest that satisfy the query."""
 
 _LISTED = ("service", "name", "kind", "status")
 _LONGEST = 256  # characters of a value
+_COLUMNS = ", ".join([*(COLUMNS[name].sql for name in _LISTED), *(place.sql for place in ATTRIBUTES.values())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ def fields(engine: Engine, query: TraceQuery, name: str = "", limit: int = 10) -
     where = conditions(engine, query)
     params = {**where.params, "low": query.start_ns, "high": query.end_ns, "name": name}
     sample = (
-        f"(SELECT {_pairs()} AS Pairs FROM otel_traces WHERE {where} AND Timestamp BETWEEN"
+        f"(SELECT {_pairs()} AS Pairs FROM (SELECT {_COLUMNS} FROM otel_traces WHERE {where} AND Timestamp BETWEEN"
         " fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
-        f" ORDER BY Timestamp DESC LIMIT {SAMPLE})"
+        f" ORDER BY Timestamp DESC LIMIT {SAMPLE}))"
     )
     only = " WHERE Pair.2 = {name:String}" if name else ""
     frame = engine.query(

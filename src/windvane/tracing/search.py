@@ -3,8 +3,8 @@
 A trace is found when a single span of it satisfies every condition. Results come in a real order (by
 the latest start among a trace's matching spans, say, then by trace id), and the limit is applied to
 that order, never before it. Reading stays small all the same: by time, windows that grow from the end
-where the order begins are grouped until one holds enough traces; by length, the longest spans mostly
-hold enough different traces.
+where the order begins are read until one holds enough traces; and in a window the first few spans
+mostly hold enough different ones. Only where they do not, all matching spans of it are grouped.
 
 What one attribute must be goes to the text index over `key=value` tokens of all attributes of a span
 (see `windvane.tracing.filters.compile`).
@@ -31,7 +31,15 @@ MAX_TRACES = 10_000
 _FIRST_WINDOW = 1 / 1_024
 _GROWTH = 32
 _LONG_NS = 7 * 86_400 * 10**9  # of so much time it is worth asking first what of it is kept
-_SPANS_A_TRACE = 8  # by length, so many of the longest spans are read for every trace wanted
+
+# So many of the first spans are read for every trace wanted; of more the engine reads every column at once.
+_SPANS_A_TRACE = 32
+_MOST_SPANS = 10_000
+_FIRST_SPANS = {
+    "newest": ("toUnixTimestamp64Nano(Timestamp)", "Timestamp DESC"),
+    "oldest": ("-toUnixTimestamp64Nano(Timestamp)", "Timestamp"),
+    "slowest": ("toInt64(Duration)", "Duration DESC"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +117,10 @@ def find(engine: Engine, query: TraceQuery) -> list[Found]:
     if not 0 < query.limit <= MAX_TRACES:
         raise BadInputError(f"search depth must be greater than 0 and at most {MAX_TRACES}, not {query.limit}")
     where = conditions(engine, query)
-    if query.sort == "slowest":
-        found = _among_longest_spans(engine, where, query)
-        return _grouped(engine, where, query, query.start_ns, query.end_ns) if found is None else found
-    found = []
+    found: list[Found] = []
     for start_ns, end_ns in _windows(engine, query):
-        found = _grouped(engine, where, query, start_ns, end_ns)
+        few = _among_first_spans(engine, where, query, start_ns, end_ns)
+        found = _grouped(engine, where, query, start_ns, end_ns) if few is None else few
         if len(found) == query.limit:
             break
     return found
@@ -136,7 +142,7 @@ def _windows(engine: Engine, query: TraceQuery) -> Iterator[tuple[int, int]]:
         return
     whole = end_ns - start_ns
     width = int(whole * _FIRST_WINDOW)
-    if query.sort != "most":
+    if query.sort in ("newest", "oldest"):
         if query.after is not None:  # what lies before the place that the page begins at cannot be enough
             width += max(0, end_ns - query.after[0] if query.sort == "newest" else -query.after[0] - start_ns)
         while width < whole:
@@ -161,27 +167,30 @@ def _grouped(engine: Engine, where: Conditions, query: TraceQuery, start_ns: int
     return [Found(str(i), int(r)) for i, r in zip(frame["TraceId"].tolist(), frame["Rank"].tolist(), strict=True)]
 
 
-def _among_longest_spans(engine: Engine, where: Conditions, query: TraceQuery) -> list[Found] | None:
-    """The answer when few of the longest matching spans hold it for certain, else None.
+def _among_first_spans(
+    engine: Engine, where: Conditions, query: TraceQuery, start_ns: int, end_ns: int
+) -> list[Found] | None:
+    """The answer among the spans of a window when the first few of them hold it for certain, else None.
 
-    The engine finds those spans without grouping, and reads more than their length only for them.
+    The engine finds those spans without grouping, and reads more than what orders them only for them.
     """
-    if query.after is not None:
+    if query.sort not in _FIRST_SPANS or query.after is not None:
         return None
-    portion = query.limit * _SPANS_A_TRACE
+    rank, order = _FIRST_SPANS[query.sort]
+    portion = min(query.limit * _SPANS_A_TRACE, _MOST_SPANS)
     frame = engine.query(
-        "SELECT TraceId, toInt64(Duration) AS Rank FROM otel_traces"
-        f" WHERE {where} AND Timestamp BETWEEN fromUnixTimestamp64Nano({{low:Int64}})"
-        f" AND fromUnixTimestamp64Nano({{high:Int64}}) ORDER BY Duration DESC LIMIT {portion}",
-        {**where.params, "low": query.start_ns, "high": query.end_ns},
+        f"SELECT TraceId, {rank} AS Rank FROM otel_traces WHERE {where}"
+        " AND Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
+        f" ORDER BY {order} LIMIT {portion}",
+        {**where.params, "low": start_ns, "high": end_ns},
     )
     ranks = frame["Rank"].tolist()
-    longest: dict[str, int] = {}
-    for trace_id, rank in zip(frame["TraceId"].tolist(), ranks, strict=True):
-        longest.setdefault(trace_id, rank)
-    ranked = sorted(longest.items(), key=lambda item: (-item[1], item[0]))[: query.limit]
+    best: dict[str, int] = {}
+    for trace_id, reached in zip(frame["TraceId"].tolist(), ranks, strict=True):
+        best.setdefault(trace_id, int(reached))
+    ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: query.limit]
     certain = len(ranks) < portion or (len(ranked) == query.limit and ranked[-1][1] > ranks[-1])
-    return [Found(trace_id, rank) for trace_id, rank in ranked] if certain else None
+    return [Found(trace_id, reached) for trace_id, reached in ranked] if certain else None
 
 
 def has_plain_service(engine: Engine, service: str) -> bool:
