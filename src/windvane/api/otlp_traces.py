@@ -45,7 +45,7 @@ def batches(spans: Iterable[Span]) -> list[Batch]:
     """Spans by resource and scope, in the order of appearance."""
     groups: dict[bytes, tuple[Attributes, dict[bytes, Scoped]]] = {}
     for span in spans:
-        resource, scopes = groups.setdefault(_key(span.resource), (span.resource, {}))
+        _, scopes = groups.setdefault(_key(span.resource), (span.resource, {}))
         scope_key = _key({"name": span.scope_name, "version": span.scope_version, "attributes": dict(span.scope)})
         scope = scopes.setdefault(scope_key, Scoped(span.scope_name, span.scope_version, span.scope, []))
         assert isinstance(scope.spans, list)
