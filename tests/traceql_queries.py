@@ -50,15 +50,17 @@ def _span(rng: random.Random, trace_id: str, span_id: str, parent: str) -> Span:
 
 FIELDS = [
     ".a", "span.a", "span.b", "resource.a", "resource.zone", "resource.service.name", ".service.name",
-    "span.http.status_code", "event.level", "link.why", "instrumentation.lib", "name", "status", "statusMessage", "kind",
-    "duration", "span:id", "span:parentID", "trace:id", "trace:duration", "trace:rootName", "trace:rootService",
+    "span.http.status_code", "event.level", "link.why", "instrumentation.lib", "name", "status", "statusMessage",
+    "kind", "duration", "span:id", "span:parentID", "trace:id", "trace:duration", "trace:rootName", "trace:rootService",
     "span:childCount", "event:name", "event:timeSinceStart", "link:spanID", "instrumentation:name",
     "instrumentation:version", "nestedSetParent", "nestedSetLeft", "span.missing",
 ]  # fmt: skip
 _TEXTS = {
-    "name": NAMES, "statusMessage": ["", "boom"], "span:id": [f"{3:016x}", f"{5:016x}"], "span:parentID": ["", f"{1:016x}"],
+    "name": NAMES, "statusMessage": ["", "boom"], "span:id": [f"{3:016x}", f"{5:016x}"],
+    "span:parentID": ["", f"{1:016x}"],
     "trace:id": [f"{2:032x}", f"{3:032x}"], "trace:rootName": NAMES, "trace:rootService": SERVICES,
-    "event:name": ["exception", "none"], "link:spanID": [f"{1:016x}", f"{2:016x}"], "instrumentation:name": ["", "envoy"],
+    "event:name": ["exception", "none"], "link:spanID": [f"{1:016x}", f"{2:016x}"],
+    "instrumentation:name": ["", "envoy"],
     "instrumentation:version": ["1.2", ""],
 }  # fmt: skip
 _NUMBERS = {
@@ -100,7 +102,7 @@ def _comparison(rng: random.Random, field: str) -> str:
     if field in _TEXTS:
         text = rng.choice(_TEXTS[field]).replace("\\", "\\\\")
         return f'{field} {rng.choice(order)} "{text}"'
-    value = rng.choice(_ANY + ['"cart"', '"front"', '"b"', '"warn"', '"retry"', '"x"'])
+    value = rng.choice([*_ANY, '"cart"', '"front"', '"b"', '"warn"', '"retry"', '"x"'])
     equal_only = value in ("true", "false")
     return f"{field} {rng.choice(['=', '!='] if equal_only else order)} {value}"
 
@@ -112,15 +114,15 @@ OPERATORS = ["&&", "||", ">>", "<<", ">", "<", "~", "!>>", "!<<", "!>", "!<", "!
 
 def random_pipeline(rng: random.Random) -> str:
     """A search."""
-    first = _spanset(rng, 2)
-    stages = [first]
-    for _ in range(rng.choice([0, 0, 1, 2])):
-        stages.append(rng.choice([
-            f"{{ {random_condition(rng, 1)} }}", f"count() {rng.choice(['>', '=', '<'])} {rng.randint(0, 3)}",
-            "by(resource.service.name)", "by(span.a) | coalesce()", "max(duration) >= 2ms", "avg(span.a) > 1",
-            "sum(duration) - min(duration) > 1ms", "select(span.a, name, status)", "by(name) | count() > 1",
-        ]))  # fmt: skip
-    return " | ".join(stages)
+    return " | ".join([_spanset(rng, 2), *(_stage(rng) for _ in range(rng.choice([0, 0, 1, 2])))])
+
+
+def _stage(rng: random.Random) -> str:
+    return rng.choice([
+        f"{{ {random_condition(rng, 1)} }}", f"count() {rng.choice(['>', '=', '<'])} {rng.randint(0, 3)}",
+        "by(resource.service.name)", "by(span.a) | coalesce()", "max(duration) >= 2ms", "avg(span.a) > 1",
+        "sum(duration) - min(duration) > 1ms", "select(span.a, name, status)", "by(name) | count() > 1",
+    ])  # fmt: skip
 
 
 def _spanset(rng: random.Random, depth: int) -> str:

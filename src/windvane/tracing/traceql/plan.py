@@ -52,7 +52,7 @@ def reach(spanset: Spanset, pushdown: Pushdown) -> Reach:
     match spanset:
         case Filter(expression):
             found = pushdown.condition(expression)
-            whole = any(_of_trace(one) for one in references(expression))
+            whole = any(of_trace(one) for one in references(expression))
             return Reach(found, (found,), None if whole else found)
         case Combined(op, left, right):
             return _combined(op, reach(left, pushdown), reach(right, pushdown))
@@ -83,7 +83,7 @@ def _pipeline(pipeline: Pipeline, pushdown: Pushdown) -> Reach:
     found = reach(first, pushdown)
     produces, requires, reads = found.produces, found.requires, found.reads
     for stage in stages:
-        if any(_of_trace(one) for one in used(stage)):
+        if any(of_trace(one) for one in used(stage)):
             reads = None
         if isinstance(stage, Filter):
             narrowed = both(produces, pushdown.condition(stage.expression))
@@ -105,7 +105,8 @@ def _structural(spanset: Spanset) -> bool:
     return False
 
 
-def _of_trace(reference: Reference) -> bool:
+def of_trace(reference: Reference) -> bool:
+    """Whether a field needs the whole trace."""
     return isinstance(reference, IntrinsicField) and reference.which in OF_THE_TRACE
 
 

@@ -41,6 +41,8 @@ from windvane.tracing.traceql.syntax import (
 )
 
 _PLAIN_NAME = re.compile(r"[^\s{}()=~!<>&|^,\"\d][^\s{}()=~!<>&|^,\"]*")
+_LEAST = -(1 << 63)
+"""The one integer that cannot be written as a number with a sign."""
 _CONTROLS = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"'}
 
 
@@ -185,7 +187,7 @@ def print_value(value: Scalar) -> str:
             return str(value.value)
         case str():
             return '"' + "".join(_character(one) for one in value) + '"'
-    return repr(value)
+    return "minInt" if value == _LEAST else repr(value)
 
 
 def _character(one: str) -> str:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windvane.kit.clock import Clock
-from windvane.kit.errors import BadInputError
+from windvane.kit.errors import BadInputError, LimitError
 from windvane.store.api import Engine
 from windvane.tracing.model import Span
 from windvane.tracing.search import Conditions
 from windvane.tracing.traceql.arrays import ArrayKeys
 from windvane.tracing.traceql.candidates import pages, within
 from windvane.tracing.traceql.fields import Value, compile_field
-from windvane.tracing.traceql.plan import Needs, Reach, reach, used
+from windvane.tracing.traceql.plan import Needs, Reach, of_trace, reach, used
 from windvane.tracing.traceql.pushdown import Pushdown
 from windvane.tracing.traceql.reader import by_trace, read_spans
 from windvane.tracing.traceql.simplify import simplify_pipeline
@@ -42,6 +42,7 @@ _BATCH = 64
 """Traces that are read together."""
 _SECONDS = 25.0
 """After so long a search answers with what it has."""
+_COUNTING_SECONDS = 60.0
 
 _SHOWN_OTHERWISE = {
     Intrinsic.DURATION, Intrinsic.NAME, Intrinsic.TRACE_DURATION, Intrinsic.ROOT_NAME, Intrinsic.ROOT_SERVICE,
@@ -139,10 +140,24 @@ class TraceSearch:
         )
         return Answer(traces, job.inspected_traces, job.inspected_spans, complete)
 
-    def matches(self, pipeline: Pipeline, window_ns: tuple[int, int]) -> Iterator[tuple[TraceView, list[Found]]]:
-        """Every trace with a span in the window that the pipeline leaves, and its spansets."""
-        job = _Job(self, simplify_pipeline(pipeline), window_ns)
+    def matches(
+        self,
+        pipeline: Pipeline,
+        window_ns: tuple[int, int],
+        also: Sequence[Reference] = (),
+        needs: Needs | None = None,
+    ) -> Iterator[tuple[TraceView, list[Found]]]:
+        """Every trace with a span in the window that the pipeline leaves, and its spansets.
+
+        `also` are fields that are to be read beside those of the pipeline; `needs` says the whole of it.
+        """
+        job = _Job(self, simplify_pipeline(pipeline), window_ns, also, needs)
+        ends = self._clock.monotonic() + _COUNTING_SECONDS
         for matches, _ in job.run(1_000):
+            if self._clock.monotonic() > ends:
+                raise LimitError(
+                    f"finding the spans to count took longer than {_COUNTING_SECONDS:g} s; ask for a shorter time"
+                )
             yield from ((match.view, match.spansets) for match in matches)
 
 
@@ -169,11 +184,19 @@ class _Match:
 class _Job:
     """One search under way."""
 
-    def __init__(self, owner: TraceSearch, pipeline: Pipeline, window: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        owner: TraceSearch,
+        pipeline: Pipeline,
+        window: tuple[int, int],
+        also: Sequence[Reference] = (),
+        needs: Needs | None = None,
+    ) -> None:
         self._engine = owner.engine
         self._window = window
         self._evaluate = compile_pipeline(pipeline)
-        self._needs = Needs.of([one for stage in pipeline.stages for one in used(stage)])
+        self._needs = needs or Needs.of([*(one for stage in pipeline.stages for one in used(stage)), *also])
+        self._whole = any(of_trace(one) for one in also)
         self._arrays = owner.arrays.known()
         self._pipeline = pipeline
         self.inspected_traces = 0
@@ -207,7 +230,7 @@ class _Job:
     def _decide(self, trace_ids: list[str]) -> list[_Match]:
         where, found = self._conditions()
         where.add(f"TraceId IN {where.bind(trace_ids, 'Array(String)')}")
-        if found.reads is not None and not found.reads.anything:
+        if found.reads is not None and not found.reads.anything and not self._whole:
             where.add(found.reads.text)
         spans = read_spans(self._engine, where, self._needs)
         self.inspected_traces += len(trace_ids)
@@ -239,6 +262,13 @@ def _worth_showing(reference: Reference) -> bool:
 def label_of(reference: Reference) -> str:
     """The key under which a field is shown: an attribute's without its scope."""
     return reference.name if isinstance(reference, Attribute) else reference.which.value
+
+
+def field_label(reference: Reference) -> str:
+    """The label of a field by which series are grouped."""
+    if isinstance(reference, Attribute):
+        return f"{reference.scope.value}.{reference.name}"
+    return str(reference.which.value)
 
 
 def read_summaries(engine: Engine, trace_ids: Sequence[str]) -> dict[str, TraceSummary]:
