@@ -49,18 +49,20 @@ def search(traceql: str, since: str, limit: int, output: str, **target: str | No
         return
     if answer["metrics"].get("completedJobs") != answer["metrics"].get("totalJobs"):
         click.echo("the search took too long: these are the newest traces of a part of the time", err=True)
-    rows = [
-        (_moment(int(one["startTimeUnixNano"])), one["traceID"], one["rootServiceName"], one["rootTraceName"],
-         one["durationMs"], _counts(one), sum(found["matched"] for found in one.get("spanSets", ())))
-        for one in answer["traces"]
-    ]  # fmt: skip
-    print_table(["start", "trace", "service", "root", "ms", "spans", "matched"], rows)
+    print_table(["start", "trace", "root", "ms", "spans", "failed", "matched"], map(_row, answer["traces"]))
 
 
-def _counts(trace: Mapping[str, Any]) -> str:
-    spans = sum(one["spanCount"] for one in trace["serviceStats"].values())
-    errors = sum(one["errorCount"] for one in trace["serviceStats"].values())
-    return f"{spans} ({errors} failed)" if errors else str(spans)
+def _row(trace: Mapping[str, Any]) -> tuple[object, ...]:
+    stats = list(trace["serviceStats"].values())
+    return (
+        _moment(int(trace["startTimeUnixNano"]))[:19],
+        trace["traceID"],
+        f"{trace['rootServiceName']} {trace['rootTraceName']}".strip(),
+        trace["durationMs"],
+        sum(one["spanCount"] for one in stats),
+        sum(one["errorCount"] for one in stats),
+        sum(found["matched"] for found in trace.get("spanSets", ())),
+    )
 
 
 @command.command()
