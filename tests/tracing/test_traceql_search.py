@@ -21,7 +21,7 @@ from windvane.tracing.traceql.spansets import compile_pipeline
 from windvane.tracing.traceql.syntax import Search
 from windvane.tracing.traceql.view import TraceView
 
-QUERIES = 40
+QUERIES = 25
 WINDOW = (T0, T0 + 100 * SECOND)
 
 
@@ -58,7 +58,7 @@ def brute_force(
     return [(trace_id, sets) for _, trace_id, sets in sorted(found)[:limit]]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_searches_find_what_a_brute_force_finds(engine: Engine, seed: int) -> None:
     rng = random.Random(seed)
     spans = random_spans(rng, traces=14)
@@ -113,7 +113,7 @@ def test_what_a_result_shows(engine: Engine) -> None:
     )  # fmt: skip
     store_spans(engine, [ROOT, child, replace(child, trace_id="b" * 32, parent_id="9" * 16)])
     search = TraceSearch(engine, ManualClock(T0))
-    orphan, whole = find(
+    whole, orphan = find(
         search, "{ span.amount > 1 } | by(resource.service.name) | count() > 0 | select(status)"
     ).traces
     assert (whole.trace_id, whole.summary.root_service, whole.summary.root_name) == (ROOT.trace_id, "front", "GET /")

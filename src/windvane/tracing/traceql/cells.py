@@ -51,7 +51,8 @@ class _Group:
     total: Values = field(init=False)
     least: Values = field(init=False)
     most: Values = field(init=False)
-    exemplars: list[tuple[int, Exemplar]] = field(default_factory=list)
+    exemplars: dict[int, Exemplar] = field(default_factory=dict)
+    """One a slot at most."""
 
     def __post_init__(self) -> None:
         self.total = np.zeros(self.slots)
@@ -71,9 +72,7 @@ class Cells:
         self._slots = slots
         self._groups: dict[tuple[object, ...], _Group] = {}
 
-    def add(
-        self, group: tuple[Value, ...], slot: int, cell: Cell, bucket: int = 0, exemplar: Exemplar | None = None
-    ) -> None:
+    def add(self, group: tuple[Value, ...], slot: int, cell: Cell, bucket: int = 0) -> None:
         """Count a cell into its group; `LimitError` for too many groups."""
         key = tuple(map(key_of, group))
         found = self._groups.get(key)
@@ -85,8 +84,12 @@ class Cells:
         found.total[slot] += cell.total
         found.least[slot] = np.fmin(found.least[slot], cell.least)
         found.most[slot] = np.fmax(found.most[slot], cell.most)
-        if exemplar is not None:
-            found.exemplars.append((slot, exemplar))
+
+    def exemplify(self, group: tuple[Value, ...], slot: int, exemplar: Exemplar) -> None:
+        """Let a span stand for a slot of its group, which has been counted."""
+        found = self._groups.get(tuple(map(key_of, group)))
+        if found is not None:
+            found.exemplars.setdefault(slot, exemplar)
 
     def series(self, exemplars: int = 0) -> list[SeriesData]:
         """The function's series, by labels; so many exemplars in all, spread over them."""
@@ -105,7 +108,9 @@ class Cells:
             case "quantile_over_time":
                 return self._quantiles(group, labels)
         values = self._values(group)
-        shown = tuple(self._shown(exemplar, values[slot]) for slot, exemplar in group.exemplars)
+        shown = tuple(
+            self._shown(exemplar, values[slot]) for slot, exemplar in sorted(group.exemplars.items(), key=_slot)
+        )
         return [SeriesData(labels or (("__name__", self._function.name),), values, shown)]
 
     def _shown(self, exemplar: Exemplar, value: float) -> Exemplar:
@@ -130,7 +135,7 @@ class Cells:
 
     def _quantiles(self, group: _Group, labels: tuple[tuple[str, Value], ...]) -> list[SeriesData]:
         bounds = [(self._bound(bucket), counts) for bucket, counts in sorted(group.buckets.items())]
-        exemplars = tuple(exemplar for _, exemplar in group.exemplars)
+        exemplars = tuple(exemplar for _, exemplar in sorted(group.exemplars.items(), key=_slot))
         made = []
         for place, quantile in enumerate(self._function.quantiles):
             values = [
@@ -148,6 +153,10 @@ class Cells:
         names = [field_label(one) for one in self._function.by]
         labels = tuple((name, value) for name, value in zip(names, group.values, strict=True) if value is not None)
         return labels or ((names[0], None),) if names else ()
+
+
+def _slot(item: tuple[int, Exemplar]) -> int:
+    return item[0]
 
 
 def _thinned(series: Sequence[SeriesData], most: int) -> list[SeriesData]:

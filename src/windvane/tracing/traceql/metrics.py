@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windvane.kit.errors import LimitError
-from windvane.store.api import Limits
+from windvane.store.api import Engine, Limits
 from windvane.tracing.assembly import restore
 from windvane.tracing.search import Conditions
 from windvane.tracing.traceql import comparing
@@ -46,6 +46,8 @@ from windvane.tracing.traceql.syntax import (
 MAX_SPANS = 2_000_000
 """Spans that are counted outside the engine."""
 _LIMITS = Limits(rows=1_000_000)
+_DRAWN = 2
+"""Spans drawn for every exemplar wanted: some stand for the same point."""
 _ENUMS: dict[Intrinsic, tuple[str, type[Status] | type[Kind]]] = {
     Intrinsic.STATUS: ("StatusCode", Status),
     Intrinsic.KIND: ("SpanKind", Kind),
@@ -103,15 +105,14 @@ class TraceMetrics:
         if not condition.exact:
             return False
         where.add(condition.text)
-        frame = self._search.engine.query(statement.text(function, request), where.params, limits=_LIMITS)
-        for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
-            named = dict(zip(frame.columns, row, strict=True))
-            group = tuple(statement.value(one, named[f"By{place}"]) for place, one in enumerate(function.by))
-            exemplar = None
-            if request.exemplars:
-                exemplar = Exemplar(named["ExemplarTrace"], named["ExemplarTime"], named["ExemplarValue"])
+        statement.bound(function, request.slots)
+        for group, named in statement.rows(self._search.engine, function, statement.counts(function, request.slots)):
             cell = Cell(named["N"], named["Total"], named["Least"], named["Most"])
-            cells.add(group, named["Slot"], cell, named["Bucket"], exemplar)
+            cells.add(group, named["Slot"], cell, named["Bucket"])
+        if request.exemplars:
+            sample = statement.sample(function, request)
+            for group, named in statement.rows(self._search.engine, function, sample):
+                cells.exemplify(group, named["Slot"], Exemplar(named["Trace"], named["Start"], named["Value"]))
         return True
 
     # Here
@@ -129,9 +130,10 @@ class TraceMetrics:
                 continue
             span = view.spans[place]
             shown = value / scale
-            exemplar = Exemplar(span.trace_id, span.start_ns, shown) if request.exemplars else None
-            group = tuple(first(one(view, place)) for one in by)
-            cells.add(group, request.slots.slot(span.start_ns), Cell(1, shown, shown, shown), bucket, exemplar)
+            group, slot = tuple(first(one(view, place)) for one in by), request.slots.slot(span.start_ns)
+            cells.add(group, slot, Cell(1, shown, shown, shown), bucket)
+            if request.exemplars:
+                cells.exemplify(group, slot, Exemplar(span.trace_id, span.start_ns, shown))
 
     def spans(self, pipeline: Pipeline, function: Function, slots: Slots) -> Iterator[tuple[Any, int]]:
         """Every span of the answer within the time, once; `LimitError` when there are too many."""
@@ -176,32 +178,56 @@ class _Statement:
             return reference.which in TEXT_COLUMNS or reference.which in _ENUMS
         return reference.scope in TYPE_PREFIXES or reference.scope is Scope.ANY
 
-    def text(self, function: Function, request: MetricsRequest) -> str:
-        """The whole SELECT: By0…, Slot, Bucket, N, Total, Least, Most and, if asked for, an exemplar."""
-        slots, where = request.slots, self._where
-        groups = [f"{self._group(one)} AS By{place}" for place, one in enumerate(function.by)]
-        start, step = where.bind(slots.start_ns, "Int64"), where.bind(slots.step_ns, "Int64")
-        slot = "0" if slots.instant else f"intDiv(toUnixTimestamp64Nano(Timestamp) - {start} - 1, {step})"
+    def bound(self, function: Function, slots: Slots) -> None:
+        """Add to the condition what counts: the time, and that there is a value."""
+        where = self._where
         where.add(within(where.bind(slots.first_ns, "Int64"), where.bind(slots.last_ns, "Int64")))
-        value, bucket = self._value(function), "0"
+        if function.name in BUCKETED:
+            where.add(f"{self._plain(function)} >= 2")
+        elif function.operand is not None:
+            where.add(f"isNotNull({self._value(function)})")
+
+    def counts(self, function: Function, slots: Slots) -> str:
+        """The SELECT that counts: By0…, Slot, Bucket, N, Total, Least, Most."""
+        bucket = "0"
         if function.name in BUCKETED:
             whole = f"toUInt64({self._plain(function)})"
-            where.add(f"{self._plain(function)} >= 2")
             about = f"toUInt8(log2({whole}))"
             bucket = f"{about} + (bitShiftLeft(toUInt64(1), {about}) < {whole})"
-        elif function.operand is not None:
-            where.add(f"isNotNull({value})")
-        columns = [*groups, f"toInt64({slot}) AS Slot", f"toUInt8({bucket}) AS Bucket", "count() AS N"]
-        columns += [f"ifNull({one}, 0.) AS {name}" for one, name in _folds(value, function.operand is not None)]
-        if request.exemplars:
-            newest = "(Timestamp, SpanId)"
-            columns += [
-                f"argMax(TraceId, {newest}) AS ExemplarTrace",
-                "max(toUnixTimestamp64Nano(Timestamp)) AS ExemplarTime",
-                f"ifNull(argMax({value}, {newest}), 0.) AS ExemplarValue",
-            ]
+        columns = [*self._head(function, slots), f"toUInt8({bucket}) AS Bucket", "count() AS N"]
+        folds = _folds(self._value(function), function.operand is not None)
+        columns += [f"ifNull({one}, 0.) AS {name}" for one, name in folds]
         keys = [f"By{place}" for place in range(len(function.by))] + ["Slot", "Bucket"]
-        return f"SELECT {', '.join(columns)} FROM otel_traces WHERE {where} GROUP BY {', '.join(keys)}"
+        return f"SELECT {', '.join(columns)} FROM otel_traces WHERE {self._where} GROUP BY {', '.join(keys)}"
+
+    def sample(self, function: Function, request: MetricsRequest) -> str:
+        """The SELECT of spans that stand for points, drawn by their start: By0…, Slot, Trace, Start, Value.
+
+        Only the start of every span is read to draw them.
+        """
+        columns = [
+            *self._head(function, request.slots),
+            "TraceId AS Trace",
+            "toUnixTimestamp64Nano(Timestamp) AS Start",
+            f"ifNull({self._value(function)}, 0.) AS Value",
+        ]
+        return (
+            f"SELECT {', '.join(columns)} FROM otel_traces WHERE {self._where}"
+            f" ORDER BY sipHash64(Timestamp) LIMIT {request.exemplars * _DRAWN}"
+        )
+
+    def _head(self, function: Function, slots: Slots) -> list[str]:
+        groups = [f"{self._group(one)} AS By{place}" for place, one in enumerate(function.by)]
+        start, step = self._where.bind(slots.start_ns, "Int64"), self._where.bind(slots.step_ns, "Int64")
+        slot = "0" if slots.instant else f"intDiv(toUnixTimestamp64Nano(Timestamp) - {start} - 1, {step})"
+        return [*groups, f"toInt64({slot}) AS Slot"]
+
+    def rows(self, engine: Engine, function: Function, sql: str) -> Iterator[tuple[tuple[Value, ...], dict[str, Any]]]:
+        """The rows of a SELECT: the group's values, and all columns by name."""
+        frame = engine.query(sql, self._where.params, limits=_LIMITS)
+        for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
+            named = dict(zip(map(str, frame.columns), row, strict=True))
+            yield tuple(self.value(one, named[f"By{place}"]) for place, one in enumerate(function.by)), named
 
     def _value(self, function: Function) -> str:
         """The value in the unit that is shown, NULL where there is none."""

@@ -16,6 +16,7 @@ from windvane.tracing.traceql.syntax import (
     OF_THE_TRACE,
     Aggregate,
     Attribute,
+    Binary,
     Calculation,
     Combined,
     Field,
@@ -23,6 +24,7 @@ from windvane.tracing.traceql.syntax import (
     GroupBy,
     Intrinsic,
     IntrinsicField,
+    Literal,
     Number,
     Pipeline,
     Reference,
@@ -45,6 +47,8 @@ class Reach:
     produces: Sql
     requires: tuple[Sql, ...]
     reads: Sql | None
+    counts: tuple[tuple[str, int], ...] = ()
+    """Conditions that more than so many spans of the trace satisfy."""
 
 
 def reach(spanset: Spanset, pushdown: Pushdown) -> Reach:
@@ -81,7 +85,7 @@ def _pipeline(pipeline: Pipeline, pushdown: Pushdown) -> Reach:
     first = stages.pop(0) if isinstance(stages[0], Filter | Combined | Pipeline) else Filter()
     assert isinstance(first, Filter | Combined | Pipeline)
     found = reach(first, pushdown)
-    produces, requires, reads = found.produces, found.requires, found.reads
+    produces, requires, reads, counts = found.produces, found.requires, found.reads, found.counts
     for stage in stages:
         if any(of_trace(one) for one in used(stage)):
             reads = None
@@ -93,7 +97,32 @@ def _pipeline(pipeline: Pipeline, pushdown: Pushdown) -> Reach:
             reads = None if _structural(stage) else reads
             inner = reach(stage, pushdown)
             produces, requires = inner.produces, requires + inner.requires
-    return Reach(produces, tuple(one for one in requires if not one.anything), reads)
+        elif isinstance(stage, ScalarFilter):
+            if (least := _least_count(stage)) is not None:
+                counts = (*counts, (produces.text, least))
+            if (extreme := _extreme(stage)) is not None:
+                requires = (*requires, both(produces, pushdown.condition(extreme)))
+    return Reach(produces, tuple(one for one in requires if not one.anything), reads, counts)
+
+
+def _least_count(stage: ScalarFilter) -> int | None:
+    """The number of spans that `count() > n` and its like say there are more of."""
+    if stage.left != Aggregate("count") or not isinstance(stage.right, Literal):
+        return None
+    bound = stage.right.value
+    if type(bound) is not int or bound < 2:
+        return None
+    return {">": bound, ">=": bound - 1, "=": bound - 1}.get(stage.op)
+
+
+def _extreme(stage: ScalarFilter) -> Field | None:
+    """What a span satisfies for which `max(x) > n`, or `min(x) < n`, is said."""
+    left = stage.left
+    if not isinstance(left, Aggregate) or left.operand is None or not isinstance(stage.right, Literal):
+        return None
+    if (left.op, stage.op[0]) not in (("max", ">"), ("min", "<")):
+        return None
+    return Binary(stage.op, left.operand, stage.right)
 
 
 def _structural(spanset: Spanset) -> bool:

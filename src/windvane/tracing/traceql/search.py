@@ -211,6 +211,8 @@ class _Job:
         for required in found.requires:
             if required != found.produces and not required.anything:
                 where.add(self._in_trace(where, required.text))
+        for text, count in found.counts:
+            where.add(self._in_trace(where, text, f"GROUP BY TraceId HAVING count() > {count}"))
         for page in pages(self._engine, where, self._window, wanted):
             trace_ids, latest = list(page.latest_ns), [*page.latest_ns.values(), page.bound_ns]
             for start in range(0, max(1, len(trace_ids)), _BATCH):
@@ -219,13 +221,16 @@ class _Job:
 
     def _conditions(self) -> tuple[Conditions, Reach]:
         where = Conditions()
-        pushdown = Pushdown(where, self._arrays, lambda test: self._in_trace(where, f"ParentSpanId = '' AND {test}"))
-        return where, reach(self._pipeline, pushdown)
 
-    def _in_trace(self, where: Conditions, text: str) -> str:
+        def of_roots(test: str) -> str:
+            return self._in_trace(where, f"ParentSpanId = '' AND {test}")
+
+        return where, reach(self._pipeline, Pushdown(where, self._arrays, of_roots, loose=True))
+
+    def _in_trace(self, where: Conditions, text: str, tail: str = "") -> str:
         low = where.bind(self._window[0] - AROUND_NS, "Int64")
         high = where.bind(self._window[1] + AROUND_NS, "Int64")
-        return f"TraceId IN (SELECT TraceId FROM otel_traces WHERE {text} AND {within(low, high)})"
+        return f"TraceId IN (SELECT TraceId FROM otel_traces WHERE {text} AND {within(low, high)} {tail})"
 
     def _decide(self, trace_ids: list[str]) -> list[_Match]:
         where, found = self._conditions()

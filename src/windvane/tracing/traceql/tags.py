@@ -135,7 +135,7 @@ def _where(request: TagRequest) -> Conditions:
     where = Conditions()
     low, high = (where.bind(moment, "Int64") for moment in request.window_ns)
     where.add(within(low, high))
-    where.add(Pushdown(where, frozenset()).condition(simplify(request.condition)).text)
+    where.add(Pushdown(where, frozenset(), loose=True).condition(simplify(request.condition)).text)
     return where
 
 
