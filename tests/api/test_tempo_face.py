@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +12,20 @@ import httpx
 import pytest
 from asgi_client import AsgiClient
 from google.protobuf.json_format import ParseDict
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from starlette.datastructures import QueryParams
 from telemetry_rows import store_spans
 
-from windvane.api import tempo
+from windvane.api import tempo, tempo_params
 from windvane.api.tempo_params import default_step, moment, tags_condition
 from windvane.kit.clock import ManualClock
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
 from windvane.tracing.model import Event, Span
 from windvane.tracing.traceql.printer import print_field
+from windvane.tracing.traceql.tags import lenient_condition
 
 SECOND = 10**9
 NOW = 1_790_000_000 * SECOND
@@ -268,6 +274,30 @@ def test_times_and_steps() -> None:
     assert read("2026-09-21T14:13:20Z") == NOW
     assert read("") is None
     assert [default_step(length * SECOND) for length in (60, 3_600, 86_400)] == [SECOND, 15 * SECOND, 360 * SECOND]
+
+
+_TEXTS = st.text(max_size=12) | st.sampled_from(
+    ["1", "0", "-1", "1e9", "9" * 30, "10s", "a=b", '="', "{", "2026-01-01"]
+)
+
+
+@given(st.dictionaries(st.sampled_from(["start", "end", "since", "step", "limit", "q", "tags", "minDuration",
+                                        "maxDuration"]), _TEXTS))  # fmt: skip
+def test_no_parameters_break_the_reader(params: dict[str, str]) -> None:
+    given_ = QueryParams(params)
+    readers: list[Callable[[], object]] = [
+        lambda: tempo_params.window(given_, NOW),
+        lambda: tempo_params.trace_window(given_),
+        lambda: tempo_params.search_pipeline(given_),
+        lambda: tempo_params.metrics_query(given_),
+        lambda: tempo_params.metrics_slots(given_, NOW, instant=False),
+        lambda: tempo_params.metrics_slots(given_, NOW, instant=True),
+        lambda: tempo_params.integer(given_, "limit", 20),
+        lambda: lenient_condition(params.get("q", "")),
+    ]
+    for read in readers:
+        with contextlib.suppress(BadInputError):
+            read()
 
 
 def test_tags_as_a_condition() -> None:
