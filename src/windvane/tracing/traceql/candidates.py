@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +24,21 @@ class Page:
     bound_ns: int
 
 
-def pages(engine: Engine, where: Conditions, window: tuple[int, int], wanted: int) -> Iterator[Page]:
-    """Pages until no trace is left. `where` holds but for the time, which `window` bounds (both ends included)."""
+def pages(
+    engine: Engine, condition: Callable[[tuple[int, int]], Conditions], window: tuple[int, int], wanted: int
+) -> Iterator[Page]:
+    """Pages until no trace is left.
+
+    `condition` gives what holds for spans that start in a part of the time; it does not bound the time
+    itself, which `window` does (both ends included).
+    """
     start, end = window
     recent = end - max(0, end - start) // _RECENT
     seen: set[str] = set()
     portion = max(1, wanted) * _FEW
     for low, last in ((recent, end), (start, recent - 1)):
         high = last
+        where = condition((low, high))
         while low <= high:
             trace_ids, starts = _newest_spans(engine, where, (low, high), portion)
             fresh: dict[str, int] = {}

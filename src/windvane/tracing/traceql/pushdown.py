@@ -178,12 +178,18 @@ class Pushdown:
                 test, exact = untyped + self._text_test(op, column.text, value), True
             case _:
                 return Sql("0", True)
-        if not self._implied(op, value):
+        if op == "=~" and value == ".*":
+            test = f"{column.present} AND {column.kind} = ''"
+        elif not self._implied(op, value):
             test = f"{column.present} AND {test}"
         if self._arrays_of(attribute):
             return Sql(f"(({test}) OR {column.kind} = 'array')", False)
-        indexed = attribute.name != SERVICE or attribute.scope not in (Scope.ANY, Scope.RESOURCE)
-        tokens = self._tokens(op, attribute.name, value) if indexed else ""
+        tokens = self._tokens(op, attribute.name, value)
+        if attribute.name == SERVICE and attribute.scope in (Scope.ANY, Scope.RESOURCE):
+            if not tokens or not self._loose or attribute.scope is Scope.RESOURCE:
+                return Sql(f"({test})", exact)
+            # of the span or of the resource: told without reading a map
+            return Sql(f"({self._text_test(op, 'ServiceName', str(value))} OR {tokens})", False)
         if tokens and self._loose:
             return Sql(tokens, False)
         return Sql(f"({tokens} AND {test})" if tokens else f"({test})", exact)

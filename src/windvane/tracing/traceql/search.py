@@ -5,7 +5,7 @@ ordered by the latest of these starts. Candidates come in the order of the lates
 spans that SQL could not rule out, which is never earlier; so the search ends when the last result
 wanted is newer than every candidate left, and the limit is applied to the real order. Where a trace
 must have other spans as well (`{a} && {b}`, `{a} >> {b}`), those are looked for up to an hour
-around the time asked for.
+around the part of the time that is being searched.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from windvane.tracing.traceql.view import TraceView
 
 MAX_TRACES = 10_000
 AROUND_NS = 3_600 * 10**9
-"""How far around the time asked for the other spans of a trace are looked for."""
+"""How far around the time being searched the other spans of a trace are looked for."""
 _BATCH = 64
 """Traces that are read together."""
 _SECONDS = 25.0
@@ -204,36 +204,35 @@ class _Job:
 
     def run(self, wanted: int) -> Iterator[tuple[list[_Match], int]]:
         """Matches, batch by batch, with the bound on whatever follows."""
-        where, found = self._conditions()
-        if found.produces.text == "0":
+        if self._conditions(self._window)[1].produces.text == "0":
             return
-        where.add(found.produces.text)
-        for required in found.requires:
-            if required != found.produces and not required.anything:
-                where.add(self._in_trace(where, required.text))
-        for text, count in found.counts:
-            where.add(self._in_trace(where, text, f"GROUP BY TraceId HAVING count() > {count}"))
-        for page in pages(self._engine, where, self._window, wanted):
+        for page in pages(self._engine, self._likely, self._window, wanted):
             trace_ids, latest = list(page.latest_ns), [*page.latest_ns.values(), page.bound_ns]
             for start in range(0, max(1, len(trace_ids)), _BATCH):
                 batch = trace_ids[start : start + _BATCH]
                 yield self._decide(batch) if batch else [], latest[start + len(batch)]
 
-    def _conditions(self) -> tuple[Conditions, Reach]:
+    def _likely(self, window: tuple[int, int]) -> Conditions:
+        """What holds for a span of an answer that starts in the window."""
+        where, found = self._conditions(window)
+        where.add(found.produces.text)
+        for required in found.requires:
+            if required != found.produces and not required.anything:
+                where.add(_in_trace(where, window, required.text))
+        for text, count in found.counts:
+            where.add(_in_trace(where, window, text, f"GROUP BY TraceId HAVING count() > {count}"))
+        return where
+
+    def _conditions(self, window: tuple[int, int]) -> tuple[Conditions, Reach]:
         where = Conditions()
 
         def of_roots(test: str) -> str:
-            return self._in_trace(where, f"ParentSpanId = '' AND {test}")
+            return _in_trace(where, window, f"ParentSpanId = '' AND {test}")
 
         return where, reach(self._pipeline, Pushdown(where, self._arrays, of_roots, loose=True))
 
-    def _in_trace(self, where: Conditions, text: str, tail: str = "") -> str:
-        low = where.bind(self._window[0] - AROUND_NS, "Int64")
-        high = where.bind(self._window[1] + AROUND_NS, "Int64")
-        return f"TraceId IN (SELECT TraceId FROM otel_traces WHERE {text} AND {within(low, high)} {tail})"
-
     def _decide(self, trace_ids: list[str]) -> list[_Match]:
-        where, found = self._conditions()
+        where, found = self._conditions(self._window)
         where.add(f"TraceId IN {where.bind(trace_ids, 'Array(String)')}")
         if found.reads is not None and not found.reads.anything and not self._whole:
             where.add(found.reads.text)
@@ -249,6 +248,12 @@ class _Job:
         low, high = self._window
         starts = [start for one in spansets for place in one.places if low <= (start := spans[place].start_ns) <= high]
         return _Match(trace_id, max(starts), view, spansets) if starts else None
+
+
+def _in_trace(where: Conditions, window: tuple[int, int], text: str, tail: str = "") -> str:
+    """SQL that a trace has spans of a condition within the window or an hour around it."""
+    low, high = where.bind(window[0] - AROUND_NS, "Int64"), where.bind(window[1] + AROUND_NS, "Int64")
+    return f"TraceId IN (SELECT TraceId FROM otel_traces WHERE {text} AND {within(low, high)} {tail})"
 
 
 _Shown = tuple[str, Callable[[TraceView, int], Value]]
