@@ -19,10 +19,10 @@ class AsgiClient:
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._app: Starlette = build_app([list(routes)])
 
-    def get(self, path: str, params: Any = None) -> httpx.Response:
+    def get(self, path: str, params: Any = None, headers: Any = None) -> httpx.Response:
         async def request() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as client:
-                return await client.get(path, params=params)
+                return await client.get(path, params=params, headers=headers)
 
         return asyncio.run(request())

@@ -71,6 +71,8 @@ class ServeSettings:
     """A second address for Jaeger's thrift over HTTP, 14268 by custom; `http` takes it as well."""
     jaeger_udp: tuple[Address, ...] = ()
     """Where Jaeger's thrift is taken in datagrams (6831 and 6832 by custom): by the default tenant alone."""
+    tempo: Address | None = None
+    """Tempo's API at the root of an address of its own, 3200 by custom; `http` has it under `/tempo`."""
     ads: Address | None = None
     """The control plane for local sidecars (15010 by custom); needs `mesh`."""
     mesh: tuple[Path, ...] = ()
@@ -107,6 +109,6 @@ class ServeSettings:
 
 
 _SHOWN = (
-    "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "ads", "trust_domain",
-    "metrics_interval", "memory", "admin_api",
+    "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "tempo", "ads",
+    "trust_domain", "metrics_interval", "memory", "admin_api",
 )  # fmt: skip

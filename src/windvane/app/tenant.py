@@ -33,6 +33,7 @@ from windvane.api import (
     prometheus_targets,
     remote_write,
     span_receivers,
+    tempo,
 )
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
@@ -100,6 +101,8 @@ class Tenant:
     """Every HTTP face, receivers included."""
     receivers: Mapping[str, Starlette]
     """The faces of `otlp`, `zipkin` and `jaeger` alone, for their second addresses."""
+    tempo: Starlette
+    """Tempo's API alone, for its own address."""
     services: Sequence[grpc.GenericRpcHandler]
     spans: SpanReceiver
     """For datagrams, which name no tenant."""
@@ -119,6 +122,7 @@ class Tenant:
             rooms.engine,
             rooms.faces(receivers.values()),
             {name: build_app([routes]) for name, routes in receivers.items()},
+            build_app([tempo.routes(rooms.engine, common.clock, prefix="")]),
             [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
             rooms.spans,
             rooms.queries,
@@ -201,6 +205,7 @@ class _Rooms:
                 *receivers,  # before Prometheus's, which answers every other path under /api/v1
                 *self._prometheus(),
                 jaeger.routes(engine, clock),
+                tempo.routes(engine, clock),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
                 openapi_routes(own),

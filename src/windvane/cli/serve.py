@@ -63,6 +63,8 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="A second address for Jaeger's thrift over HTTP (14268 by custom), or none.")  # fmt: skip
 @click.option("--jaeger-udp", callback=addresses_option, multiple=True, metavar="ADDRESS",
               help="Takes Jaeger's thrift in datagrams (127.0.0.1:6831 by custom); may be repeated.")  # fmt: skip
+@click.option("--tempo", callback=address_option, default="127.0.0.1:3200", show_default=True,
+              help="An address of its own for Tempo's API, which --http has under /tempo, or none.")  # fmt: skip
 @click.option("--ads", callback=address_option, default="none", show_default=True,
               help="Control plane for sidecars (needs --mesh), or none.")  # fmt: skip
 @click.option("--mesh", type=click.Path(path_type=Path, exists=True), multiple=True,
@@ -160,6 +162,7 @@ def command(**options: Any) -> None:
             jaeger_grpc=options["jaeger_grpc"],
             jaeger_http=options["jaeger_http"],
             jaeger_udp=options["jaeger_udp"],
+            tempo=options["tempo"],
             ads=options["ads"],
             mesh=options["mesh"],
             placement=options["placement"],

@@ -91,7 +91,7 @@ class MeshOptions:
     """Where the ingress gateway's first port is wanted; moved like a face when taken."""
     retention: str = "15d"
     traffic: Traffic | None = None
-    server: tuple[str, ...] = (sys.executable, "-m", "windvane", "serve", "--zipkin", "none")
+    server: tuple[str, ...] = (sys.executable, "-m", "windvane", "serve", "--zipkin", "none", "--tempo", "none")
     """The command that the server's options are given to."""
     state_dir: Path | None = None
     """Where claims of addresses are kept; None for the user's runtime directory."""
