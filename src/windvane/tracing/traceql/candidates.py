@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windvane.store.api import Engine
-from windvane.tracing.traceql.sql import Conditions
+from windvane.tracing.filters.sql import Conditions
 
 _RECENT = 32
 """The newest traces are looked for in the last 1/_RECENT of the time asked for, then in all of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from windvane.tracing.traceql.sql import Conditions
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.traceql.syntax import Attribute, Intrinsic, Scope
 
 SERVICE = "service.name"

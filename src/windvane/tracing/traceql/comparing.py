@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from windvane.tracing.assembly import restore
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.traceql.candidates import within
 from windvane.tracing.traceql.check import references
 from windvane.tracing.traceql.fields import Value, matcher
@@ -23,7 +24,6 @@ from windvane.tracing.traceql.search import TraceSearch
 from windvane.tracing.traceql.series import SeriesData, Slots, Values
 from windvane.tracing.traceql.simplify import simplify
 from windvane.tracing.traceql.spansets import key_of
-from windvane.tracing.traceql.sql import Conditions
 from windvane.tracing.traceql.syntax import Compare, Kind, Pipeline, Status
 from windvane.tracing.traceql.view import TraceView
 

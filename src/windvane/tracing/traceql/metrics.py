@@ -14,6 +14,7 @@ from typing import Any
 from windvane.kit.errors import LimitError
 from windvane.store.api import Engine, Limits
 from windvane.tracing.assembly import restore
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.traceql import comparing
 from windvane.tracing.traceql.candidates import within
 from windvane.tracing.traceql.cells import BUCKETED, Cell, Cells, bucket_of, in_seconds
@@ -25,7 +26,6 @@ from windvane.tracing.traceql.search import TraceSearch
 from windvane.tracing.traceql.series import Exemplar, SeriesData, Slots, arithmetic, second_stages
 from windvane.tracing.traceql.simplify import simplify
 from windvane.tracing.traceql.spansets import first
-from windvane.tracing.traceql.sql import Conditions
 from windvane.tracing.traceql.syntax import (
     Attribute,
     Compare,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from windvane.store.tokens import token
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.traceql import regex
 from windvane.tracing.traceql.columns import MAP_LISTS, NO_KIND, SERVICE, TEXT_COLUMNS, TEXT_LISTS, stored
-from windvane.tracing.traceql.sql import Conditions
 from windvane.tracing.traceql.syntax import (
     Attribute,
     Binary,

@@ -9,9 +9,9 @@ import pandas as pd
 
 from windvane.store.api import Engine
 from windvane.tracing.assembly import typed
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.model import Event, Link, Span
 from windvane.tracing.traceql.plan import Needs
-from windvane.tracing.traceql.sql import Conditions
 
 _ALWAYS = (
     "TraceId, SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, toUnixTimestamp64Nano(Timestamp) AS Start,"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, LimitError
 from windvane.store.api import Engine
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.model import Span
 from windvane.tracing.traceql.arrays import ArrayKeys
 from windvane.tracing.traceql.candidates import pages, within
@@ -25,7 +26,6 @@ from windvane.tracing.traceql.pushdown import Pushdown
 from windvane.tracing.traceql.reader import by_trace, read_spans
 from windvane.tracing.traceql.simplify import simplify_pipeline
 from windvane.tracing.traceql.spansets import Found, compile_pipeline, first
-from windvane.tracing.traceql.sql import Conditions
 from windvane.tracing.traceql.syntax import (
     Attribute,
     Filter,

@@ -8,6 +8,7 @@ from typing import Any
 
 from windvane.store.api import Engine
 from windvane.tracing.assembly import restore
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.traceql import lexer
 from windvane.tracing.traceql.candidates import within
 from windvane.tracing.traceql.columns import MAP_LISTS, TEXT_COLUMNS, TEXT_LISTS, stored
@@ -17,7 +18,6 @@ from windvane.tracing.traceql.parse import parse, parse_filter
 from windvane.tracing.traceql.plan import single_filter
 from windvane.tracing.traceql.pushdown import Pushdown
 from windvane.tracing.traceql.simplify import simplify
-from windvane.tracing.traceql.sql import Conditions
 from windvane.tracing.traceql.syntax import (
     COMPARISONS,
     Attribute,
