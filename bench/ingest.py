@@ -32,6 +32,7 @@ from machine import machine
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
+from windvane.ingest import otlp_spans
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import GrpcServer, otlp_services
 from windvane.ingest.otlp import OtlpReceiver, kinds
@@ -145,6 +146,7 @@ async def serve(directory: str) -> None:
     async with GroupCommit(engine, kinds(), metrics=metrics) as commit:
         receiver = OtlpReceiver(commit, Accounting(metrics))
         await asyncio.to_thread(scan.warm)
+        await asyncio.to_thread(otlp_spans.warm)
         server = GrpcServer(Address("127.0.0.1", 0), otlp_services(receiver))
         await server.start()
         before = sum(os.times()[:2])
@@ -157,7 +159,7 @@ async def serve(directory: str) -> None:
         sample.value
         for metric in metrics.registry.collect()
         for sample in metric.samples
-        if sample.name == "windvane_commit_seconds_count" and sample.labels["kind"] == "otlp_plain_traces"
+        if sample.name == "windvane_commit_seconds_count" and sample.labels["kind"] == "otlp_spans"
     )
     told = {"peak": peak, "cpu": busy, "commits": commits}
     engine.command("OPTIMIZE TABLE otel_traces FINAL")

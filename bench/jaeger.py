@@ -25,7 +25,7 @@ from windvane.tracing.search import TraceQuery, find_trace_ids
 from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import service_paths
 from windvane.tracing.span_rates import Measure, RateQuery, read_rates
-from windvane.tracing.trace_summaries import read_summaries
+from windvane.tracing.summaries import summaries
 
 HOUR_MS = 3_600_000
 _BOUND = (
@@ -60,7 +60,7 @@ def cases(engine: Engine) -> dict[str, Callable[[], Any]]:
         "paths through a service, 1,000 traces": lambda: service_paths(
             engine, TraceQuery(START_NS, END_NS, "svc-7.shop", limit=1_000)
         ),
-        "100 summaries": lambda: read_summaries(engine, ids),
+        "100 summaries": lambda: summaries(engine, ids),
         "a trace by id, without the archive": lambda: read_traces(engine, ids[:1]),
         "a trace by id, with it": lambda: read_kept(engine, ids[:1]),
     }

@@ -188,8 +188,9 @@ def running(name: str, directory: Path) -> Iterator[Server]:
     (directory / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
     command = {
         "windvane": [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", address,
-                     "--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--jaeger-query", "none",
-                     "--jaeger-grpc-query", "none", "--retention", "none", "--memory", "4GiB"],
+                     "--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--tempo", "none",
+                     "--jaeger-query", "none", "--jaeger-grpc-query", "none",
+                     "--retention", "none", "--memory", "4GiB"],
         "prometheus": ["prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={data}",
                        f"--web.listen-address={address}", "--web.enable-remote-write-receiver", "--log.level=error",
                        "--storage.tsdb.retention.time=100y"],

@@ -234,7 +234,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "windvane", "serve", "--data", folder, "--retention", "none"]
         command += ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--otlp-http", "none", "--zipkin", "none"]
-        command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none"]
+        command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none", "--tempo", "none"]
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert server.stderr is not None
         told = ""

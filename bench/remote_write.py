@@ -210,7 +210,7 @@ def _measured(process: psutil.Process, port: int, case: Case) -> dict[str, float
 def windvane(folder: Path, case: Case) -> dict[str, float]:
     port, data = _port(), folder / "windvane"
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", f"127.0.0.1:{port}"]
-    command += ["--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--retention", "none"]
+    command += ["--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--tempo", "none", "--retention", "none"]
     command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none"]
     with running(command, _ready(port), folder / "windvane.log") as process:
         figures = _measured(process, port, case)

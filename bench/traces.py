@@ -21,7 +21,10 @@ from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 from windvane.tracing.adjust import adjust
 from windvane.tracing.assembly import read_traces
+from windvane.tracing.completion import fields
+from windvane.tracing.filters.parse import parse
 from windvane.tracing.search import TraceQuery, find_trace_ids, find_traces, operations, services
+from windvane.tracing.summaries import summaries
 
 HOURS = 6
 END_NS = 1_790_000_000 * 10**9
@@ -97,6 +100,7 @@ def cases(engine: Engine) -> list[Case]:
     def query(**given: Any) -> TraceQuery:
         return TraceQuery(**{"start_ns": START_NS, "end_ns": END_NS, "limit": 20, **given})
 
+    newest = find_trace_ids(engine, query())
     request = {"guid:x-request-id": _request_id(engine, some)}
     return [
         Case("trace by id", lambda: adjust(read_traces(engine, [some])[0]), 20),
@@ -117,6 +121,13 @@ def cases(engine: Engine) -> list[Case]:
         Case("by attribute, miss", lambda: find_trace_ids(engine, query(tags={"http.method": "PUT"})), 50),
         Case("by attribute of a service", lambda: find_trace_ids(
             engine, query(service="svc-7.shop", tags={"response_flags": "UF"})), 50),
+        Case("slowest", lambda: find_trace_ids(engine, query(sort="slowest"))),
+        Case("oldest of a service", lambda: find_trace_ids(engine, query(service="svc-7.shop", sort="oldest"))),
+        Case("regex, a few hits", lambda: find_trace_ids(engine, query(where=parse("http.url:/.*items.4242/")))),
+        Case("range OR negation", lambda: find_trace_ids(
+            engine, query(where=parse("http.status_code>=500 OR -http.method:GET")))),
+        Case("summaries of 20", lambda: summaries(engine, newest)),
+        Case("names and values", lambda: fields(engine, query(start_ns=END_NS - 3_600 * 10**9))),
         Case("services", lambda: services(engine)),
         Case("operations of a service", lambda: operations(engine, "svc-7.shop")),
     ]  # fmt: skip

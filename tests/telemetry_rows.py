@@ -79,6 +79,8 @@ def text_of(value: AttributeValue) -> tuple[str, str]:
 
 def _span_row(span: Span) -> dict[str, Any]:
     scopes = {"resource.": span.resource, "scope.": span.scope, "span.": span.attributes}
+    scopes |= {f"event.{i}.": event.attributes for i, event in enumerate(span.events)}
+    scopes |= {f"link.{i}.": link.attributes for i, link in enumerate(span.links)}
     types = {p + k: t for p, attributes in scopes.items() for k, v in attributes.items() if (t := text_of(v)[1])}
     return {
         "Timestamp": moment(span.start_ns),

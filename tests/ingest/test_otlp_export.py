@@ -20,6 +20,7 @@ from windvane.api.otlp import routes
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import GrpcServer, GrpcSettings, otlp_services
 from windvane.ingest.otlp import JSON, PROTOBUF, OtlpReceiver, OtlpSettings, kinds
+from windvane.ingest.otlp_spans import native_spans
 from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.store.api import Engine
@@ -197,7 +198,7 @@ def test_overload_says_when_to_come_back(engine: Engine) -> None:
         await filler
         return answers[0], answers[1:]
 
-    called, posted = run(engine, scenario, memory_bytes=len(body) + 10)
+    called, posted = run(engine, scenario, memory_bytes=len(native_spans(body, 50) or b"") + 10)
     refused = [answer for answer in called if not isinstance(answer, bytes)]
     assert refused[0].code() is grpc.StatusCode.UNAVAILABLE
     details = dict(refused[0].trailing_metadata())["grpc-status-details-bin"]

@@ -105,3 +105,33 @@ def test_retention_that_makes_no_sense(text: str) -> None:
 
 def test_split_leaves_quoted_semicolons() -> None:
     assert split("a ';' `;` b; -- c;\n d") == ["a ';' `;` b", "d"]
+
+
+def test_a_migration_that_has_done_its_work_is_not_run_again(bare: Engine) -> None:
+    once = Migration(
+        1,
+        "once",
+        "--@ unless SELECT 1 FROM system.tables WHERE name = 'twice'\nCREATE TABLE twice (A Int8) ENGINE = Memory",
+    )
+    bare.command("CREATE TABLE twice (A Int8) ENGINE = Memory")  # as after a start cut short before it was noted
+    migrate(bare, migrations=[once])
+    assert bare.query("SELECT Version FROM windvane_migrations")["Version"].tolist() == [1]
+
+
+def test_spans_of_an_older_version_survive_the_new_order(bare: Engine) -> None:
+    older = [migration for migration in shipped() if migration.version < 8]
+    migrate(bare, Retention(default=None), older)
+    bare.command(
+        "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ServiceName, SpanName, SpanKind, SpanAttributes,"
+        " ResourceAttributes, `Events.Timestamp`, `Events.Name`, `Events.Attributes`) SELECT"
+        " toDateTime64('2026-09-01 00:00:00', 9) + number * 3600, hex(sipHash128(number)), toString(number),"
+        " if(number % 2 = 0, 'reviews', 'ratings.shop'), 'op', 'Server', map('k', toString(number)),"
+        " map('k8s.namespace.name', 'shop'), [now64(9)], ['e'], [map('a', 'b')] FROM numbers(100)"
+    )
+    rows = "SELECT * EXCEPT Timestamp, toString(Timestamp) AS T FROM otel_traces ORDER BY T"
+    before = bare.query(rows).to_dict("records")
+    for _ in range(2):
+        migrate(bare, Retention(default=None))
+        assert str(bare.query(rows).to_dict("records")) == str(before)
+    tables = bare.query("SELECT name FROM system.tables WHERE database = currentDatabase()")["name"].tolist()
+    assert "otel_traces_by_trace" not in tables

@@ -1,4 +1,4 @@
-"""Links, paths, summaries and rates of services against plain sums over the same random spans."""
+"""Links, paths and rates of services against plain sums over the same random spans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from windvane.tracing.search import TraceQuery
 from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import service_paths
 from windvane.tracing.span_rates import RateQuery, read_rates
-from windvane.tracing.trace_summaries import ServiceCount, read_summaries
 
 T0 = 1_790_000_000 * 10**9
 MINUTE = 60 * 10**9
@@ -68,30 +67,6 @@ def test_links_are_the_pairs_of_parents_and_children(engine: Engine, seed: int, 
         assert links(engine, *window) == expected_links(spans, *window)
     monkeypatch.setattr(service_links, "_SPANS_A_SLICE", 17)
     assert links(engine, *windows[0]) == expected_links(spans, *windows[0]), "joined slice by slice"
-
-
-def test_summaries_count_what_is_there(engine: Engine) -> None:
-    spans = random_traces(random.Random(4))
-    store_spans(engine, [*spans, *spans[:5]])
-    traces = by_trace(spans)
-    asked = [*reversed(traces), "f" * 32]
-    summaries = read_summaries(engine, asked)
-    assert [summary.trace_id for summary in summaries] == list(reversed(traces))
-    for summary in summaries:
-        trace = sorted(traces[summary.trace_id], key=lambda span: (span.start_ns, span.span_id))
-        known = {span.span_id for span in trace}
-        roots = [s for s in trace if not s.parent_id] or [s for s in trace if s.parent_id not in known]
-        assert (summary.root_service, summary.root_name) == (roots[0].service, roots[0].name)
-        assert (summary.start_ns, summary.end_ns) == (trace[0].start_ns, max(span.end_ns for span in trace))
-        assert summary.spans == len(trace)
-        assert summary.errors == sum(span.status == "Error" for span in trace)
-        assert summary.orphans == sum(bool(s.parent_id) and s.parent_id not in known for s in trace)
-        counted = [
-            ServiceCount(name, len(own), sum(span.status == "Error" for span in own))
-            for name in sorted({span.service for span in trace})
-            if (own := [span for span in trace if span.service == name])
-        ]
-        assert list(summary.services) == counted
 
 
 def chain(trace: int, *entries: tuple[str, str]) -> list[Span]:

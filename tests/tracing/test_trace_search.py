@@ -6,14 +6,20 @@ import random
 from dataclasses import replace
 
 import pytest
+from filter_oracle import holds
 from telemetry_rows import store_spans, text_of
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
+from windvane.tracing.filters.parse import parse
 from windvane.tracing.model import Event, Span
+from windvane.tracing.pages import SORTS, Sort
 from windvane.tracing.search import (
+    NAMES,
+    Found,
     Operation,
     TraceQuery,
+    find,
     find_trace_ids,
     find_traces,
     operations,
@@ -83,8 +89,16 @@ def _holds(attributes, key, value) -> bool:
     return kind in ("int", "double") and value.replace(".", "").isdigit() and float(value) == float(stored)
 
 
+RANK = {
+    "newest": lambda spans: max(span.start_ns for span in spans),
+    "oldest": lambda spans: -min(span.start_ns for span in spans),
+    "slowest": lambda spans: max(span.duration_ns for span in spans),
+    "most": len,
+}
+
+
 def _brute_force(spans: list[Span], query: TraceQuery) -> list[str]:
-    newest: dict[str, int] = {}
+    matching: dict[str, list[Span]] = {}
     for span in spans:
         if (
             (not query.service or _service_matches(span, query.service))
@@ -93,9 +107,11 @@ def _brute_force(spans: list[Span], query: TraceQuery) -> list[str]:
             and (query.min_duration_ns is None or span.duration_ns >= query.min_duration_ns)
             and (query.max_duration_ns is None or span.duration_ns <= query.max_duration_ns)
             and all(_tag_matches(span, key, value) for key, value in query.tags.items())
+            and holds(query.where, span)
         ):
-            newest[span.trace_id] = max(newest.get(span.trace_id, 0), span.start_ns)
-    return sorted(newest, key=lambda trace_id: (-newest[trace_id], trace_id))[: query.limit]
+            matching.setdefault(span.trace_id, []).append(span)
+    ranks = {trace_id: RANK[query.sort](group) for trace_id, group in matching.items()}
+    return sorted(ranks, key=lambda trace_id: (-ranks[trace_id], trace_id))[: query.limit]
 
 
 TAGS = [
@@ -111,7 +127,7 @@ def test_search_equals_a_brute_force_filter(engine: Engine) -> None:
     spans = [_random_span(rng, number) for number in range(400)]
     store_spans(engine, spans[:150])
     store_spans(engine, spans[150:])
-    for _ in range(120):
+    for _ in range(80):
         low = T0 + rng.randrange(30) * 10**8
         query = TraceQuery(
             start_ns=rng.choice([T0, low]),
@@ -122,8 +138,26 @@ def test_search_equals_a_brute_force_filter(engine: Engine) -> None:
             min_duration_ns=rng.choice([None, None, 2 * 10**6]),
             max_duration_ns=rng.choice([None, None, 4 * 10**6]),
             limit=rng.choice([1, 2, 3, 100]),
+            where=parse(rng.choice(["", "", "code:500", "-cached:true lib:x", "duration>1ms OR level:*", "zone~a|c"])),
+            sort=rng.choice(SORTS),
         )
         assert find_trace_ids(engine, query) == _brute_force(spans, query), query
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_one_after_the_other_are_the_one_big_answer(engine: Engine, sort: Sort) -> None:
+    rng = random.Random(11)
+    store_spans(engine, [replace(_random_span(rng, n), trace_id=f"{rng.randrange(60):032x}") for n in range(150)])
+    query = TraceQuery(T0, T0 + 10**10, limit=7, sort=sort, where=parse("-code:200"))
+    pages: list[Found] = []
+    while page := find(engine, replace(query, after=(pages[-1].rank, pages[-1].trace_id) if pages else None)):
+        pages += page
+        late = replace(
+            _random_span(rng, 1_000 + len(pages)), trace_id=f"{90 + len(pages):032x}", start_ns=T0 + 2 * 10**10
+        )
+        store_spans(engine, [late])  # beyond the window, which the pages keep
+    assert pages == find(engine, replace(query, limit=1_000))
+    assert len(pages) > 20
 
 
 def _spans_of(trace: int, count: int, start: int) -> list[Span]:
@@ -172,6 +206,17 @@ def test_services_and_operations_are_complete(engine: Engine) -> None:
     assert operations(engine, "reviews") == both
     assert operations(engine, "reviews", "client") == [Operation("other", "client")]
     assert operations(engine, "a") == [Operation("op", "")]
+
+
+def test_lists_do_not_read_spans(engine: Engine) -> None:
+    base = Span("a" * 32, "1" * 16, "", "op", "Server", "reviews", T0, 1, resource={"k8s.namespace.name": "shop"})
+    store_spans(engine, [base])
+    store_spans(engine, [replace(base, span_id=f"{n:016x}", start_ns=T0 + n * 10**12) for n in range(200)])
+    frame = engine.query(f"SELECT * FROM ({NAMES}) SETTINGS force_optimize_projection = 1")  # fails if none is used
+    assert frame["Spans"].sum() == 201
+    assert set(frame["Namespace"]) == {"shop"}
+    assert operations(engine, "reviews.shop") == [Operation("op", "server")]
+    assert operations(engine, "reviews.other") == []
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10_001])

@@ -40,7 +40,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 
 # Paths of the HTTP API: an unknown one is an API error, never the console's page.
-API_PREFIXES = ("api/", "v1/", "-/", "jaeger/api/")
+API_PREFIXES = ("api/", "v1/", "-/", "tempo/", "jaeger/api/")
 
 NOT_BUILT = """<!doctype html>
 <html lang="en">

@@ -135,6 +135,9 @@ class Server:
             await agent.start()
             stack.push_async_callback(agent.stop)
             log.info("Jaeger's datagrams on %s", agent.address)
+        if settings.tempo is not None:
+            address = await _listen(stack, dispatched(tenants, lambda tenant: tenant.tempo), settings.tempo)
+            log.info("Tempo's API on http://%s/", address)
         await _serve_jaeger(stack, tenants, settings)
         warm(default.queries)
         return cls(http, loops.failed, default.monitoring)

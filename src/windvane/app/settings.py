@@ -75,6 +75,8 @@ class ServeSettings:
     """Jaeger's query API on an address of its own, 16686 by custom; `http` has it as well."""
     jaeger_grpc_query: Address | None = None
     """Jaeger's query API over gRPC, 16685 by custom."""
+    tempo: Address | None = None
+    """Tempo's API at the root of an address of its own, 3200 by custom; `http` has it under `/tempo`."""
     ads: Address | None = None
     """The control plane for local sidecars (15010 by custom); needs `mesh`."""
     mesh: tuple[Path, ...] = ()
@@ -112,5 +114,5 @@ class ServeSettings:
 
 _SHOWN = (
     "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "jaeger_query", "jaeger_grpc_query",
-    "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
+    "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
 )  # fmt: skip

@@ -33,11 +33,12 @@ from windvane.api import (
     prometheus_targets,
     remote_write,
     span_receivers,
+    tempo,
 )
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import dashboards, status, telemetry
+from windvane.api.windvane import dashboards, status, telemetry, traces
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
@@ -100,6 +101,8 @@ class Tenant:
     """Every HTTP face, receivers included."""
     receivers: Mapping[str, Starlette]
     """The faces of `otlp`, `zipkin` and `jaeger` alone, for their second addresses."""
+    tempo: Starlette
+    """Tempo's API alone, for its own address."""
     services: Sequence[grpc.GenericRpcHandler]
     spans: SpanReceiver
     """For datagrams, which name no tenant."""
@@ -122,6 +125,7 @@ class Tenant:
             rooms.engine,
             rooms.faces(receivers.values()),
             {name: build_app([routes]) for name, routes in receivers.items()},
+            build_app([tempo.routes(rooms.engine, common.clock, prefix="")]),
             [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
             rooms.spans,
             jaeger.application(rooms.traces, common.settings.monitoring.external_url),
@@ -193,6 +197,7 @@ class _Rooms:
         own = [
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
+            *traces.routes(engine, clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),
@@ -205,6 +210,7 @@ class _Rooms:
                 *receivers,  # before Prometheus's, which answers every other path under /api/v1
                 *self._prometheus(),
                 jaeger.shared_routes(self.traces),
+                tempo.routes(engine, clock),
                 kiali.routes(engine, asker(self.queries), clock, lambda: mesh_info(control.view) if control else None),
                 own,
                 openapi_routes(own),

@@ -67,6 +67,8 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="An address of its own for Jaeger's query API, which --http has as well, or none.")  # fmt: skip
 @click.option("--jaeger-grpc-query", callback=address_option, default="127.0.0.1:16685", show_default=True,
               help="Jaeger's query API over gRPC, or none.")  # fmt: skip
+@click.option("--tempo", callback=address_option, default="127.0.0.1:3200", show_default=True,
+              help="An address of its own for Tempo's API, which --http has under /tempo, or none.")  # fmt: skip
 @click.option("--ads", callback=address_option, default="none", show_default=True,
               help="Control plane for sidecars (needs --mesh), or none.")  # fmt: skip
 @click.option("--mesh", type=click.Path(path_type=Path, exists=True), multiple=True,
@@ -166,6 +168,7 @@ def command(**options: Any) -> None:
             jaeger_udp=options["jaeger_udp"],
             jaeger_query=options["jaeger_query"],
             jaeger_grpc_query=options["jaeger_grpc_query"],
+            tempo=options["tempo"],
             ads=options["ads"],
             mesh=options["mesh"],
             placement=options["placement"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from windvane.ingest.accounting import LOGS, METRICS, TRACES, Accounting
 from windvane.ingest.compression import decompress
 from windvane.ingest.otlp_metrics import OtlpMetrics, Translated
 from windvane.ingest.otlp_metrics import warm as warm_metrics
+from windvane.ingest.otlp_spans import SPANS_INSERT, native_spans
+from windvane.ingest.otlp_spans import warm as warm_spans
 from windvane.kit.errors import BadInputError, OverloadedError, UnavailableError, WindvaneError
 from windvane.signals.otlp import responses, scan
 from windvane.signals.otlp.decode import LOGS_STATEMENT, PLAIN_TRACES_STATEMENT, TRACES_STATEMENT, Statement
@@ -28,6 +30,7 @@ from windvane.store.api import PayloadInsert
 from windvane.store.commit import GroupCommit, Kind
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_COLUMNS_BYTES = 16 << 20  # larger requests are left to the engine: as columns they may take twice the memory
 _INLINE_BYTES = 64 << 10  # smaller bodies are checked on the event loop: a thread would cost more
 
 
@@ -71,19 +74,24 @@ _STATEMENTS = {
     "otlp_plain_traces": PLAIN_TRACES_STATEMENT,
     "otlp_logs": LOGS_STATEMENT,
 }
+_SPANS = "otlp_spans"  # blocks of spans that need no decoding
 _REJECTED = {TRACES: "rejectedSpans", LOGS: "rejectedLogRecords", METRICS: "rejectedDataPoints"}
 _HTTP_STATUS = {"bad_input": 400, "limit": 413, "overloaded": 503, "unavailable": 503}
 
 
 def kinds() -> list[Kind]:
     """What group commit has to know to store spans and logs."""
-    return [_kind(name, statement) for name, statement in _STATEMENTS.items()]
+    return [_kind(_SPANS, SPANS_INSERT), *(_kind(name, _insert(statement)) for name, statement in _STATEMENTS.items())]
 
 
-def _kind(name: str, made: Statement) -> Kind:
-    settings = dict(made.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens"}
-    insert = PayloadInsert(made.table, made.columns, made.select, made.format, made.structure, settings)
-    return Kind(name, lambda _: insert, parallel=1 if name == "otlp_logs" else 2)
+def _insert(made: Statement) -> PayloadInsert:
+    return PayloadInsert(made.table, made.columns, made.select, made.format, made.structure, made.settings)
+
+
+def _kind(name: str, insert: PayloadInsert) -> Kind:
+    settings = dict(insert.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens"}
+    made = replace(insert, settings=settings)
+    return Kind(name, lambda _: made, parallel=1 if name == "otlp_logs" else 2)
 
 
 class OtlpReceiver:
@@ -106,6 +114,7 @@ class OtlpReceiver:
     def _warm_up(self) -> None:
         """Compile the check beside the event loop; until then every request goes to a thread."""
         scan.warm()
+        warm_spans()
         if self._metrics is not None:
             warm_metrics()
         self._warm.set()
@@ -176,7 +185,12 @@ class OtlpReceiver:
 def _checked(body: bytes, signal: _Signal) -> tuple[bytes, int, str]:
     """The request as the engine reads it, how many records it holds, and its kind for group commit."""
     found = scan.scan(body, signal.table)
-    return framed(rewrite(found)), found.records, signal.kind if found.extras else signal.plain
+    readable = rewrite(found)
+    if signal.table is scan.TRACES and found.records and not found.extras and len(readable) <= _COLUMNS_BYTES:
+        spans = native_spans(readable, found.records)
+        if spans is not None:
+            return spans, found.records, _SPANS
+    return framed(readable), found.records, signal.kind if found.extras else signal.plain
 
 
 def _failed(error: WindvaneError, *, json: bool, unsupported: bool) -> OtlpResponse:

@@ -93,7 +93,7 @@ class MeshOptions:
     traffic: Traffic | None = None
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
-        "--zipkin", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
+        "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
     )  # fmt: skip
     """The command that the server's options are given to."""
     state_dir: Path | None = None

@@ -3,7 +3,9 @@
 `schema/NNNN_name.sql` files run once each, in order; table `windvane_migrations` records which
 did, with a checksum. A statement that was cut short by a crash runs again, so statements say
 `IF NOT EXISTS`. A comment line `--@ retention SIGNAL TABLE COLUMN` declares that rows of TABLE
-belong to SIGNAL and age by COLUMN: every start sets the table's TTL to what retention says then.
+belong to SIGNAL and age by COLUMN: every start sets the table's TTL to what retention says then. A comment line
+`--@ unless SELECT …`: where that gives a row, the file has done its work (in a start that was cut short right
+after it) and its statements are not run again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _LONGER = {"metrics_5m": 90 * DAY, "metrics_1h": 730 * DAY}
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _RETENTION = re.compile(r"^--@ retention (\w+) (\w+) (\w+)$", re.MULTILINE)
+_UNLESS = re.compile(r"^--@ unless (.+)$", re.MULTILINE)
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|--[^\n]*|/\*.*?\*/|;|[^'`;/-]+|[/-]", re.DOTALL)
 _TTL = re.compile(r" TTL (.+?)(?: SETTINGS |$)", re.DOTALL)
 
@@ -74,6 +77,12 @@ class Migration:
     def statements(self) -> list[str]:
         """Its SQL statements, without comments."""
         return split(self.sql)
+
+    @property
+    def unless(self) -> str:
+        """The query whose rows say that the statements have run, or ''."""
+        match = _UNLESS.search(self.sql)
+        return match[1] if match else ""
 
     @property
     def aging(self) -> list[tuple[str, str, str]]:
@@ -140,7 +149,8 @@ def _check(files: Sequence[Migration], done: Mapping[int, str], database: str) -
 
 
 def _apply(engine: Engine, migration: Migration) -> None:
-    for statement in migration.statements:
+    done = bool(migration.unless) and len(engine.query(migration.unless)) > 0
+    for statement in () if done else migration.statements:
         engine.command(statement)
     engine.command(
         "INSERT INTO windvane_migrations (Version, Name, Checksum) SELECT {v:UInt32}, {n:String}, {c:String}",

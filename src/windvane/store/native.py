@@ -7,6 +7,7 @@ Format: https://clickhouse.com/docs/en/interfaces/formats/Native
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -83,6 +84,46 @@ def maps(name: str, rows: Sequence[Mapping[str, str]]) -> Column:
 def texts(name: str, values: Iterable[str]) -> Column:
     """A column of strings."""
     return Column(name, "String", _strings(values))
+
+
+def coded(name: str, numbers_: NDArray[Any], words: Sequence[bytes]) -> Column:
+    """A column of `LowCardinality(String)`: each row's place in a list of different words."""
+    return Column(name, "LowCardinality(String)", _VERSION + _coded(numbers_, words))
+
+
+def coded_maps(
+    name: str, ends: NDArray[np.uint64], keys: NDArray[Any], words: Sequence[bytes], values: bytes
+) -> Column:
+    """A column of `Map(LowCardinality(String), String)`: ends of rows, keys as places in `words`, values as strings."""
+    data = _VERSION + _little(ends) + _coded(keys, words) + values
+    return Column(name, "Map(LowCardinality(String), String)", data)
+
+
+def coded_pairs(  # noqa: PLR0917 - as `coded_maps`
+    name: str,
+    ends: NDArray[np.uint64],
+    keys: NDArray[Any],
+    words: Sequence[bytes],
+    values: NDArray[Any],
+    value_words: Sequence[bytes],
+) -> Column:
+    """A column of `Map(LowCardinality(String), LowCardinality(String))`."""
+    data = 2 * _VERSION + _little(ends) + _coded(keys, words) + _coded(values, value_words)
+    return Column(name, "Map(LowCardinality(String), LowCardinality(String))", data)
+
+
+# Of LowCardinality in blocks: the version of its layout; then, where there are rows, the width of a number and
+# that the words come along.
+_VERSION = struct.pack("<Q", 1)
+_WITH_WORDS = 1 << 9
+_WIDTHS = {1: 0, 2: 1, 4: 2, 8: 3}
+
+
+def _coded(numbers_: NDArray[Any], words: Sequence[bytes]) -> bytes:
+    if not len(numbers_):
+        return b""
+    head = struct.pack("<QQ", _WIDTHS[numbers_.dtype.itemsize] | _WITH_WORDS, len(words))
+    return head + _strings(words) + struct.pack("<Q", len(numbers_)) + _little(numbers_)
 
 
 def _number_kind(kind: np.dtype[Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from windvane.store.api import Engine
-from windvane.tracing.search import Conditions
+from windvane.tracing.filters.sql import Conditions
 
 MAX_ENTRIES = 10_000
 

@@ -1,45 +1,45 @@
 """Finding traces: services, operations, and search by what one span must satisfy.
 
-A trace is found when a single span of it satisfies every condition. Results come newest first by
-real order: by the latest start among a trace's matching spans (then by trace id), and the limit is
-applied to that order, never before it. Reading stays small all the same: the newest few matching
-spans mostly hold enough different traces, and only where they do not are all of them grouped.
+A trace is found when a single span of it satisfies every condition. Results come in a real order (by
+the latest start among a trace's matching spans, say, then by trace id), and the limit is applied to
+that order, never before it. Reading stays small all the same: by time, windows that grow from the end
+where the order begins are read until one holds enough traces; and in a window the first few spans
+mostly hold enough different ones. Only where they do not, all matching spans of it are grouped.
 
-Attribute conditions go to the text index over `key=value` tokens of all attributes of a span; where
-a token does not stand for one attribute alone, the exact comparison follows on what the index
-found. Values are compared as they are shown (`AsString` of OTLP) and, for attributes stored as
-numbers, by their number too: `500`, `500.0` and `5e2` are the same integer.
+What one attribute must be goes to the text index over `key=value` tokens of all attributes of a span
+(see `windvane.tracing.filters.compile`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
-from windvane.store.tokens import is_exact, token
 from windvane.tracing.assembly import read_traces
+from windvane.tracing.filters.ast import EVERYTHING, Equal, Expression, Key, Text
+from windvane.tracing.filters.compile import condition
+from windvane.tracing.filters.spans import KINDS, STATUSES, service_condition, span_fields
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.model import Trace
+from windvane.tracing.pages import RANKS, Sort
 
 MAX_TRACES = 10_000
-KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
-# The newest traces are looked for in the last 1/_RECENT of the time asked for among _FEW spans a trace,
-# then in all of it among _MANY.
-_RECENT = 32
-_FEW = 4
-_MANY = 32
+# By time, the first window is this part of the time asked for, and each further one so many times as long.
+_FIRST_WINDOW = 1 / 1_024
+_GROWTH = 32
+_LONG_NS = 7 * 86_400 * 10**9  # of so much time it is worth asking first what of it is kept
 
-_NAMESPACE_ATTRIBUTES = (
-    "ResourceAttributes['service.namespace']",
-    "ResourceAttributes['k8s.namespace.name']",
-    "SpanAttributes['istio.namespace']",
-)
-_SCOPES = {"SpanAttributes": "span.", "ScopeAttributes": "scope.", "ResourceAttributes": "resource."}
-_NESTED = ("Events.Attributes", "Links.Attributes")
+# So many of the first spans are read for every trace wanted; of more the engine reads every column at once.
+_SPANS_A_TRACE = 32
+_MOST_SPANS = 10_000
+_FIRST_SPANS = {
+    "newest": ("toUnixTimestamp64Nano(Timestamp)", "Timestamp DESC"),
+    "oldest": ("-toUnixTimestamp64Nano(Timestamp)", "Timestamp"),
+    "slowest": ("toInt64(Duration)", "Duration DESC"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ class TraceQuery:
     """What one span of a trace must satisfy; empty and None mean any.
 
     `start_ns` and `end_ns` bound the span's start, durations the span's length; all are inclusive.
-    Special keys of `tags`: `error` (true: the status is Error or an attribute `error` is true; false:
-    neither), `span.kind`, `span.status`, `scope.name`, `scope.version`, and the prefix `resource.`;
-    any other key is looked up in the span, its scope, resource, events and links.
+    `where` is a query bar's expression. Special keys of `tags`: `error` (true: the status is Error or an
+    attribute `error` is true; false: neither), `span.kind`, `span.status`, `scope.name`, `scope.version`, and
+    the prefix `resource.`; any other key is looked up in the span, its scope, resource, events and links.
+    `sort` orders traces by their matching spans: latest start, earliest start, longest span, number.
+    `after` is the rank and id of a trace behind which the result begins.
     """
 
     start_ns: int
@@ -60,6 +62,9 @@ class TraceQuery:
     min_duration_ns: int | None = None
     max_duration_ns: int | None = None
     limit: int = 100
+    where: Expression = EVERYTHING
+    sort: Sort = "newest"
+    after: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,93 +75,122 @@ class Operation:
     kind: str
 
 
-class Conditions:
-    """A conjunction of SQL conditions whose values travel as parameters."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A trace that matches; `rank` is its place in the order (see `windvane.tracing.pages.RANKS`)."""
 
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.params: dict[str, Any] = {}
-
-    def bind(self, value: Any, type_: str = "String") -> str:
-        """A placeholder for a value."""
-        name = f"p{len(self.params)}"
-        self.params[name] = value
-        return f"{{{name}:{type_}}}"
-
-    def add(self, condition: str) -> None:
-        self.parts.append(condition)
-
-    def __str__(self) -> str:
-        return " AND ".join(self.parts) or "1"
+    trace_id: str
+    rank: int
 
 
 def services(engine: Engine) -> list[str]:
     """Every service with a kept span, sorted."""
-    frame = engine.query("SELECT DISTINCT ServiceName FROM otel_traces ORDER BY ServiceName")
+    frame = engine.query(f"SELECT DISTINCT ServiceName FROM ({NAMES}) ORDER BY ServiceName")
     return [str(name) for name in frame["ServiceName"].tolist()]
 
 
 def operations(engine: Engine, service: str, kind: str = "") -> list[Operation]:
     """The operations of a service (in either form of its name), sorted; `kind` as in `KINDS` or empty."""
     where = Conditions()
-    where.add(service_condition(where, service, plain=has_plain_service(engine, service)))
+    where.add(service_condition(where, service, namespaces=("Namespace",)))
     if kind:
         where.add(f"SpanKind = {where.bind(kind.capitalize())}")
     frame = engine.query(
-        f"SELECT DISTINCT SpanName, lower(SpanKind) AS Kind FROM otel_traces WHERE {where}", where.params
+        f"SELECT SpanName, lower(SpanKind) AS Kind FROM ({NAMES}) WHERE {where} GROUP BY SpanName, Kind", where.params
     )
     rows = zip(frame["SpanName"].tolist(), frame["Kind"].tolist(), strict=True)
     return sorted({Operation(name, "" if kind == "unspecified" else kind) for name, kind in rows})
 
 
 def find_traces(engine: Engine, query: TraceQuery) -> list[Trace]:
-    """The newest traces that match, whole (also spans outside the time bounds), newest first."""
+    """The traces that match, whole (also spans outside the time bounds), in the order asked."""
     return read_traces(engine, find_trace_ids(engine, query))
 
 
 def find_trace_ids(engine: Engine, query: TraceQuery) -> list[str]:
-    """Ids of the newest traces that match, newest first; `BadInputError` for a limit out of bounds."""
+    """Ids of the traces that match, in the order asked; `BadInputError` for a limit out of bounds."""
+    return [found.trace_id for found in find(engine, query)]
+
+
+def find(engine: Engine, query: TraceQuery) -> list[Found]:
+    """The traces that match, in the order asked; `BadInputError` for a limit out of bounds."""
     if not 0 < query.limit <= MAX_TRACES:
         raise BadInputError(f"search depth must be greater than 0 and at most {MAX_TRACES}, not {query.limit}")
-    where = conditions(query, plain=has_plain_service(engine, query.service))
-    recent_ns = query.end_ns - max(0, query.end_ns - query.start_ns) // _RECENT
-    for since_ns, portion in ((recent_ns, query.limit * _FEW), (query.start_ns, query.limit * _MANY)):
-        newest = _among_newest_spans(engine, where, query, since_ns, portion)
-        if newest is not None:
-            return newest
-    return _of_all_spans(engine, where, query.limit)
+    where = conditions(engine, query)
+    found: list[Found] = []
+    for start_ns, end_ns in _windows(engine, query):
+        few = _among_first_spans(engine, where, query, start_ns, end_ns)
+        found = _grouped(engine, where, query, start_ns, end_ns) if few is None else few
+        if len(found) == query.limit:
+            break
+    return found
 
 
-def _among_newest_spans(
-    engine: Engine, where: Conditions, query: TraceQuery, since_ns: int, portion: int
-) -> list[str] | None:
-    """The answer when the newest `portion` matching spans since a time hold it for certain, else None.
+def _windows(engine: Engine, query: TraceQuery) -> Iterator[tuple[int, int]]:
+    """Time bounds, each within the next, the last of all the time asked for.
 
-    The engine finds those spans without grouping, and reads more than their start only for them.
+    A trace's rank among the spans of one is its rank among all, so a window with enough traces answers.
     """
-    frame = engine.query(
-        "SELECT TraceId, toUnixTimestamp64Nano(Timestamp) AS Start FROM otel_traces"
-        f" WHERE {where} AND Timestamp >= fromUnixTimestamp64Nano({{since:Int64}})"
-        f" ORDER BY Timestamp DESC LIMIT {portion}",
-        {**where.params, "since": since_ns},
-    )
-    starts = frame["Start"].tolist()
-    newest: dict[str, int] = {}
-    for trace_id, start in zip(frame["TraceId"].tolist(), starts, strict=True):
-        newest.setdefault(trace_id, start)
-    ranked = sorted(newest.items(), key=lambda item: (-item[1], item[0]))[: query.limit]
-    all_read = len(starts) < portion
-    enough = len(ranked) == query.limit and (all_read or ranked[-1][1] > starts[-1])
-    return [trace_id for trace_id, _ in ranked] if enough or (all_read and since_ns <= query.start_ns) else None
+    start_ns, end_ns = query.start_ns, query.end_ns
+    if end_ns - start_ns > _LONG_NS:
+        frame = engine.query(
+            "SELECT toUnixTimestamp64Nano(min(Timestamp)) AS Low, toUnixTimestamp64Nano(max(Timestamp)) AS High"
+            " FROM otel_traces"
+        )
+        start_ns, end_ns = max(start_ns, int(frame["Low"][0])), min(end_ns, int(frame["High"][0]))
+    if start_ns > end_ns:
+        return
+    whole = end_ns - start_ns
+    width = int(whole * _FIRST_WINDOW)
+    if query.sort in ("newest", "oldest"):
+        if query.after is not None:  # what lies before the place that the page begins at cannot be enough
+            width += max(0, end_ns - query.after[0] if query.sort == "newest" else -query.after[0] - start_ns)
+        while width < whole:
+            yield (end_ns - width, end_ns) if query.sort == "newest" else (start_ns, start_ns + width)
+            width = (width + 1) * _GROWTH
+    yield start_ns, end_ns
 
 
-def _of_all_spans(engine: Engine, where: Conditions, limit: int) -> list[str]:
+def _grouped(engine: Engine, where: Conditions, query: TraceQuery, start_ns: int, end_ns: int) -> list[Found]:
+    """The answer among the spans of a window."""
+    params = {**where.params, "low": start_ns, "high": end_ns}
+    having = ""
+    if query.after is not None:
+        params |= {"rank": query.after[0], "id": query.after[1]}
+        having = " HAVING Rank < {rank:Int64} OR (Rank = {rank:Int64} AND TraceId > {id:String})"
     frame = engine.query(
-        f"SELECT TraceId FROM otel_traces WHERE {where}"
-        f" GROUP BY TraceId ORDER BY max(Timestamp) DESC, TraceId LIMIT {limit}",
-        where.params,
+        f"SELECT TraceId, {RANKS[query.sort]} AS Rank FROM otel_traces WHERE {where}"
+        " AND Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
+        f" GROUP BY TraceId{having} ORDER BY Rank DESC, TraceId LIMIT {query.limit}",
+        params,
     )
-    return [str(trace_id) for trace_id in frame["TraceId"]]
+    return [Found(str(i), int(r)) for i, r in zip(frame["TraceId"].tolist(), frame["Rank"].tolist(), strict=True)]
+
+
+def _among_first_spans(
+    engine: Engine, where: Conditions, query: TraceQuery, start_ns: int, end_ns: int
+) -> list[Found] | None:
+    """The answer among the spans of a window when the first few of them hold it for certain, else None.
+
+    The engine finds those spans without grouping, and reads more than what orders them only for them.
+    """
+    if query.sort not in _FIRST_SPANS or query.after is not None:
+        return None
+    rank, order = _FIRST_SPANS[query.sort]
+    portion = min(query.limit * _SPANS_A_TRACE, _MOST_SPANS)
+    frame = engine.query(
+        f"SELECT TraceId, {rank} AS Rank FROM otel_traces WHERE {where}"
+        " AND Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
+        f" ORDER BY {order} LIMIT {portion}",
+        {**where.params, "low": start_ns, "high": end_ns},
+    )
+    ranks = frame["Rank"].tolist()
+    best: dict[str, int] = {}
+    for trace_id, reached in zip(frame["TraceId"].tolist(), ranks, strict=True):
+        best.setdefault(trace_id, int(reached))
+    ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: query.limit]
+    certain = len(ranks) < portion or (len(ranked) == query.limit and ranked[-1][1] > ranks[-1])
+    return [Found(trace_id, reached) for trace_id, reached in ranked] if certain else None
 
 
 def has_plain_service(engine: Engine, service: str) -> bool:
@@ -164,120 +198,50 @@ def has_plain_service(engine: Engine, service: str) -> bool:
     app, dot, _ = service.partition(".")
     if not dot:
         return False
-    return len(engine.query("SELECT 1 FROM otel_traces WHERE ServiceName = {app:String} LIMIT 1", {"app": app})) > 0
+    frame = engine.query(f"SELECT 1 FROM ({NAMES}) WHERE ServiceName = {{app:String}} LIMIT 1", {"app": app})
+    return len(frame) > 0
 
 
-def conditions(query: TraceQuery, *, plain: bool = True) -> Conditions:
-    """The query as SQL over `otel_traces`; `plain` as in `service_condition`."""
+def conditions(engine: Engine, query: TraceQuery) -> Conditions:
+    """The query as SQL over `otel_traces`, without its time bounds."""
     where = Conditions()
+    fields = span_fields(lambda service: has_plain_service(engine, service))
     if query.service:
-        where.add(service_condition(where, query.service, plain=plain))
+        where.add(service_condition(where, query.service, plain=has_plain_service(engine, query.service)))
     if query.operation:
         where.add(f"SpanName = {where.bind(query.operation)}")
-    low, high = where.bind(query.start_ns, "Int64"), where.bind(query.end_ns, "Int64")
-    where.add(f"Timestamp BETWEEN fromUnixTimestamp64Nano({low}) AND fromUnixTimestamp64Nano({high})")
     if query.min_duration_ns is not None:
         where.add(f"Duration >= {where.bind(max(0, query.min_duration_ns), 'UInt64')}")
     if query.max_duration_ns is not None:
         where.add(f"Duration <= {where.bind(max(0, query.max_duration_ns), 'UInt64')}")
     for key, value in query.tags.items():
-        where.add(_Tag(where, key, value).condition())
+        wanted = tag(key, value)
+        where.add("0" if wanted is None else condition(wanted, fields, where))
+    if query.where != EVERYTHING:
+        where.add(condition(query.where, fields, where))
     return where
 
 
-def service_condition(where: Conditions, service: str, *, plain: bool) -> str:
-    """The service under the name given, as `app` when asked `app.namespace`, and the other way round.
-
-    Istio's tracers report `app.namespace`, applications mostly `app`; asked for `app`, both are
-    meant. Asked for `app.namespace`, plain `app` counts where the span or its resource names that
-    namespace; `plain` False leaves that out, which spares the engine reading attributes.
-    """
-    either = [f"ServiceName = {where.bind(service)}"]
-    app, dot, namespace = service.partition(".")
-    if not dot:
-        prefix, rest = where.bind(service + "."), len(service.encode()) + 2
-        either.append(f"(startsWith(ServiceName, {prefix}) AND position(ServiceName, '.', {rest}) = 0)")
-    elif plain and app and namespace and "." not in namespace:
-        space = where.bind(namespace)
-        named = " OR ".join(f"{attribute} = {space}" for attribute in _NAMESPACE_ATTRIBUTES)
-        either.append(f"(ServiceName = {where.bind(app)} AND ({named}))")
-    return "(" + " OR ".join(either) + ")"
-
-
-class _Tag:
-    """One condition on an attribute or special key (see `TraceQuery`)."""
-
-    def __init__(self, where: Conditions, key: str, value: str) -> None:
-        self._where = where
-        self._key = key
-        self._value = value
-        self._number = _number(value)
-
-    def condition(self) -> str:
-        """The condition in SQL."""
-        if self._key == "error":
-            return self._error()
-        if self._key in _FIELDS:
-            column, as_stored = _FIELDS[self._key]
-            return f"{column} = {self._where.bind(as_stored(self._value))}"
-        if self._key.startswith("resource."):
-            name = self._key.removeprefix("resource.")
-            return f"({self._found(name)} AND {self._equals('ResourceAttributes', 'resource.', name)})"
-        certain = len(_spellings(self._value)) == 1 and is_exact(self._value) and "=" not in self._key + self._value
-        return self._found(self._key) if certain else f"({self._found(self._key)} AND ({self._anywhere()}))"
-
-    def _found(self, name: str) -> str:
-        """What the text index says: every span with such an attribute, and a few others where a token is shortened."""
-        tokens = [token(name, spelling) for spelling in _spellings(self._value)]
-        return f"hasAnyTokens(SearchTokens, {self._where.bind(tokens, 'Array(String)')})"
-
-    def _error(self) -> str:
-        failed = (
-            f"(StatusCode = 'Error' OR hasAllTokens(SearchTokens, {self._where.bind(['error=true'], 'Array(String)')}))"
-        )
-        return {"true": failed, "false": f"NOT {failed}"}.get(self._value) or self._found("error")
-
-    def _anywhere(self) -> str:
-        either = [self._equals(column, prefix, self._key) for column, prefix in _SCOPES.items()]
-        return " OR ".join([*either, *(self._within(column) for column in _NESTED)])
-
-    def _within(self, column: str) -> str:
-        name, wanted = self._where.bind(self._key), self._where.bind(self._value)
-        return f"arrayExists(a -> mapContains(a, {name}) AND a[{name}] = {wanted}, `{column}`)"
-
-    def _equals(self, column: str, prefix: str, name: str) -> str:
-        key, wanted = self._where.bind(name), self._where.bind(self._value)
-        same = f"{column}[{key}] = {wanted}"
-        if not self._value:
-            same = f"(mapContains({column}, {key}) AND {column}[{key}] = '')"
-        if self._number is None:
-            return same
-        typed = f"AttributeTypes[{self._where.bind(prefix + name)}] IN ('int', 'double')"
-        return (
-            f"({same} OR ({typed} AND toFloat64OrNull({column}[{key}]) = {self._where.bind(self._number, 'Float64')}))"
-        )
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
+def tag(key: str, value: str) -> Expression | None:
+    """A tag of Jaeger's search as an expression; None for a kind or status that no span can have."""
+    words = {"span.kind": KINDS, "span.status": STATUSES}.get(key)
+    if words is not None and value.lower() not in words:
         return None
-    return number if math.isfinite(number) and abs(number) <= 1 << 53 else None
+    special = words is not None or key in ("scope.name", "scope.version") or (key == "error" and value in _TRUTH)
+    if not special and key.startswith("resource."):
+        return Equal(Key(key.removeprefix("resource."), "resource", quoted=True), Text(value))
+    return Equal(Key(key, quoted=not special), Text(value))
 
 
-def _spellings(text: str) -> list[str]:
-    """The texts under which a value can be stored: itself and, for a number, the shortest ones."""
-    number = _number(text)
-    if number is None:
-        return [text]
-    shortest = str(int(number)) if number.is_integer() else repr(number)
-    return list(dict.fromkeys([text, shortest]))
+_TRUTH = ("true", "false")
 
-
-_FIELDS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "span.kind": ("SpanKind", str.capitalize),
-    "span.status": ("StatusCode", str.capitalize),
-    "scope.name": ("ScopeName", str),
-    "scope.version": ("ScopeVersion", str),
-}
+# The engine answers this from the projection `operations` of otel_traces: the same words as there, and not rewritten.
+NAMES = """
+SELECT toDate(Timestamp) AS Day, ServiceName,
+    if(position(ServiceName, '.') > 0, '', multiIf(
+        notEmpty(ResourceAttributes['service.namespace']), ResourceAttributes['service.namespace'],
+        notEmpty(ResourceAttributes['k8s.namespace.name']), ResourceAttributes['k8s.namespace.name'],
+        SpanAttributes['istio.namespace'])) AS Namespace,
+    SpanName, SpanKind, count() AS Spans, countIf(StatusCode = 'Error') AS Errors
+FROM otel_traces GROUP BY Day, ServiceName, Namespace, SpanName, SpanKind
+SETTINGS optimize_functions_to_subcolumns = 0"""

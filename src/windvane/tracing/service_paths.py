@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from windvane.store.api import Engine
 from windvane.tracing.search import TraceQuery, find_trace_ids
-from windvane.tracing.skeleton import Bone, read_skeletons
 
 MAX_TRACES = 1_000
 _EXEMPLARS = 5
@@ -29,18 +28,39 @@ class Path:
     exemplars: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    span_id: str
+    parent_id: str
+    service: str
+    name: str
+
+
 def service_paths(engine: Engine, query: TraceQuery) -> list[Path]:
     """Paths through the service (and operation) asked for, in the newest traces that match, most taken first.
 
     Without a service, every path of these traces. No more than `query.limit` traces are read.
     """
     taken: dict[tuple[Entry, ...], list[str]] = {}
-    for trace_id, spans in read_skeletons(engine, find_trace_ids(engine, query)).items():
+    for trace_id, spans in _read(engine, find_trace_ids(engine, query)).items():
         for entries in set(_paths(spans)):
             if _through(entries, query.service, query.operation):
                 taken.setdefault(entries, []).append(trace_id)
     ranked = sorted(taken.items(), key=lambda item: (-len(item[1]), item[0]))
     return [Path(entries, tuple(ids[:_EXEMPLARS])) for entries, ids in ranked]
+
+
+def _read(engine: Engine, trace_ids: Sequence[str]) -> dict[str, list[_Span]]:
+    """The spans of each trace, in the order asked; identical copies count once."""
+    found: dict[str, list[_Span]] = {trace_id: [] for trace_id in trace_ids}
+    frame = engine.query(
+        "SELECT DISTINCT TraceId, SpanId, ParentSpanId, ServiceName, SpanName FROM otel_traces"
+        " WHERE TraceId IN {ids:Array(String)}",
+        {"ids": list(trace_ids)},
+    )
+    for trace_id, *span in frame.itertuples(index=False, name=None):
+        found[trace_id].append(_Span(*span))
+    return found
 
 
 def _through(entries: tuple[Entry, ...], service: str, operation: str) -> bool:
@@ -54,7 +74,7 @@ def _named(name: str, service: str) -> bool:
     return name == service or name.partition(".")[0] == service or name == service.partition(".")[0]
 
 
-def _paths(spans: Sequence[Bone]) -> Iterator[tuple[Entry, ...]]:
+def _paths(spans: Sequence[_Span]) -> Iterator[tuple[Entry, ...]]:
     by_id = {span.span_id: span for span in spans}
     parents = {span.parent_id for span in spans}
     for leaf in spans:
@@ -62,9 +82,9 @@ def _paths(spans: Sequence[Bone]) -> Iterator[tuple[Entry, ...]]:
             yield _entries(leaf, by_id)
 
 
-def _entries(leaf: Bone, by_id: dict[str, Bone]) -> tuple[Entry, ...]:
-    chain: list[Bone] = []
-    span: Bone | None = leaf
+def _entries(leaf: _Span, by_id: dict[str, _Span]) -> tuple[Entry, ...]:
+    chain: list[_Span] = []
+    span: _Span | None = leaf
     while span is not None and len(chain) < _DEPTH:
         chain.append(span)
         span = by_id.get(span.parent_id)

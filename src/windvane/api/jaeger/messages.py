@@ -16,7 +16,7 @@ from windvane.signals import protobuf as pb
 from windvane.signals.otlp.wire import block, double, fixed64, integer
 from windvane.tracing.model import AttributeValue, Event, Span
 from windvane.tracing.search import Operation, TraceQuery
-from windvane.tracing.trace_summaries import TraceSummary
+from windvane.tracing.summaries import TraceSummary
 
 Fields = dict[int, pb.Value]
 _SECOND = 1_000_000_000

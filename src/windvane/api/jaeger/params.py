@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 
 from windvane.kit.errors import BadInputError
 from windvane.tracing.duration import parse_go_duration
-from windvane.tracing.search import KINDS
+from windvane.tracing.filters.spans import KINDS
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from windvane.kit.clock import Clock
 from windvane.kit.errors import NotFoundError
 from windvane.store.api import Engine
-from windvane.tracing import search
+from windvane.tracing import search, summaries
 from windvane.tracing.adjust import adjust
 from windvane.tracing.archive import archive, read_kept
 from windvane.tracing.model import Trace
 from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import Path, service_paths
-from windvane.tracing.trace_summaries import TraceSummary, read_summaries
 
 DEFAULT_LIMIT = 100
 NOT_FOUND = "trace not found"
@@ -59,9 +58,9 @@ class JaegerQueries:
         """Keep a trace beyond retention; `NotFoundError` when there is none."""
         archive(self.engine, trace_id, window_ns)
 
-    def summaries(self, query: search.TraceQuery) -> list[TraceSummary]:
+    def summaries(self, query: search.TraceQuery) -> list[summaries.TraceSummary]:
         """Newest first."""
-        return read_summaries(self.engine, search.find_trace_ids(self.engine, query))
+        return summaries.summaries(self.engine, search.find_trace_ids(self.engine, query))
 
     def dependencies(self, start_ns: int, end_ns: int) -> list[tuple[str, str, int]]:
         """(parent, child, calls)."""

@@ -20,7 +20,7 @@ from windvane.api.jaeger.v3_params import V3Params, malformed, trace_query
 from windvane.api.otlp_traces import JsonWriter
 from windvane.kit.errors import BadInputError, NotFoundError
 from windvane.tracing.model import Span, Trace
-from windvane.tracing.trace_summaries import TraceSummary
+from windvane.tracing.summaries import TraceSummary
 
 NO_TRACES = "No traces found"
 WARNINGS = "@jaeger@warnings"

@@ -120,7 +120,7 @@ def _signals(ask: Ask, params: QueryParams, clock: Clock) -> list[ServiceSignals
     window = int(parse_duration(params.get("window", "1m")))
     if window <= 0:
         raise BadInputError(f"window {params['window']!r} is shorter than a second")
-    at = _seconds(params, "time")
+    at = seconds(params, "time")
     return service_signals(ask, (clock.now_ns() if at is None else at) // 10**6, window)
 
 
@@ -139,13 +139,13 @@ def _entry_query(params: QueryParams) -> EntryQuery:
         request_id=params.get("request_id", ""),
         service=params.get("service", ""),
         namespace=params.get("namespace", ""),
-        start_ns=_seconds(params, "start"),
-        end_ns=_seconds(params, "end"),
+        start_ns=seconds(params, "start"),
+        end_ns=seconds(params, "end"),
         limit=int(limit),
     )
 
 
-def _seconds(params: QueryParams, name: str) -> int | None:
+def seconds(params: QueryParams, name: str) -> int | None:
     """Nanoseconds of a parameter in (possibly fractional) seconds since the epoch."""
     text = params.get(name, "")
     if not text:

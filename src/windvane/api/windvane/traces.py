@@ -1,0 +1,237 @@
+"""Own routes that search traces: result lists with the spans that matched, and what a query bar can offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from pydantic import BaseModel
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from windvane.api.windvane.docs import Parameter, RouteDoc, documented
+from windvane.api.windvane.telemetry import PREFIX, seconds
+from windvane.kit.clock import Clock
+from windvane.kit.errors import BadInputError
+from windvane.store.api import Engine
+from windvane.tracing import completion
+from windvane.tracing.filters.parse import parse
+from windvane.tracing.pages import SORTS, Cursor, Sort, digest
+from windvane.tracing.search import Found, TraceQuery, find
+from windvane.tracing.summaries import MatchedSpan, Matches, TraceSummary, matches, summaries
+
+DEFAULT_TRACES, MAX_TRACES = 20, 1_000
+DEFAULT_LOOKBACK_NS = 3_600 * 10**9
+MATCHED_SPANS = 3
+MAX_VALUES = 1_000
+
+
+class SpanMatch(BaseModel):
+    """A span that satisfies the query; `start` in ISO 8601 with nanoseconds, UTC."""
+
+    span_id: str
+    service: str
+    name: str
+    kind: str
+    status: str
+    start: str
+    duration_ms: float
+
+
+class ServiceSpans(BaseModel):
+    """Spans of one service in a trace, and how many of them failed."""
+
+    name: str
+    spans: int
+    errors: int
+
+
+class FoundTrace(BaseModel):
+    """One trace; counts are of all its spans, `matched` of those that satisfy the query: `matches` has the earliest."""
+
+    trace_id: str
+    root_service: str
+    root_name: str
+    start: str
+    duration_ms: float
+    spans: int
+    errors: int
+    orphans: int
+    services: list[ServiceSpans]
+    matched: int
+    matches: list[SpanMatch]
+
+
+class FoundTraces(BaseModel):
+    """A page of traces; `next` is the cursor of the page behind it, null for the last one."""
+
+    traces: list[FoundTrace]
+    next: str | None
+
+
+class FieldValue(BaseModel):
+    """A value and how many of the spans looked at have it."""
+
+    value: str
+    spans: int
+
+
+class FieldName(BaseModel):
+    """A name that a query can use; `scope` is empty for a span's own fields. `values` begin with the most frequent."""
+
+    name: str
+    scope: Literal["", "span", "resource", "scope", "event", "link"]
+    spans: int
+    different: int
+    values: list[FieldValue]
+
+
+class FieldNames(BaseModel):
+    """Names in use by how many of the `spans` looked at (the newest) have them."""
+
+    spans: int
+    fields: list[FieldName]
+
+
+_Q = Parameter("q", "What one span of the trace must satisfy, in the query bar's language; everything if absent.")
+_WINDOW = (
+    Parameter(
+        "start", "Earliest start of a span, seconds since the epoch; an hour before the end if absent.", "number"
+    ),
+    Parameter("end", "Latest start of a span, seconds since the epoch; now if absent.", "number"),
+)
+_TRACES = RouteDoc(
+    "Traces that match a query",
+    FoundTraces,
+    (
+        _Q,
+        *_WINDOW,
+        Parameter("limit", f"How many traces at most (up to {MAX_TRACES}).", "integer", default=DEFAULT_TRACES),
+        Parameter("sort", f"The order: {', '.join(SORTS)}.", default="newest"),
+        Parameter("cursor", "`next` of the page before; its time bounds stay those of the first page."),
+    ),
+    "The order is that of a trace's matching spans: the latest start (newest), the earliest (oldest), the longest "
+    "(slowest) or their number (most), over all matches and not only those of a page.",
+)
+_FIELDS = RouteDoc(
+    "Names and values for completion",
+    FieldNames,
+    (
+        _Q,
+        *_WINDOW,
+        Parameter("name", "Only fields with this name."),
+        Parameter("limit", f"How many values of each (up to {MAX_VALUES}).", "integer", default=10),
+    ),
+    f"Taken from the newest {completion.SAMPLE} spans of the window that satisfy the query.",
+)
+
+
+def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
+    """The routes; times that are not given count from the clock."""
+
+    def traces(request: Request) -> Response:
+        asked = _Asked.of(request.query_params, clock)
+        found = find(engine, asked.query)
+        ids = [trace.trace_id for trace in found]
+        spans = matches(engine, asked.query, ids, MATCHED_SPANS)
+        listed = [_trace(summary, spans.get(summary.trace_id, Matches())) for summary in summaries(engine, ids)]
+        return _json({"traces": listed, "next": asked.next_page(found)})
+
+    def fields(request: Request) -> Response:
+        params = request.query_params
+        asked = _Asked.of(params, clock)
+        name, limit = params.get("name", ""), _whole(params, "limit", 10, MAX_VALUES)
+        return _json(completion.fields(engine, asked.query, name, limit))
+
+    return [documented(f"{PREFIX}/traces", traces, _TRACES), documented(f"{PREFIX}/traces/fields", fields, _FIELDS)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    query: TraceQuery
+    digest: int
+
+    @classmethod
+    def of(cls, params: QueryParams, clock: Clock) -> _Asked:
+        """What a request asks; a cursor brings the time bounds of the first page along."""
+        text, sort = params.get("q", ""), _sort(params)
+        asked, cursor = digest(text, sort), params.get("cursor", "")
+        after, (start_ns, end_ns) = None, _window(params, clock)
+        if cursor:
+            found = Cursor.parse(cursor)
+            if found.query != asked:
+                raise BadInputError("the cursor is of another query or order: q and sort must stay the same")
+            after, start_ns, end_ns = (found.rank, found.trace_id), found.start_ns, found.end_ns
+        limit = _whole(params, "limit", DEFAULT_TRACES, MAX_TRACES)
+        return cls(TraceQuery(start_ns, end_ns, limit=limit, where=parse(text), sort=sort, after=after), asked)
+
+    def next_page(self, found: list[Found]) -> str | None:
+        """The cursor behind a full page."""
+        if len(found) < self.query.limit:
+            return None
+        last = found[-1]
+        return Cursor(last.rank, last.trace_id, self.query.start_ns, self.query.end_ns, self.digest).text()
+
+
+def _window(params: QueryParams, clock: Clock) -> tuple[int, int]:
+    start, end = seconds(params, "start"), seconds(params, "end")
+    end_ns = clock.now_ns() if end is None else end
+    start_ns = end_ns - DEFAULT_LOOKBACK_NS if start is None else start
+    if start_ns > end_ns:
+        raise BadInputError("start is after end")
+    return start_ns, end_ns
+
+
+def _sort(params: QueryParams) -> Sort:
+    text = params.get("sort", "newest")
+    for sort in SORTS:
+        if text == sort:
+            return sort
+    raise BadInputError(f"sort {text!r}: expected one of {', '.join(SORTS)}")
+
+
+def _whole(params: QueryParams, name: str, default: int, most: int) -> int:
+    text = params.get(name, str(default))
+    if not text.isdecimal() or not 0 < int(text) <= most:
+        raise BadInputError(f"{name} {text!r}: expected a whole number from 1 to {most}")
+    return int(text)
+
+
+def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
+    return {
+        "trace_id": summary.trace_id,
+        "root_service": summary.root_service,
+        "root_name": summary.root_name,
+        "start": _moment(summary.start_ns),
+        "duration_ms": summary.duration_ns / 1e6,
+        "spans": summary.spans,
+        "errors": summary.errors,
+        "orphans": summary.orphans,
+        "services": summary.services,
+        "matched": found.count,
+        "matches": [_match(span) for span in found.spans],
+    }
+
+
+def _match(span: MatchedSpan) -> dict[str, Any]:
+    return {
+        "span_id": span.span_id,
+        "service": span.service,
+        "name": span.name,
+        "kind": span.kind,
+        "status": span.status,
+        "start": _moment(span.start_ns),
+        "duration_ms": span.duration_ns / 1e6,
+    }
+
+
+def _moment(nanoseconds: int) -> str:
+    return f"{np.datetime64(nanoseconds, 'ns')}Z"
+
+
+def _json(body: Any) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")

@@ -1,0 +1,105 @@
+"""`windvane traces` against a running server: a search, a trace as a tree, series; errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+NOW = time.time_ns()
+
+
+def _span(number: int, parent: str, name: str, code: int = 0) -> dict[str, object]:
+    return {
+        "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": f"{number:016x}", "parentSpanId": parent, "name": name,
+        "kind": 2, "startTimeUnixNano": str(NOW - 9_000_000 + number), "endTimeUnixNano": str(NOW),
+        "status": {"code": code, "message": "boom"} if code else {},
+    }  # fmt: skip
+
+
+TRACE = {
+    "resourceSpans": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "cart"}}]},
+            "scopeSpans": [{"spans": [_span(1, "", "GET /"), _span(2, f"{1:016x}", "charge", 2)]}],
+        }
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The addresses of the console and of Tempo's API."""
+    command = [sys.executable, "-m", "windvane", "serve", "--data", str(tmp_path_factory.mktemp("traces")),
+               "--http", "127.0.0.1:0", "--tempo", "127.0.0.1:0", "--grpc", "none", "--otlp-http", "none",
+               "--zipkin", "none"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        found: dict[str, str] = {}
+        for line in process.stderr:
+            if match := re.search(r"(Tempo's API|console and APIs) on (http://[\d.:]+)", line):
+                found[match[1]] = match[2]
+            if len(found) == 2:
+                break
+        http = found["console and APIs"]
+        assert httpx.post(http + "/v1/traces", json=TRACE, timeout=60, trust_env=False).status_code == 200
+        yield http, found["Tempo's API"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def traces(server: tuple[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "windvane", "traces", *arguments, "--server", server[0]]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "COLUMNS": "160"}
+    )
+
+
+def test_a_search(server: tuple[str, str]) -> None:
+    result = traces(server, "search", "{ status = error }")
+    assert result.returncode == 0, result.stderr
+    assert "af7651916cd43dd8448eb211c80319c" in result.stdout
+    assert re.search(r"cart GET / +\d+ +2 +1 +1$", result.stdout.strip())
+    listed = json.loads(traces(server, "search", "{ name = `none` }", "--output", "json").stdout)
+    assert listed["traces"] == []
+
+
+def test_a_trace_as_a_tree(server: tuple[str, str]) -> None:
+    lines = traces(server, "show", "af7651916cd43dd8448eb211c80319c").stdout.splitlines()
+    assert "2 spans" in lines[0]
+    assert re.search(r"^└── cart  GET /  server", lines[1])
+    assert re.search(r"^    └── cart  charge  server .* failed boom", lines[2])
+    missing = traces(server, "show", "abc")
+    assert (missing.returncode, missing.stderr) == (1, "windvane: trace not found\n")
+
+
+def test_series(server: tuple[str, str]) -> None:
+    result = traces(server, "metrics", "{ } | count_over_time() by (name)", "--since", "10m")
+    assert result.stdout.split() == ["series", "value", '{name="GET', '/"}', "1", '{name="charge"}', "1"]
+    stepped = traces(server, "metrics", "{ } | rate()", "--since", "10m", "--step", "5m")
+    assert '{__name__="rate"}' in stepped.stdout
+
+
+def test_errors_are_one_line(server: tuple[str, str]) -> None:
+    wrong = traces(server, "search", "{ .a = }")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("windvane: invalid TraceQL query: parse error at line 1, col 8")
+    assert traces(("http://127.0.0.1:1", ""), "search", "{ }").returncode == 1
+
+
+def test_tempos_api_has_an_address_of_its_own(server: tuple[str, str]) -> None:
+    client = httpx.Client(timeout=60, trust_env=False)
+    assert client.get(server[1] + "/api/echo").text == "echo"
+    assert len(client.get(server[1] + "/api/search", params={"q": "{ }"}).json()["traces"]) == 1
+    assert client.get(server[1] + "/api/services").status_code == 404  # nothing but Tempo's
+    assert client.get(server[0] + "/tempo/api/nothing").status_code == 404
