@@ -47,6 +47,22 @@ def test_what_sticks_out_is_cut_off_and_what_lies_outside_is_nobodys_wait() -> N
     assert path_of(spans) == [("5", 10, 12), ("1", 12, 15), ("2", 15, 18), ("4", 18, 20)]
 
 
+@pytest.mark.parametrize(
+    ("spans", "path"),
+    [
+        ([(1, 0, 1, 100), (2, 1, 10, 40), (3, 1, 20, 40)], [("1", 1, 20), ("3", 20, 60), ("1", 60, 101)]),
+        ([(1, 0, 1, 29), (2, 1, 15, 20), (3, 2, 10, 15)], [("1", 1, 15), ("3", 15, 25), ("2", 25, 30)]),
+        ([(1, 0, 10, 20), (2, 1, 5, 30)], [("2", 10, 30)]),
+        ([(1, 0, 10, 20), (2, 1, 1, 4)], [("1", 10, 30)]),
+    ],
+    ids=["side by side", "cut at both ends", "longer than its parent", "before its parent"],
+)
+def test_times_and_paths_that_jaegers_page_is_tested_with(
+    spans: list[tuple[int, int, int, int]], path: list[tuple[str, float, float]]
+) -> None:
+    assert path_of([span(*one) for one in spans]) == path
+
+
 def test_a_consumer_holds_up_no_producer() -> None:
     spans = [span(1, 0, 0, 10, kind="Producer"), span(2, 1, 1, 9, kind="Consumer"), span(3, 2, 2, 3)]
     assert path_of(spans) == [("1", 0, 10)]
