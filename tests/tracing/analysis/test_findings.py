@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,3 +225,12 @@ def test_ids_that_differ_only_in_one_half_are_different_traces() -> None:
     keys, mixer = load.trace_keys(ids)
     assert len(set(keys.tolist())) == 400
     assert mixer % 2 == 1
+
+
+def test_spans_that_are_years_apart_are_in_order_too() -> None:
+    near = random_traces(4, 3)
+    far = [span(1, 0, 0, 1, trace=2**127 + n) for n in range(300)]
+    ages = [replace(one, start_ns=n * 10**16) for n, one in enumerate(far)]
+    columns = of_spans([*near, *ages]).columns
+    order = np.lexsort((columns.kind, columns.id, -columns.duration, columns.start, columns.trace))
+    assert (order == np.arange(len(order))).all()

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from windvane.kit.errors import BadInputError
+from windvane.kit.errors import BadInputError, LimitError
 from windvane.store.api import Engine, Limits
 
 _LIMITS = Limits(seconds=30.0)
@@ -101,9 +101,9 @@ def exemplars(engine: Engine, point: Point, naming: Naming) -> list[Exemplar]:
     found = _stored(engine, point)
     base = family(point.metric)
     if base in _ISTIO:
-        found += _entries(engine, point, naming, _ISTIO[base])
+        found += _made(engine, point, _entries(naming, _ISTIO[base]))
     elif base.startswith(_SPAN_PREFIXES):
-        found += _spans(engine, point, 1e9 if base.endswith(("_seconds", "_latency")) else 1e6)
+        found += _made(engine, point, _spans(base))
     target = point.value if point.value is not None else (point.bucket[1] if point.bucket else None)
     if target is None or target == float("inf"):
         found.sort(key=lambda one: (-one.time_ns, one.trace_id))
@@ -141,59 +141,58 @@ def _stored(engine: Engine, point: Point) -> list[Exemplar]:
     return _told(rows, "exemplar", 10**6)
 
 
-def _entries(engine: Engine, point: Point, naming: Naming, value: str) -> list[Exemplar]:
-    """Access-log entries that Istio's metrics counted."""
-    columns = ", ".join(f"{sql} AS t_{name}" for name, sql in naming.columns.items())
-    hashed = "sipHash64(" + ", ".join(f"toString({sql})" for sql in naming.columns.values()) + ")"
-    within = (
-        " FROM envoy_access_logs WHERE Kind = 'http' AND Intermediate = 0 AND TraceId != '' AND Timestamp"
-        " BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
-    )
-    window = {"low": point.start_ns, "high": point.end_ns}
-    kinds = engine.query(
-        f"SELECT DISTINCT {hashed} AS Code, {columns}{within} LIMIT {MAX_KINDS}", window, limits=_LIMITS
-    )
-    chosen = [
-        row["Code"]
-        for row in kinds.to_dict("records")
-        if _accepted(point, naming.labels({str(k).removeprefix("t_"): v for k, v in row.items() if k != "Code"}))
-    ]
-    if not chosen:
-        return []
-    rows = engine.query(
-        f"SELECT TraceId AS Trace, toUnixTimestamp64Nano(Timestamp) AS T, {value} AS Value{within}"
-        f" AND {hashed} IN {{kinds:Array(UInt64)}}{_in_bucket(point, value)}{_nearest(point, value, 'Timestamp')}",
-        {**window, "kinds": chosen, **_numbers(point)},
-        limits=_LIMITS,
-    )
-    return _told(rows, "access log", 1)
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Rows that metrics count: where from, under which name, and the value of each in the metric's unit."""
+
+    rows: str
+    source: str
+    naming: Naming
+    value: str
 
 
-def _spans(engine: Engine, point: Point, unit: float) -> list[Exemplar]:
-    """Spans that metrics of spans counted."""
-    known = ", ".join(f"{sql} AS {label}" for label, sql in _SPAN_LABELS.items())
+def _entries(naming: Naming, value: str) -> _Counted:
+    """Access-log entries, which Istio's metrics count."""
+    rows = "FROM envoy_access_logs WHERE Kind = 'http' AND Intermediate = 0 AND TraceId != ''"
+    return _Counted(rows, "access log", naming, value)
+
+
+def _spans(base: str) -> _Counted:
+    """Spans, which metrics of spans count."""
+    unit = 1e9 if base.endswith(("_seconds", "_latency")) else 1e6
+    naming = Naming(_SPAN_LABELS, lambda row: {name: str(text) for name, text in row.items()})
+    return _Counted("FROM otel_traces WHERE 1", "span", naming, f"Duration / {unit:g}")
+
+
+def _made(engine: Engine, point: Point, counted: _Counted) -> list[Exemplar]:
+    """Rows of the kinds whose labels match, the nearest in value."""
+    columns = ", ".join(f"{sql} AS t_{name}" for name, sql in counted.naming.columns.items())
+    hashed = "sipHash64(" + ", ".join(f"toString({sql})" for sql in counted.naming.columns.values()) + ")"
     within = (
-        " FROM otel_traces WHERE Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64})"
+        f"{counted.rows} AND Timestamp BETWEEN fromUnixTimestamp64Nano({{low:Int64}})"
         " AND fromUnixTimestamp64Nano({high:Int64})"
     )
     window = {"low": point.start_ns, "high": point.end_ns}
-    hashed = "sipHash64(" + ", ".join(dict.fromkeys(_SPAN_LABELS.values())) + ")"
-    kinds = engine.query(f"SELECT DISTINCT {hashed} AS Code, {known}{within} LIMIT {MAX_KINDS}", window, limits=_LIMITS)
-    chosen = [
-        row["Code"]
-        for row in kinds.to_dict("records")
-        if _accepted(point, {str(label): str(text) for label, text in row.items()})
-    ]
+    kinds = engine.query(
+        f"SELECT DISTINCT {hashed} AS Code, {columns} {within} LIMIT {MAX_KINDS}", window, limits=_LIMITS
+    )
+    if len(kinds) == MAX_KINDS:
+        raise LimitError(f"more than {MAX_KINDS:,} kinds of traffic in the window; choose a shorter one")
+    chosen = []
+    for row in kinds.to_dict("records"):
+        code = row.pop("Code")
+        if _accepted(point, counted.naming.labels({str(name).removeprefix("t_"): one for name, one in row.items()})):
+            chosen.append(code)
     if not chosen:
         return []
-    value = f"Duration / {unit:g}"
-    rows = engine.query(
-        f"SELECT TraceId AS Trace, toUnixTimestamp64Nano(Timestamp) AS T, {value} AS Value{within}"
-        f" AND {hashed} IN {{kinds:Array(UInt64)}}{_in_bucket(point, value)}{_nearest(point, value, 'Timestamp')}",
+    found = engine.query(
+        f"SELECT TraceId AS Trace, toUnixTimestamp64Nano(Timestamp) AS T, {counted.value} AS Value {within}"
+        f" AND {hashed} IN {{kinds:Array(UInt64)}}{_in_bucket(point, counted.value)}"
+        + _nearest(point, counted.value, "Timestamp"),
         {**window, "kinds": chosen, **_numbers(point)},
         limits=_LIMITS,
     )
-    return _told(rows, "span", 1)
+    return _told(found, counted.source, 1)
 
 
 def _accepted(point: Point, labels: Mapping[str, str], besides: Sequence[str] = _NOT_OF_TRAFFIC) -> bool:

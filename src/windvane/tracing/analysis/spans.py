@@ -86,10 +86,27 @@ class Spans:
 
 def arrange(columns: Columns, names: Sequence[Name], trace_ids: Sequence[str]) -> Spans:
     """Columns put in order, without copies, each span with its parent's row."""
-    order = np.lexsort((columns.kind, columns.id, -columns.duration, columns.start, columns.trace))
-    ordered = columns.take(order)
+    ordered = columns.take(_order(columns))
     ordered = ordered.take(~_copies(ordered))
     return Spans(ordered, _parents(ordered), names, trace_ids)
+
+
+def _order(columns: Columns) -> Ints:
+    """Rows by trace, start, length, id and kind: one sort of one number, and a finer one where that ties."""
+    if not len(columns.start):
+        return np.empty(0, np.int64)
+    since = columns.start - columns.start.min()
+    width = int(since.max()) + 1
+    if width * (int(columns.trace.max()) + 1) >= 1 << 63:
+        return np.lexsort((columns.kind, columns.id, -columns.duration, columns.start, columns.trace))
+    key = columns.trace * width + since
+    order = np.argsort(key, kind="stable")
+    same = key[order[1:]] == key[order[:-1]]
+    ties = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    rows = order[ties]
+    finer = np.lexsort((columns.kind[rows], columns.id[rows], -columns.duration[rows], key[rows]))
+    order[ties] = rows[finer]
+    return order
 
 
 def _copies(columns: Columns) -> Mask:

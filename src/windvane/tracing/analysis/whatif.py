@@ -54,12 +54,21 @@ def project(tree: Tree, service: str, operation: str, faster: float) -> Projecti
 def retimed(tree: Tree, factor: Floats, inside: Mask) -> Floats:
     """Every span's length when its own work takes `factor` as long; rows that are not `inside` stay as they are."""
     lengths = tree.length.astype(np.float64)
-    events = _Events.of(tree, inside)
+    events, begun = _Events.of(tree, inside), np.zeros(len(lengths))
     for rows in reversed(tree.levels):
         here = rows[inside[rows]]
         if len(here):
-            lengths[here] = events.run(here, lengths, factor, tree.length)
+            lengths[here] = events.run(here, _Times(lengths, begun, tree.length), factor)
     return lengths
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """New lengths of rows below, when children begin anew since their parent did, and lengths before."""
+
+    lengths: Floats
+    begun: Floats
+    before: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +100,21 @@ class _Events:
         count = np.bincount(above, minlength=len(tree.spans))
         return cls(np.cumsum(count) - count, count, at[order], child[order], ends[order])
 
-    def run(self, rows: Ints, lengths: Floats, factor: Floats, before: Ints) -> Floats:
+    def run(self, rows: Ints, times: _Times, factor: Floats) -> Floats:
         """New lengths of rows on one level, whose children's are known; one event of every row at a time."""
         share = factor[rows]
         reached = np.zeros(len(rows))  # when, anew, all children that have ended had ended
         since = np.zeros(len(rows))  # when, before, the last of them had
-        begun = np.zeros(len(lengths)) if self.count[rows].any() else np.empty(0)
         active = np.flatnonzero(self.count[rows] > 0)
         step = 0
         while len(active):
             event = self.first[rows[active]] + step
             child, at, ends = self.child[event], self.at[event], self.ends[event]
             opening, closing = active[~ends], active[ends]
-            begun[child[~ends]] = reached[opening] + share[opening] * (at[~ends] - since[opening])
+            times.begun[child[~ends]] = reached[opening] + share[opening] * (at[~ends] - since[opening])
             done = child[ends]
-            reached[closing] = np.maximum(reached[closing], begun[done] + lengths[done])
+            reached[closing] = np.maximum(reached[closing], times.begun[done] + times.lengths[done])
             since[closing] = at[ends]
             step += 1
             active = active[self.count[rows[active]] > step]
-        return reached + share * (before[rows] - since)
+        return reached + share * (times.before[rows] - since)
