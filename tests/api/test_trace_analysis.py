@@ -85,6 +85,8 @@ def test_who_owns_the_latency(client: AsgiClient) -> None:
     assert better["after_ms"]["p95"] == 170.0
     assert get(client, "critical-path", tag="error:true")["traces"] == 10
     assert get(client, "critical-path", limit=7)["truncated"] is True
+    assert get(client, "critical-path", q="service:db -db.version:1")["traces"] == 20
+    assert get(client, "critical-path", limit=7, sort="slowest")["duration_ms"]["p50"] == 320.0
     assert get(client, "critical-path", trace_id="1f")["duration_ms"]["p50"] == 320.0
     assert get(client, "critical-path", service="nobody")["what_if"] == []
 
@@ -201,6 +203,8 @@ def test_stored_exemplars(client: AsgiClient, engine: Engine) -> None:
         ("critical-path", {"start": "9", "end": "1"}, "after end"),
         ("critical-path", {"min_duration": "soon"}, "min_duration"),
         ("critical-path", {"faster": "2"}, "faster"),
+        ("critical-path", {"q": "service:("}, "character"),
+        ("critical-path", {"sort": "best"}, "sort"),
         ("critical-path", {"faster_service": "nobody"}, "nobody"),
         ("critical-path", {"trace_id": "xyz"}, "trace id"),
         ("flame", {"min_share": "-1"}, "min_share"),

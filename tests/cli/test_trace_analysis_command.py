@@ -86,8 +86,9 @@ def test_cohorts_by_options_by_file_and_by_standard_input(tmp_path: Path) -> Non
     file.write_bytes(question)
     by_file = orjson.loads(run("cohorts", str(file), "--output", "json"))
     by_input = orjson.loads(run("cohorts", "-", "--output", "json", stdin=question.decode()))
+    by_query = orjson.loads(run("cohorts", "--query", "node:bad", "--baseline-query", "node:good", "--output", "json"))
     by_options = orjson.loads(run("cohorts", "--tag", "node:bad", "--baseline-tag", "node:good", "--output", "json"))
-    assert by_file == by_input == by_options
+    assert by_file == by_input == by_options == by_query
     assert by_file["selection"]["traces"] == 15
 
 

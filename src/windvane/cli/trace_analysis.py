@@ -32,7 +32,8 @@ def server_option(command: Command) -> Command:
 
 def _choice_options(command: Command) -> Command:
     for option in (
-        click.option("--limit", type=int, help="How many traces at most, the newest."),
+        click.option("--limit", type=int, help="How many traces at most.  [default: 1000]"),
+        click.option("--sort", type=click.Choice(["newest", "oldest", "slowest", "most"]), help="Which come first."),
         click.option("--max-duration", help="Greatest duration of the span."),
         click.option("--min-duration", help="Least duration of the span, for example 20ms."),
         click.option("--tag", multiple=True, metavar="KEY:VALUE", help="An attribute of the span; may be repeated."),
@@ -40,6 +41,7 @@ def _choice_options(command: Command) -> Command:
         click.option("--start", help="Earliest start, Unix seconds (default: an hour before the end)."),
         click.option("--operation", help="The span's operation."),
         click.option("--service", help="Service of a span that meets all that is given."),
+        click.option("--query", "q", help="What the span must satisfy, in the query bar's language."),
     ):
         command = option(command)
     return command
@@ -91,6 +93,7 @@ def compare(a: str, b: str, output: str, server: str, tenant: str | None) -> Non
 @click.command()
 @click.argument("question", type=click.Path(exists=True, dir_okay=False, allow_dash=True), required=False)
 @_choice_options
+@click.option("--baseline-query", "baseline_q", help="Baseline: what one span must satisfy.")
 @click.option("--baseline-service", help="Baseline: the service (default: the selection's).")
 @click.option("--baseline-tag", multiple=True, metavar="KEY:VALUE", help="Baseline: an attribute; may be repeated.")
 @click.option("--baseline-start", help="Baseline: earliest start, Unix seconds (default: the selection's).")
@@ -131,13 +134,13 @@ COMMANDS: Sequence[click.Command] = (critical_path, flame, compare, cohorts, fin
 
 def _question(given: Mapping[str, Any]) -> dict[str, Any]:
     """The body that options stand for."""
-    chosen = {name: given[name] for name in ("service", "operation", "start", "end", "min_duration", "max_duration",
-              "limit") if given[name] is not None}  # fmt: skip
+    names = ("q", "service", "operation", "start", "end", "min_duration", "max_duration", "sort", "limit")
+    chosen = {name: given[name] for name in names if given[name] is not None}
     question: dict[str, Any] = {
         "selection": {**chosen, "tags": _tags(given["tag"])},
         **{name: given[name] for name in ("rate", "correction", "support")},
     }
-    own = {name: given[f"baseline_{name}"] for name in ("service", "start", "end") if given[f"baseline_{name}"]}
+    own = {name: given[f"baseline_{name}"] for name in ("q", "service", "start", "end") if given[f"baseline_{name}"]}
     if own or given["baseline_tag"]:
         inherited = {name: chosen[name] for name in ("service", "start", "end", "limit") if name in chosen}
         question["baseline"] = {**inherited, **own, "tags": _tags(given["baseline_tag"])}

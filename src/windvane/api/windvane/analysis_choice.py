@@ -16,6 +16,8 @@ from windvane.store.api import Engine
 from windvane.tracing.analysis.load import Window, read_spans
 from windvane.tracing.analysis.spans import Spans
 from windvane.tracing.duration import parse_go_duration
+from windvane.tracing.filters.parse import parse
+from windvane.tracing.pages import SORTS, Sort
 from windvane.tracing.search import MAX_TRACES, TraceQuery, find_trace_ids
 
 DEFAULT_TRACES = 1_000
@@ -25,14 +27,17 @@ _TRACE_ID = re.compile(r"[0-9a-f]{1,32}")
 
 
 class TraceChoice(BaseModel):
-    """Traces of which one span meets all that is given, the newest first, or those with given ids.
+    """Traces of which one span meets all that is given, or those with given ids.
 
-    Times are seconds since the epoch (the last hour, when not given), durations as in `1.5s` or `20ms`; `tags` are
-    attributes and their values, with the special keys of the trace search (`error`, `span.kind`, `resource.…`).
+    `q` is the query bar's language; `sort` (newest, oldest, slowest, most) says which come first, and so which a limit
+    keeps. Times are seconds since the epoch (the last hour, when not given), durations as in `1.5s` or `20ms`;
+    `tags` are attributes and their values, with the special keys of the trace search (`error`, `span.kind`,
+    `resource.…`).
     """
 
     model_config = ConfigDict(extra="forbid")
 
+    q: str = ""
     service: str = ""
     operation: str = ""
     start: float | None = Field(default=None, ge=0, lt=9_000_000_000)
@@ -41,6 +46,7 @@ class TraceChoice(BaseModel):
     min_duration: str = ""
     max_duration: str = ""
     trace_ids: list[str] = []
+    sort: Sort = "newest"
     limit: int = Field(default=DEFAULT_TRACES, ge=1, le=MAX_TRACES)
 
     def window(self, now_ns: int) -> Window:
@@ -58,7 +64,7 @@ class TraceChoice(BaseModel):
             start_ns, end_ns, service=self.service, operation=self.operation, tags=self.tags,
             min_duration_ns=_duration("min_duration", self.min_duration),
             max_duration_ns=_duration("max_duration", self.max_duration),
-            limit=self.limit,
+            limit=self.limit, where=parse(self.q), sort=self.sort,
         )  # fmt: skip
 
 
@@ -93,6 +99,7 @@ def trace_id(text: str) -> str:
 
 
 PARAMETERS = (
+    Parameter("q", "What one span of the trace must satisfy, in the query bar's language."),
     Parameter("service", "Service of a span that meets all that is given, with or without its namespace."),
     Parameter("operation", "The span's operation."),
     Parameter("start", "Earliest start, seconds since the epoch (default: an hour before the end).", "number"),
@@ -101,7 +108,8 @@ PARAMETERS = (
     Parameter("min_duration", "The span's least duration, such as 20ms."),
     Parameter("max_duration", "The span's greatest duration."),
     Parameter("trace_id", "Instead of all others: the id of a trace; may be repeated."),
-    Parameter("limit", f"How many traces at most, the newest (up to {MAX_TRACES}).", "integer", default=DEFAULT_TRACES),
+    Parameter("limit", f"How many traces at most (up to {MAX_TRACES}).", "integer", default=DEFAULT_TRACES),
+    Parameter("sort", f"Which come first: {', '.join(SORTS)}.", default="newest"),
 )
 
 
@@ -113,7 +121,7 @@ def choice_of(params: QueryParams) -> TraceChoice:
         if not colon or not key:
             raise BadInputError(f"tag {text!r}: expected key:value")
         tags[key] = value
-    names = ("service", "operation", "start", "end", "min_duration", "max_duration", "limit")
+    names = ("q", "service", "operation", "start", "end", "min_duration", "max_duration", "sort", "limit")
     plain = {name: params[name] for name in names if params.get(name)}
     return validated(TraceChoice, {**plain, "tags": tags, "trace_ids": params.getlist("trace_id")})
 
