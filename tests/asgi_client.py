@@ -20,10 +20,17 @@ class AsgiClient:
         self._app: Starlette = build_app([list(routes)])
 
     def get(self, path: str, params: Any = None, headers: Any = None) -> httpx.Response:
+        return self._answer("GET", path, params=params, headers=headers)
+
+    def post(self, path: str, content: bytes) -> httpx.Response:
+        """A POST of a body."""
+        return self._answer("POST", path, content=content)
+
+    def _answer(self, method: str, path: str, **given: Any) -> httpx.Response:
         async def request() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as client:
-                return await client.get(path, params=params, headers=headers)
+                return await client.request(method, path, **given)
 
         return asyncio.run(request())
 

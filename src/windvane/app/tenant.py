@@ -38,7 +38,8 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import dashboards, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, status, telemetry, traces
+from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
@@ -194,10 +195,12 @@ class _Rooms:
         """All faces on one address, the console last: it answers every path that is left."""
         engine, clock = self.engine, self.common.clock
         control, retention = self.own.control, self.own.retention
+        nobody = Directory()
         own = [
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
+            *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 import httpx
@@ -14,25 +14,21 @@ from rich.text import Text
 from rich.tree import Tree
 
 from windvane.cli.output import output_option, print_json, print_table
+from windvane.cli.trace_analysis import COMMANDS, server_option
 from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
 from windvane.kit.values import parse_duration
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 _SECOND = 10**9
 _ERRORS = {400: BadInputError, 404: NotFoundError}
 
 
-def server_option(command: Command) -> Command:
-    """Add `--server` and `--tenant`."""
-    tenant = click.option("--tenant", envvar="WINDVANE_TENANT", help="The tenant to ask, where the server has tenants.")
-    server = click.option("--server", default="http://127.0.0.1:9900", show_default=True, envvar="WINDVANE_SERVER",
-                          help="Base URL of the server.")  # fmt: skip
-    return server(tenant(command))
-
-
 @click.group()
 def command() -> None:
-    """Search traces with TraceQL, show one, or count spans."""
+    """Search traces with TraceQL, show one, count spans; answers from many: paths, flame graphs, differences."""
+
+
+for _one in COMMANDS:
+    command.add_command(_one)
 
 
 @command.command()

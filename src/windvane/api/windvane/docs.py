@@ -6,7 +6,7 @@ collects those of an application as OpenAPI path items, and the models they refe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-Endpoint = Callable[[Request], Response]
+Endpoint = Callable[[Request], Response | Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,18 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class RouteDoc:
-    """What a route is for, what it takes and what it answers with 200."""
+    """What a route is for, what it takes and what it answers with 200; one that takes a `body` is asked with POST."""
 
     summary: str
     response: type[BaseModel]
     parameters: tuple[Parameter, ...] = ()
     description: str = ""
     tag: str = "windvane"
+    body: type[BaseModel] | None = None
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.body is None else "POST"
 
 
 class ErrorDetail(BaseModel):
@@ -73,12 +78,12 @@ class DocumentedRoute(Route):
     """A route that carries its description."""
 
     def __init__(self, path: str, endpoint: Endpoint, doc: RouteDoc) -> None:
-        super().__init__(path, endpoint, methods=["GET"])
+        super().__init__(path, endpoint, methods=[doc.method])
         self.doc = doc
 
 
 def documented(path: str, endpoint: Endpoint, doc: RouteDoc) -> DocumentedRoute:
-    """A GET route with its description."""
+    """A route with its description."""
     return DocumentedRoute(path, endpoint, doc)
 
 
@@ -86,14 +91,16 @@ def operations(routes: Iterable[BaseRoute]) -> tuple[dict[str, Any], dict[str, A
     """OpenAPI's `paths` and `components.schemas` of the documented routes among these."""
     described = [route for route in routes if isinstance(route, DocumentedRoute)]
     models: list[type[BaseModel]] = list(dict.fromkeys([*(route.doc.response for route in described), ErrorBody]))
+    bodies = dict.fromkeys(route.doc.body for route in described if route.doc.body is not None)
     references, schemas = models_json_schema(
-        [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
+        [*((model, "serialization") for model in models), *((model, "validation") for model in bodies)],
+        ref_template="#/components/schemas/{model}",
     )
     failed = _content("What was wrong, and where.", references[ErrorBody, "serialization"])
     paths: dict[str, Any] = {}
     for route in described:
         doc = route.doc
-        operation = {
+        operation: dict[str, Any] = {
             "summary": doc.summary,
             "operationId": route.path.removeprefix("/api/").replace("/", "_").replace("-", "_"),
             "tags": [doc.tag],
@@ -105,7 +112,9 @@ def operations(routes: Iterable[BaseRoute]) -> tuple[dict[str, Any], dict[str, A
         }
         if doc.description:
             operation["description"] = doc.description
-        paths[route.path] = {"get": operation}
+        if doc.body is not None:
+            operation["requestBody"] = {"required": True, **_content("", references[doc.body, "validation"])}
+        paths[route.path] = {doc.method.lower(): operation}
     return paths, schemas.get("$defs", {})
 
 
