@@ -22,24 +22,14 @@ class AsgiClient:
     def get(self, path: str, params: Any = None, headers: Any = None) -> httpx.Response:
         return self._answer("GET", path, params=params, headers=headers)
 
-    def post(self, path: str, content: bytes) -> httpx.Response:
+    def post(self, path: str, content: bytes = b"", params: Any = None) -> httpx.Response:
         """A POST of a body."""
-        return self._answer("POST", path, content=content)
+        return self._answer("POST", path, params=params, content=content)
 
     def _answer(self, method: str, path: str, **given: Any) -> httpx.Response:
         async def request() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as client:
                 return await client.request(method, path, **given)
-
-        return asyncio.run(request())
-
-    def post(self, path: str, content: bytes = b"", params: Any = None) -> httpx.Response:
-        """As `get`, with a body."""
-
-        async def request() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://windvane") as client:
-                return await client.post(path, params=params, content=content)
 
         return asyncio.run(request())

@@ -126,7 +126,8 @@ function extensions(latest: { current: EditorProps }, dark: boolean) {
       needsRefresh: (update) =>
         update.transactions.some((one) => one.effects.some((effect) => effect.is(answered))),
     }),
-    autocompletion({ icons: false, closeOnBlur: true }),
+    // what is shown can be taken at once: an Enter that came "too soon" would run half a name
+    autocompletion({ icons: false, closeOnBlur: true, interactionDelay: 0 }),
     darkness.of(EditorView.darkTheme.of(dark)),
     syntaxHighlighting(COLOURS),
     THEME,
