@@ -9,9 +9,11 @@ import pytest
 
 from windvane.kit.clock import ManualClock
 from windvane.promql.engine import QueryEngine, QueryOptions
+from windvane.promql.native.histogram import Histogram
 from windvane.promql.rollup.build import DAY_MS, RollupBuilder
 from windvane.promql.value import STALE, MatrixResult
 from windvane.store.api import Engine
+from windvane.store.metric_facts import write_histograms
 from windvane.store.series import SampleWriter
 
 DAY = 20_000
@@ -134,3 +136,35 @@ def test_recent_queries_do_not_ask_for_rollups(week: Week) -> None:
     build(week.engine)
     week.ask("sum(x_total)", start=week.until - HOUR, step=5 * MINUTE)
     assert not any(source.startswith("rollup") for source in week.sources)
+
+
+NATIVES = (("{i='1'}", False), ("{i='0'}", True), ("{j='native'}", False), ("{i=~'1|0'}", False))
+"""Series of counters beside native histograms, and whether these leave a query to rollups."""
+
+
+@pytest.mark.parametrize(("matcher", "rolled"), NATIVES)
+def test_only_native_histograms_that_a_query_reads_keep_it_off_rollups(
+    week: Week, matcher: str, rolled: bool
+) -> None:
+    write_natives(week.engine, {"__name__": "x_total", "job": "j1", "i": "1", "j": "native"}, START + DAY_MS)
+    build(week.engine)
+    week.ask(f"sum(increase(x_total{matcher}[1h]))")
+    assert any(source.startswith("rollup") for source in week.sources) is rolled
+
+
+def test_native_histograms_of_another_time_or_read_of_another_query_do_not_count(week: Week) -> None:
+    write_natives(week.engine, {"__name__": "x_total", "job": "j1", "i": "1"}, START + 4 * DAY_MS + 20 * HOUR)
+    write_natives(week.engine, {"__name__": "native", "job": "j1"}, START + DAY_MS)
+    build(week.engine)
+    wanted = week.ask("sum by (job) (increase(x_total[1h]))")
+    assert wanted
+    assert any(source.startswith("rollup") for source in week.sources)
+    week.ask("sum by (job) (increase(x_total[1h])) + on (job) histogram_count(sum by (job) (native))")
+    assert not any(source.startswith("rollup") for source in week.sources)
+
+
+def write_natives(engine: Engine, labels: dict[str, str], time: int) -> None:
+    """Two histograms of a series, a minute apart."""
+    times = np.array([time, time + MINUTE])
+    number = SampleWriter(engine).ids([labels], times[:1])
+    write_histograms(engine, np.repeat(number, 2), times, [Histogram(count=5, sum=1), Histogram(count=9, sum=2)])
