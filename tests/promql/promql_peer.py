@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cramjam
 import httpx
 import numpy as np
 from promql_samples import TestSeries
+
+from windvane.signals.remote_read.histograms import block, read_histogram
 
 MISSING = "the programs prometheus and promtool are not installed"
 
@@ -34,6 +38,13 @@ class Peer:
         bounds = {"start": f"{start_ms / 1000:.3f}", "end": f"{end_ms / 1000:.3f}", "step": f"{step_ms / 1000:.3f}"}
         return self._post("/query_range", {"query": query, **bounds})
 
+    def write(self, body: bytes) -> None:
+        """Take a compressed remote-write request."""
+        headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+        answer = self._client.post("/write", content=body, headers=headers)
+        if answer.is_error:
+            raise RuntimeError(f"prometheus refused samples: {answer.text}")
+
     def _post(self, path: str, form: dict[str, str]) -> dict[str, Any]:
         answer: dict[str, Any] = self._client.post(path, data=form).json()
         return answer
@@ -43,22 +54,40 @@ class Peer:
 
 
 @contextmanager
-def running(directory: Path, port: int, series: Iterable[TestSeries]) -> Iterator[Peer]:
-    """Start a Prometheus that holds `series` and scrapes nothing."""
-    data = directory / "data"
-    _import(directory, data, series)
+def running(directory: Path, series: Iterable[TestSeries]) -> Iterator[Peer]:
+    """Start a Prometheus that holds the floats of `series` and scrapes nothing."""
+    _import(directory, directory / "data", series)
+    features = "--enable-feature=promql-at-modifier,promql-negative-offset"
+    with _started(directory, [features]) as peer:
+        yield peer
+
+
+@contextmanager
+def running_native(directory: Path, series: Iterable[TestSeries]) -> Iterator[Peer]:
+    """Start a Prometheus that holds the histograms of `series`: blocks are made of floats only, so they are sent."""
+    with _started(directory, ["--enable-feature=native-histograms", "--web.enable-remote-write-receiver"]) as peer:
+        for body in _written(list(series)):
+            peer.write(body)
+        yield peer
+
+
+@contextmanager
+def _started(directory: Path, options: Sequence[str]) -> Iterator[Peer]:
     config = directory / "prometheus.yml"
     config.write_text("global: {scrape_interval: 1h}\n")
-    address = f"127.0.0.1:{port}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [
         "prometheus",
         f"--config.file={config}",
-        f"--storage.tsdb.path={data}",
+        f"--storage.tsdb.path={directory / 'data'}",
         f"--web.listen-address={address}",
+        "--storage.tsdb.retention.time=100y",
+        "--log.level=error",
+        *options,
     ]
-    command += ["--storage.tsdb.retention.time=100y", "--log.level=error"]
-    features = ["--enable-feature=promql-at-modifier,promql-negative-offset"]
-    with (directory / "log").open("wb") as log, subprocess.Popen(command + features, stdout=log, stderr=log) as process:
+    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             _wait(address, process)
             peer = Peer(address)
@@ -67,6 +96,25 @@ def running(directory: Path, port: int, series: Iterable[TestSeries]) -> Iterato
         finally:
             process.terminate()
             process.wait(20)
+
+
+_TOGETHER_MS = 600_000
+"""A head of a Prometheus takes no samples an hour older than its youngest: they are sent in order of time."""
+
+
+def _written(series: Sequence[TestSeries]) -> Iterator[bytes]:
+    """Remote-write 1.0 requests."""
+    first = min(min(one.histograms) for one in series)
+    last = max(max(one.histograms) for one in series)
+    for start in range(first, last + 1, _TOGETHER_MS):
+        parts = []
+        for one in series:
+            inside = [(time, h) for time, h in one.histograms.items() if start <= time < start + _TOGETHER_MS]
+            if inside:
+                pairs = sorted(one.labels.items())
+                labels = [block(1, block(1, k.encode()) + block(2, v.encode())) for k, v in pairs]
+                parts.append(block(1, b"".join([*labels, *(block(4, read_histogram(h, time)) for time, h in inside)])))
+        yield bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:

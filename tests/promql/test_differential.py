@@ -14,23 +14,18 @@ is kept out of the generated queries:
 
 from __future__ import annotations
 
-import math
 import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import orjson
 import promql_peer as peer
 import pytest
+from promql_answers import difference, normal, ours
 from promql_queries import SECONDS, START, Generator, data
 from promql_samples import store
 
-from windvane.api.prometheus_json import query_data
-from windvane.kit.errors import WindvaneError
-from windvane.promql.engine import QueryEngine, QueryResult
+from windvane.promql.engine import QueryEngine
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 
@@ -43,61 +38,14 @@ BLOCKS = int(os.environ.get("WINDVANE_DIFFERENTIAL_BLOCKS", "12"))
 @pytest.fixture(scope="module")
 def pair(data_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QueryEngine, peer.Peer]]:
     """Both engines on the same samples."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     series = data(SEED)
     engine = EmbeddedEngine.open(data_directory, database="differential")
     migrate(engine, Retention(default=None))
     store(engine, series)
-    with peer.running(tmp_path_factory.mktemp("prometheus"), port, series) as other:
+    with peer.running(tmp_path_factory.mktemp("prometheus"), series) as other:
         yield QueryEngine(engine), other
     engine.command("DROP DATABASE differential")
     engine.close()
-
-
-def normal(answer: dict[str, Any]) -> Any:
-    """An answer as a value that does not depend on order: series by their labels, points as numbers."""
-    if answer["status"] != "success":
-        return ("error", answer["errorType"])
-    kind, result = answer["data"]["resultType"], answer["data"]["result"]
-    if kind in ("scalar", "string"):
-        return kind, {(): [(float(result[0]), float(result[1]))]}
-    series = {}
-    for one in result:
-        points = one["values"] if "values" in one else [one["value"]]
-        series[tuple(sorted(one["metric"].items()))] = [(float(t), float(v)) for t, v in points]
-    return kind, series
-
-
-def ours(run: Callable[[], QueryResult]) -> dict[str, Any]:
-    try:
-        return {"status": "success", "data": orjson.loads(query_data(run().value))}
-    except WindvaneError as error:
-        return {"status": "error", "errorType": getattr(error, "error_type", error.kind), "error": error.message}
-
-
-def close(left: float, right: float) -> bool:
-    if math.isnan(left) or math.isnan(right):
-        return math.isnan(left) and math.isnan(right)
-    return left == right or abs(left - right) <= 1e-9 * max(abs(left), abs(right), 1e-3)
-
-
-def difference(mine: Any, theirs: Any) -> str:
-    if mine[0] != theirs[0]:
-        return f"{mine} against {theirs}"[:400]
-    if mine[0] == "error":
-        return "" if mine == theirs else f"{mine} against {theirs}"
-    if mine[1].keys() != theirs[1].keys():
-        return f"series {sorted(mine[1].keys() ^ theirs[1].keys())[:4]} on one side only"
-    for labels, points in theirs[1].items():
-        own = mine[1][labels]
-        if len(own) != len(points):
-            return f"{labels}: {len(own)} points against {len(points)}"
-        for (t1, v1), (t2, v2) in zip(own, points, strict=True):
-            if t1 != t2 or not close(v1, v2):
-                return f"{labels}: {v1!r} at {t1} against {v2!r} at {t2}"
-    return ""
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

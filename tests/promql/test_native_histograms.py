@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windvane.promql.native import arithmetic, estimate
+from windvane.promql.native import arithmetic, distribution, estimate
 from windvane.promql.native.arithmetic import MixedSchemasError
+from windvane.promql.native.columns import Histograms
 from windvane.promql.native.histogram import CUSTOM, GAUGE, NO_RESET, RESET, UNKNOWN, Histogram, bound
 from windvane.promql.native.read import decode
 from windvane.promql.native.resets import was_reset
@@ -29,11 +31,16 @@ def sides(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.array(index, np.int32), np.array(counts, np.float64)
 
 
+SCHEMAS, THRESHOLDS = tuple(range(-2, 5)), (0.0, 2.0**-40, 2.0**-6, 0.25)
+
+
 @st.composite
-def histograms(draw: st.DrawFn) -> Histogram:
+def histograms(
+    draw: st.DrawFn, schemas: Sequence[int] = SCHEMAS, thresholds: Sequence[float] = THRESHOLDS
+) -> Histogram:
     """With whole counts, so that sums are exact; no bucket lies inside the zero bucket."""
-    schema = draw(st.integers(-2, 4))
-    threshold = draw(st.sampled_from([0.0, 2.0**-40, 2.0**-6, 0.25]))
+    schema = draw(st.sampled_from(schemas))
+    threshold = draw(st.sampled_from(thresholds))
     positive, negative = (outside(side, schema, threshold) for side in (draw(sides()), draw(sides())))
     zero = float(draw(st.integers(0, 50)))
     count = zero + float(positive[1].sum() + negative[1].sum())
@@ -91,6 +98,40 @@ def test_a_running_total_is_the_sum_of_its_parts(parts: list[Histogram]) -> None
     assert total_of(parts)[0].compacted().same_as(plain.compacted())
 
 
+@st.composite
+def addends(draw: st.DrawFn) -> list[Histogram]:
+    """Three with counts as rates have them, of one schema or one zero bucket.
+
+    Of unlike ones the order matters, as it does in Prometheus: how far a zero bucket has to grow, so as to cut
+    no bucket, depends on the schema at that moment.
+    """
+    schema, threshold = draw(st.sampled_from(SCHEMAS)), draw(st.sampled_from(THRESHOLDS))
+    one = draw(st.sampled_from([((schema,), THRESHOLDS), (SCHEMAS, (threshold,))]))
+    return [draw(histograms(*one)).scaled(draw(st.floats(1e-3, 1e3))) for _ in range(3)]
+
+
+@MODEST
+@given(addends())
+def test_how_a_sum_is_bracketed_does_not_matter(parts: list[Histogram]) -> None:
+    one, two, three = parts
+    left = arithmetic.add(arithmetic.add(one, two).value, three).value
+    right = arithmetic.add(one, arithmetic.add(two, three).value).value
+    alike(left, right)
+    alike(total_of([one, two, three])[0], left)
+    alike(total_of([three, one, two])[0], left)
+
+
+def alike(left: Histogram, right: Histogram) -> None:
+    """The same buckets and, to 1e-12 of the largest addend at most, the same numbers."""
+    left, right = left.compacted(), right.compacted()
+    assert (left.schema, left.zero_threshold) == (right.schema, right.zero_threshold)
+    assert left.positive_index.tolist() == right.positive_index.tolist()
+    assert left.negative_index.tolist() == right.negative_index.tolist()
+    for name in ("count", "zero_count", "positive_count", "negative_count"):
+        np.testing.assert_allclose(getattr(left, name), getattr(right, name), rtol=1e-12)
+    assert left.sum == pytest.approx(right.sum, rel=1e-12, abs=1e-12 * 1e6)  # sums of both signs: up to 1e6 each
+
+
 @MODEST
 @given(custom(), custom())
 def test_custom_buckets_meet_on_the_bounds_they_share(left: Histogram, right: Histogram) -> None:
@@ -128,6 +169,33 @@ def test_fractions_of_neighbouring_ranges_add_up(histogram: Histogram, a: float,
         assert 0 <= whole <= 1
         if histogram.schema != CUSTOM or histogram.custom_bounds[0] > 0:
             assert whole == pytest.approx(left + right, abs=1e-9)
+
+
+@MODEST
+@given(st.one_of(histograms(), custom()), st.floats(), st.floats(), st.floats(1e-6, 1e6))
+def test_a_fraction_lies_between_nothing_and_everything(
+    histogram: Histogram, low: float, high: float, factor: float
+) -> None:
+    share = estimate.fraction(low, high, histogram.scaled(factor))[0]
+    if histogram.count == 0 or math.isnan(low) or math.isnan(high):
+        assert math.isnan(share)
+    else:
+        assert 0 <= share <= 1
+        if (low, high) == (-math.inf, math.inf):
+            assert share == 1
+
+
+@MODEST
+@given(st.lists(st.one_of(histograms(), custom()), min_size=1, max_size=5), st.lists(st.floats(0, 1), min_size=2))
+def test_quantiles_of_many_never_fall_as_q_rises(some: list[Histogram], quantiles: list[float]) -> None:
+    own = Histograms.of(some)
+    for number, histogram in enumerate(some):
+        q = np.array(sorted(quantiles))
+        values, _ = distribution.quantiles(own, np.full(len(q), number), q)
+        if histogram.count == 0:
+            assert np.isnan(values).all()
+        else:
+            assert (np.diff(values) >= -1e-9 * np.maximum(1, np.abs(values[1:]))).all()
 
 
 @MODEST

@@ -143,9 +143,7 @@ NATIVES = (("{i='1'}", False), ("{i='0'}", True), ("{j='native'}", False), ("{i=
 
 
 @pytest.mark.parametrize(("matcher", "rolled"), NATIVES)
-def test_only_native_histograms_that_a_query_reads_keep_it_off_rollups(
-    week: Week, matcher: str, rolled: bool
-) -> None:
+def test_only_native_histograms_that_a_query_reads_keep_it_off_rollups(week: Week, matcher: str, rolled: bool) -> None:
     write_natives(week.engine, {"__name__": "x_total", "job": "j1", "i": "1", "j": "native"}, START + DAY_MS)
     build(week.engine)
     week.ask(f"sum(increase(x_total{matcher}[1h]))")
