@@ -3,16 +3,23 @@
     python bench/native.py [--series 100] [--steps 240] [--buckets 20]
 
 Samples lie in memory, so this measures evaluation alone. The objects are those the kernels leave rare layouts to;
-they compute a sample of the windows, and the ratio is per window.
+they compute a sample of the windows, and the ratio is per window. Where Prometheus is installed (2.42 or later),
+both servers then take the same by remote write and answer the same queries over HTTP.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
+import cramjam
 import numpy as np
+from promql import running, settle
 
 from windvane.promql.evaluate import Evaluator
 from windvane.promql.labels import Labels, Pool
@@ -24,6 +31,7 @@ from windvane.promql.native.window import Windows
 from windvane.promql.parse import parse
 from windvane.promql.plan import Context
 from windvane.promql.value import NativeSamples, Notes, Samples, Steps
+from windvane.signals.remote_read.histograms import block, read_histogram
 
 STEP = 15_000
 QUERIES = ("rate(h[5m])", "sum by (x) (rate(h[5m]))", "histogram_quantile(0.9, sum by (x) (rate(h[5m])))")
@@ -56,6 +64,46 @@ def best(run: Callable[[], object]) -> float:
     return min(found)
 
 
+# Against Prometheus
+
+
+def bodies(samples: Samples, start: int) -> Iterator[bytes]:
+    """Remote-write requests of ten minutes each: a head of Prometheus takes nothing that is an hour old."""
+    native = samples.native
+    assert native is not None
+    rows = []
+    for row, labels in enumerate(samples.labels.dicts()):
+        own = slice(int(native.offsets[row]), int(native.offsets[row + 1]))
+        words = [block(1, block(1, k.encode()) + block(2, v.encode())) for k, v in sorted(labels.items())]
+        times = (native.times[own] + start).tolist()
+        every = [block(4, read_histogram(one, at)) for at, one in zip(times, native.histograms[own], strict=True)]
+        rows.append((b"".join(words), every))
+    for first in range(0, max(len(every) for _, every in rows), 40):
+        body = b"".join(block(1, words + b"".join(every[first : first + 40])) for words, every in rows)
+        yield bytes(cramjam.snappy.compress_raw(body))
+
+
+def against_prometheus(samples: Samples, steps: Steps) -> None:
+    """The queries over HTTP in turn: the first time, and the best of three more."""
+    start = 1_700_000_000_007  # no sample at the edge of a window, which 2.42 counts in
+    end, hours = (start - 7 + steps.end) / 1000, (steps.end - steps.start) / 3_600_000
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        options = ("--enable-feature=native-histograms",)
+        theirs = stack.enter_context(running("prometheus", Path(folder), options))
+        ours = stack.enter_context(running("windvane", Path(folder)))
+        for body in bodies(samples, start):
+            ours.write(body)
+            theirs.write(body)
+        settle([ours, theirs])
+        for query in QUERIES:
+            spent = [[server.ask(hours, STEP // 1000, query, end)[0] for _ in range(4)] for server in (theirs, ours)]
+            (first, *again), (own, *own_again) = spent
+            print(
+                f"{query} over HTTP, Windvane and Prometheus: first {own:.0f} and {first:.0f} ms ({own / first:.2g}),"
+            )
+            print(f"    again {min(own_again):.0f} and {min(again):.0f} ms ({min(own_again) / min(again):.2g})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     for name, default in (("series", 100), ("steps", 240), ("buckets", 20)):
@@ -77,6 +125,8 @@ def main() -> None:
     evaluator = Evaluator(Context(steps.start, steps.end), pool, lambda _: samples, lambda: None)
     columns = best(lambda: evaluator.value(parse(QUERIES[0]), steps))
     print(f"rate histogram by histogram: {objects * 1000:.0f} ms, {objects / columns:.0f} times as long")
+    if shutil.which("prometheus"):
+        against_prometheus(samples, steps)
 
 
 if __name__ == "__main__":

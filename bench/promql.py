@@ -153,7 +153,7 @@ class Server:
         self.client.post("/api/v1/write", content=body, headers=headers).raise_for_status()
         self.written += time.perf_counter() - started
 
-    def ask(self, hours: int, step: int, query: str, end: float) -> tuple[float, dict[str, Any]]:
+    def ask(self, hours: float, step: int, query: str, end: float) -> tuple[float, dict[str, Any]]:
         """Milliseconds to the whole answer, and the answer."""
         form = {"query": query, "time": str(end)}
         if hours:
@@ -180,8 +180,8 @@ def _free() -> int:
 
 
 @contextmanager
-def running(name: str, directory: Path) -> Iterator[Server]:
-    """A server that takes remote write and answers queries."""
+def running(name: str, directory: Path, options: Sequence[str] = ()) -> Iterator[Server]:
+    """A server that takes remote write and answers queries, with more options than it always has."""
     port, data = _free(), directory / name
     data.mkdir()
     address = f"127.0.0.1:{port}"
@@ -198,7 +198,7 @@ def running(name: str, directory: Path) -> Iterator[Server]:
                              "-retentionPeriod=100y", "-search.latencyOffset=0s", "-loggerLevel=ERROR"],
     }[name]  # fmt: skip
     with (directory / f"{name}.log").open("wb") as log:
-        process = psutil.Popen(command, stdout=log, stderr=log)
+        process = psutil.Popen([*command, *options], stdout=log, stderr=log)
     try:
         client = httpx.Client(base_url=f"http://{address}", timeout=300)
         _wait(client, process, directory / f"{name}.log")

@@ -88,7 +88,8 @@ def _counter(rng: np.random.Generator, layout: Layout, count: int) -> np.ndarray
 
 
 def _gauge(rng: np.random.Generator, layout: Layout, count: int) -> np.ndarray:
-    return rng.poisson(rng.choice([0, 3, 40], _width(layout)), (count, _width(layout))) * layout.part
+    counts: np.ndarray = rng.poisson(rng.choice([0, 3, 40], _width(layout)), (count, _width(layout)))
+    return counts * layout.part
 
 
 def _histograms(layout: Layout, hint: int, counts: np.ndarray, sums: np.ndarray) -> list[Histogram]:
