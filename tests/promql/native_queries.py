@@ -84,7 +84,8 @@ def _counter(rng: np.random.Generator, layout: Layout, count: int) -> np.ndarray
     if layout.resets:
         for number, reset in enumerate(sorted(rng.integers(1, count, 3).tolist()), 1):
             counts[reset:] = (base >> number) + grown[reset:] - grown[reset]
-    return counts * layout.part + (layout.part / 2 if layout.part < 1 else 0)
+    parts: np.ndarray = counts * layout.part + (layout.part / 2 if layout.part < 1 else 0)
+    return parts
 
 
 def _gauge(rng: np.random.Generator, layout: Layout, count: int) -> np.ndarray:
