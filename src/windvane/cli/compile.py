@@ -40,9 +40,9 @@ def _receivers() -> None:
 
 def _queries() -> None:
     from windvane.api import prometheus_points  # noqa: PLC0415
-    from windvane.promql.warm import warm  # noqa: PLC0415
+    from windvane.promql.warm import warm, warm_native  # noqa: PLC0415
 
-    _each(warm, prometheus_points.warm)
+    _each(warm, warm_native, prometheus_points.warm)
 
 
 def _each(*compiled: Callable[[], object]) -> None:

@@ -42,7 +42,7 @@ from windvane.promql.value import (
     Value,
     VectorResult,
 )
-from windvane.promql.warm import warm
+from windvane.promql.warm import warm, warm_native
 from windvane.store.api import Engine, Limits
 
 
@@ -210,6 +210,7 @@ class QueryEngine:
     def warm(self) -> None:
         """Load (or, once, compile) all kernels; for a thread of its own at start."""
         warm()
+        warm_native()
 
     def rolled_days(self) -> RolledDays:
         """Which days rollups answer for."""

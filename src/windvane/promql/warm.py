@@ -13,6 +13,7 @@ from windvane.promql.cache import Flat, merge
 from windvane.promql.evaluate import Evaluator
 from windvane.promql.kept import Kept
 from windvane.promql.labels import Labels, Pool
+from windvane.promql.native.read import decode
 from windvane.promql.pack import STRETCH_MS
 from windvane.promql.parse import parse
 from windvane.promql.parts import Parts
@@ -37,6 +38,13 @@ QUERIES = (
     'label_replace(m > 8, "le", "", "", "") or vector(1)',
 )
 
+NATIVE_QUERIES = (
+    "histogram_quantile(0.9, sum by (le) (rate(m[1m])))",
+    "histogram_fraction(0, 1, avg(m) * 2)",
+    "histogram_stddev(sum_over_time(m[1m]))",
+    "m + m",
+)
+
 
 def warm() -> None:
     """Evaluate one expression for each kernel; seconds the first time, a moment from the cache."""
@@ -44,6 +52,39 @@ def warm() -> None:
     samples = _samples(pool)
     evaluator = Evaluator(Context(steps.start, steps.end), pool, lambda _: samples, lambda: None)
     for query in QUERIES:
+        evaluator.value(parse(query), steps)
+
+
+def warm_native() -> None:
+    """As `warm`, for native histograms."""
+    pool, steps, ids = Pool(), Steps(0, 60_000, 30_000), np.array([1, 2], np.uint64)
+    records = [
+        [
+            series.view(np.float64),
+            np.int64(time).view(np.float64),
+            3,
+            0,
+            3 + time,
+            time,
+            1e-9,
+            0,
+            2,
+            0,
+            0,
+            1,
+            2,
+            1,
+            2 + time,
+        ]
+        for series in ids
+        for time in range(0, 60_000, 10_000)
+    ]
+    native = decode(ids, np.array(records, np.float64).reshape(-1))
+    labels = Labels.of(pool, [{"__name__": "m", "le": "1"}, {"__name__": "m", "le": "2"}])
+    none = np.zeros(0, np.int64)
+    samples = Samples(labels, np.zeros(3, np.int64), none, np.zeros(0), native=native)
+    evaluator = Evaluator(Context(steps.start, steps.end), pool, lambda _: samples, lambda: None)
+    for query in NATIVE_QUERIES:
         evaluator.value(parse(query), steps)
 
 
