@@ -31,6 +31,7 @@ def command() -> None:
 
 
 def _receivers() -> None:
+    _choose_folder()
     from windvane.ingest import otlp_metrics, otlp_spans, remote_write  # noqa: PLC0415  help must not load the compiler
     from windvane.signals.otlp import scan  # noqa: PLC0415
     from windvane.signals.remote_read import response  # noqa: PLC0415
@@ -39,10 +40,18 @@ def _receivers() -> None:
 
 
 def _queries() -> None:
+    _choose_folder()
     from windvane.api import prometheus_points  # noqa: PLC0415
     from windvane.promql.warm import warm, warm_native  # noqa: PLC0415
 
     _each(warm, warm_native, prometheus_points.warm)
+
+
+def _choose_folder() -> None:
+    """Kernels go where the server looks for them; to be called before what holds kernels is imported."""
+    from windvane.promql.jit import choose_cache  # noqa: PLC0415
+
+    choose_cache()
 
 
 def _each(*compiled: Callable[[], object]) -> None:

@@ -63,7 +63,8 @@ def _fresh(parent: Path) -> Path:
     folder = parent / f"kernels-{digest.hexdigest()[:16]}"
     if not folder.exists():
         for old in parent.glob("kernels-*"):
-            shutil.rmtree(old, ignore_errors=True)
+            if old != folder:  # another process may just have made it
+                shutil.rmtree(old, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
