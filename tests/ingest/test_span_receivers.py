@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from thrift_writer import I64, STRUCT, batch, binary, compact_call, span
 
 from windvane.api import jaeger, otlp
+from windvane.api.jaeger import http as jaeger_http
 from windvane.api.span_receivers import jaeger_routes, zipkin_routes
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.agent import AgentListener
@@ -47,7 +48,8 @@ class Parts:
         self.accounting = Accounting(metrics)
         self.otlp = OtlpReceiver(commit, self.accounting)
         self.receiver = SpanReceiver(self.otlp, self.accounting, message_bytes=limit)
-        faces = [jaeger.routes(engine, SystemClock()), zipkin_routes(self.receiver), jaeger_routes(self.receiver)]
+        queries = jaeger.JaegerQueries(engine, SystemClock())
+        faces = [jaeger_http.routes(queries), zipkin_routes(self.receiver), jaeger_routes(self.receiver)]
         self.app = Starlette(routes=[*otlp.routes(self.otlp), *(route for face in faces for route in face)])
 
     async def post(self, path: str, body: bytes, kind: str, encoding: str = "") -> httpx.Response:
