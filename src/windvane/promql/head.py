@@ -323,7 +323,7 @@ def _arranged(blocks: list[tuple[np.ndarray, ...]]) -> Flat:
     ids = np.unique(column[np.append(True, column[1:] != column[:-1])])
     for array in (ids, column, times, values):
         array.setflags(write=False)  # as the kernels are compiled for
-    return Flat(ids, *arrange(ids, column, times, values))
+    return Flat(ids.copy(), *arrange(ids, column, times, values))  # ids as those of merged samples: one kind
 
 
 def _since(parts: Parts, after: int) -> Parts:

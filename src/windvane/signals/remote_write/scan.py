@@ -132,7 +132,7 @@ def scan(payload: bytes, version: int) -> Request:
 def warm() -> None:
     """Compile (or load from the cache on disk) now rather than with the first request."""
     scan(b"", V1)
-    _label_places(np.zeros(1, np.uint8), 0, 0)
+    _label_places(np.frombuffer(b"\0", np.uint8), 0, 0)  # bytes are read-only arrays
 
 
 # A sample as every sender writes it: field 2, 16 bytes, a value, and a time of our day, which takes six bytes.
