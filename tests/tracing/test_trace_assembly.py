@@ -147,6 +147,12 @@ def test_the_small_adjusters() -> None:
     assert read.warnings == ("from before", "Invalid span link removed")
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), True])
+def test_an_address_that_is_no_number_stays(value: float) -> None:
+    span = Span("1" * 32, "1" * 16, "", "a", "Server", "s", 0, 1, attributes={"ip": value})
+    assert adjust(Trace(span.trace_id, (span,))).spans[0].attributes["ip"] is value
+
+
 def test_a_chain_of_50_000_spans_is_no_recursion() -> None:
     spans = [
         replace(BASE, span_id=f"{n + 1:016x}", parent_id=f"{n:016x}" if n else "", start_ns=T0 - n, duration_ns=1)

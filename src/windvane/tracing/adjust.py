@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -165,11 +166,12 @@ def _warn(span: Span, text: str) -> Span:
 
 
 def _dot_addresses(span: Span) -> Span:
-    numbers = {key: value for key in _ADDRESS_KEYS if type(value := span.attributes.get(key)) in (int, float) and value}
-    if not numbers:
-        return span
-    dotted = {key: _dotted(int(value)) for key, value in numbers.items() if isinstance(value, int | float)}
-    return replace(span, attributes={**span.attributes, **dotted})
+    dotted: dict[str, AttributeValue] = {}
+    for key in _ADDRESS_KEYS:
+        value = span.attributes.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value and math.isfinite(value):
+            dotted[key] = _dotted(int(value))
+    return replace(span, attributes={**span.attributes, **dotted}) if dotted else span
 
 
 def _dotted(number: int) -> str:
