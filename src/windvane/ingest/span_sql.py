@@ -115,7 +115,8 @@ def link() -> str:
     rows = span_pairs.links(pairs, "FROM span_news AS c WHERE c.Fresh", span_pairs.BUCKET)
     return (
         "INSERT INTO service_links"
-        " (Bucket, Parent, Child, Connection, Commit, Calls, Errors, Weight, FailedWeight, Sizes) SELECT Bucket, Parent, Child, Connection, {upto:UInt64}, Calls, Errors, Weighted, FailedWeighted, Sizes"
+        " (Bucket, Parent, Child, Connection, Commit, Calls, Errors, Weight, FailedWeight, Sizes)"
+        " SELECT Bucket, Parent, Child, Connection, {upto:UInt64}, Calls, Errors, Weighted, FailedWeighted, Sizes"
         f" FROM ({rows}) UNION ALL SELECT toStartOfFiveMinutes(now('UTC')), '', '', '', {{upto:UInt64}}, 0, 0, 0, 0,"
         " ([], []) SETTINGS max_insert_threads = 1, max_block_size = 1048576, min_insert_block_size_rows = 1048576,"
         " min_insert_block_size_bytes = 0, max_partitions_per_insert_block = 0"
