@@ -19,7 +19,7 @@ from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 from windvane.tracing.model import Span
 
-_TABLES = ("otel_traces", "samples", "series", "service_links")
+_TABLES = ("otel_traces", "samples", "series", "service_links", "span_news", "span_calls")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,20 +41,19 @@ _log = logging.getLogger(__name__)
 
 
 class SpanNames(enum.Enum):
-    """Which series there are besides the service graph: by the names of Tempo, of Jaeger's Monitor tab, or both."""
+    """How series of operations are named, besides the service graph: as Tempo's, as Jaeger's Monitor tab reads them."""
 
-    OFF = "off"
     TEMPO = "tempo"
     JAEGER = "jaeger"
     BOTH = "both"
 
     @property
     def tempo(self) -> bool:
-        return self in (SpanNames.TEMPO, SpanNames.BOTH)
+        return self is not SpanNames.JAEGER
 
     @property
     def jaeger(self) -> bool:
-        return self in (SpanNames.JAEGER, SpanNames.BOTH)
+        return self is not SpanNames.TEMPO
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +137,9 @@ class _Graph:
         layout = Layout.of((*_EDGE, OVERFLOW), columns, whole=False, most=max(1, most // len(columns)))
         self.family = Family(layout)
 
-    def count(self, engine: Engine, query: str, now_ms: int) -> None:
-        """Add what a statement of `span_sql` finds in `span_news`."""
-        found = engine.query(query, limits=PATIENT)
+    def count(self, engine: Engine, now_ms: int) -> None:
+        """Add what `span_calls` holds."""
+        found = engine.query(sql.edges(EDGE_LATENCIES), limits=PATIENT)
         labels = [
             {"client": client, "server": server, "connection_type": connection, OVERFLOW: ""}
             for client, server, connection in _texts(found, "client", "server", "connection")
@@ -163,6 +162,22 @@ def _add(family: Family, labels: list[dict[str, str]], columns: list[Any], now_m
         family.grow(now_ms)
         amounts: NDArray[np.float64] = np.column_stack([np.asarray(column, np.float64) for column in columns])
         family.add(rows, amounts, now_ms)
+
+
+class _Piece(NamedTuple):
+    """Commits counted at once: up to which, how many spans they have, how many of these say whom they ask."""
+
+    upto: int
+    spans: int = 0
+    peers: int = 0
+
+
+class _Mark(NamedTuple):
+    """When commits up to a number had been counted, and how many of their spans say whom they ask."""
+
+    time_ms: int
+    upto: int
+    peers: int
 
 
 class SpanMetrics:
@@ -208,7 +223,7 @@ class SpanMetrics:
         self._totals = RunningTotals(self._engine, WATERMARK, families, interval=settings.interval, idle=settings.idle)
         self._linked = 0  # commits up to here are in `service_links`
         self._peers = 0  # commits up to here have been asked for clients whose server sends no spans
-        self._marks: deque[tuple[int, int]] = deque()  # when commits up to which number had been counted
+        self._marks: deque[_Mark] = deque()
 
     async def run(self) -> None:
         """Tick until cancelled. The owner calls `tick` once more after the last commit."""
@@ -238,10 +253,10 @@ class SpanMetrics:
             self._recover(now_ms)
         settled, spans, samples = self._settled(), 0, 0
         while True:
-            upto, found = self._piece(settled)
-            samples += self._count(upto, found, now_ms)
-            spans += found
-            if upto >= settled:
+            piece = self._piece(settled)
+            samples += self._count(piece, now_ms)
+            spans += piece.spans
+            if piece.upto >= settled:
                 break
         self._live.set(self._totals.live)
         return SpanTick(self._totals.watermark, spans, samples)
@@ -250,55 +265,66 @@ class SpanMetrics:
         self._forget()
         self._totals.recover(now_ms)
         self._peers = int(self._totals.beside(PEERS_WATERMARK) or 0)
-        self._marks.append((self._totals.time_ms, self._totals.watermark))
+        self._marks.append(_Mark(self._totals.time_ms, self._totals.watermark, 1))  # how many, nobody remembers
         self._linked = int(self._engine.query(sql.LINKED)["number"][0])
         self._loaded = True
 
-    def _piece(self, settled: int) -> tuple[int, int]:
-        """Up to which commit to count next, and how many spans that is."""
+    def _piece(self, settled: int) -> _Piece:
+        """What to count next."""
         after = self._totals.watermark
         if self._linked > after:  # the links of these are stored, their totals are not
             settled = self._linked
         commits = self._engine.query(sql.COMMITS, {"after": after, "upto": settled}, limits=PATIENT)
+        if commits.empty:
+            return _Piece(max(settled, after))
         totals = commits["spans"].to_numpy(np.int64).cumsum()
-        if not len(totals) or totals[-1] <= _PIECE or settled == self._linked:
-            return max(settled, after), int(totals[-1]) if len(totals) else 0
+        peers = commits["peers"].to_numpy(np.int64).cumsum()
+        if totals[-1] <= _PIECE or settled == self._linked:
+            return _Piece(settled, int(totals[-1]), int(peers[-1]))
         last = max(0, int(np.searchsorted(totals, _PIECE, side="right")) - 1)
-        return int(commits["number"][last]), int(totals[last])
+        return _Piece(int(commits["number"][last]), int(totals[last]), int(peers[last]))
 
-    def _count(self, upto: int, spans: int, now_ms: int) -> int:
-        totals = self._totals
+    def _count(self, piece: _Piece, now_ms: int) -> int:
+        totals, upto = self._totals, piece.upto
         known = [len(family) for family in totals.families]
         at_ms = totals.next_ms(now_ms)
-        if spans:
+        if piece.spans:
             self._count_spans({"after": totals.watermark, "upto": upto, "now": upto}, at_ms)
         self._count_peers(upto, at_ms)
         own = [({NAME: PEERS_WATERMARK}, float(self._peers))] if upto or self._peers else []
         samples = totals.write(upto, now_ms, known, own)
-        self._marks.append((totals.time_ms, totals.watermark))
+        self._marks.append(_Mark(totals.time_ms, totals.watermark, piece.peers))
         return samples
 
     def _count_spans(self, span: dict[str, int], now_ms: int) -> None:
-        self._engine.command(sql.EMPTY)
-        self._engine.command(sql.fill(), span)
+        self._empty()
+        self._engine.command(sql.fill(distinct=False), span)
+        if self._engine.query(sql.COPIES)["spans"][0]:
+            self._empty()
+            self._engine.command(sql.fill(distinct=True), span)
         for operations in self._operations:
             operations.count(self._engine, now_ms)
-        self._graph.count(self._engine, sql.edges(EDGE_LATENCIES), now_ms)
+        self._engine.command(sql.calls())
+        self._graph.count(self._engine, now_ms)
         if span["upto"] > self._linked:
             self._engine.command(sql.link(), {"upto": span["upto"]})
             self._linked = span["upto"]
-        self._engine.command(sql.EMPTY)
+        self._empty()
+
+    def _empty(self) -> None:
+        for statement in sql.EMPTY:
+            self._engine.command(statement)
 
     def _count_peers(self, now: int, now_ms: int) -> None:
         """Clients that have waited long enough for their server's span, among the commits counted up to `now`."""
         due = now_ms - int(self._settings.wait * 1_000)
-        upto = self._peers
-        while self._marks and self._marks[0][0] <= due:
-            upto = max(upto, self._marks.popleft()[1])
-        span = {"after": self._peers, "upto": upto, "now": now}
-        if upto > self._peers and self._engine.query(sql.UNPAIRED_PEERS, span, limits=PATIENT)["spans"][0]:
-            self._engine.command(sql.EMPTY)
-            self._engine.command(sql.peers(), span)
-            self._graph.count(self._engine, sql.virtual_edges(EDGE_LATENCIES), now_ms)
-            self._engine.command(sql.EMPTY)
+        upto, peers = self._peers, 0
+        while self._marks and self._marks[0].time_ms <= due:
+            mark = self._marks.popleft()
+            upto, peers = max(upto, mark.upto), peers + mark.peers
+        if upto > self._peers and peers:
+            self._engine.command(sql.fill_peers(), {"after": self._peers, "upto": upto, "now": now})
+            self._engine.command(sql.virtual_calls())
+            self._graph.count(self._engine, now_ms)
+            self._empty()
         self._peers = upto

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 
-REACH_S = 300
+REACH_S = 120
 BUCKET_S = 300
 """Rows of `service_links` are sums over so many seconds of the child's start."""
 
 GROWTH = math.log(1.02)
 """Durations are kept in size classes, one 2% longer than the next: class n ends at exp(n * GROWTH) nanoseconds."""
 
-COLUMNS = "Id, Parent, Service, Name, Kind, Status, Peer, Start, Duration, Weight, Fresh"
+COLUMNS = "Id, Parent, Service, Name, Kind, Status, Peer, Start, Duration, Weight, Fresh, Copy"
 
 CLIENT, SERVER = "IN ('Client', 'Producer')", "IN ('Server', 'Consumer')"
 MESSAGING = "messaging_system"
@@ -32,52 +32,53 @@ _PLAIN = (
 )
 
 
+def plain_spans(where: str, fresh: str) -> str:
+    """Spans for which `where` (over otel_traces) holds, every copy; `fresh` is said of its commit, `first`."""
+    return (
+        "SELECT id AS Id, parent AS Parent, service AS Service, name AS Name, kind AS Kind, status AS Status,"
+        " peer AS Peer, start AS Start, duration AS Duration, weight AS Weight, commit AS first,"
+        f" toUInt8({fresh}) AS Fresh, copy AS Copy FROM (SELECT {_PLAIN} FROM otel_traces WHERE {where})"
+    )
+
+
 def distinct_spans(where: str, fresh: str = "1") -> str:
-    """Spans for which `where` (over otel_traces) holds, each once; `fresh` is said of `first`, its first commit."""
+    """As `plain_spans`, each span once; `first` is its first commit."""
     return (
         "SELECT any(id) AS Id, any(parent) AS Parent, any(service) AS Service, any(name) AS Name, any(kind) AS Kind,"
         " any(status) AS Status, any(peer) AS Peer, any(start) AS Start, any(duration) AS Duration,"
-        f" any(weight) AS Weight, min(commit) AS first, toUInt8({fresh}) AS Fresh"
+        f" any(weight) AS Weight, min(commit) AS first, toUInt8({fresh}) AS Fresh, copy AS Copy"
         f" FROM (SELECT {_PLAIN} FROM otel_traces WHERE {where}) GROUP BY copy"
     )
 
 
-def pairs(children: str, parents: str, where: str = "1") -> str:
-    """FROM … WHERE of child `c` and parent `p`."""
-    return (
-        f"FROM {children} AS c INNER JOIN {parents} AS p ON c.Parent = p.Id"
-        f" WHERE c.Parent != 0 AND abs(c.Start - p.Start) <= {REACH_S * 10**9} AND {where}"
-    )
+CALLS = "Parent, Child, Connection, Start, Duration, Caller, Weight, Failed, CallerFailed, Edge"
+"""Columns of `calls`: those of `span_calls` (migration 0013)."""
 
 
-def connection(child: str = "c", parent: str = "p") -> str:
-    """Tempo's connection_type of a pair."""
-    return f"if({parent}.Kind = 'Producer' OR {child}.Kind = 'Consumer', '{MESSAGING}', '')"
-
-
-def link_sums(span: str) -> str:
-    """What `service_links` keeps of a group of calls, told by the called span, in the order of its columns."""
-    failed = f"{span}.Status = 'Error'"
-    return (
-        f"count() AS Calls, countIf({failed}) AS Errors, sum({span}.Weight) AS Weighted,"
-        f" sumIf({span}.Weight, {failed}) AS FailedWeighted,"
-        f" sumMap([toInt16(ceil(log(greatest({span}.Duration, 1)) / {GROWTH!r}))], [{span}.Weight]) AS Sizes"
-    )
-
-
-def links(calls: str, databases: str, bucket: str) -> str:
-    """SELECT of Bucket, Parent, Child, Connection and the sums of `link_sums`.
-
-    `calls` is FROM … WHERE of pairs, `databases` of spans `c` that may ask a database; `bucket` an expression over `c`.
+def calls(children: str, parents: str, pair: str = "1", alone: str = "1") -> str:
+    """Calls: pairs of a child `c` and its parent `p` for which `pair` holds, and spans `c` that name the database they
+    ask, for which `alone` holds. Edge is said of those that Tempo's service graph has: between a client (or producer)
+    and a server (or consumer), or to a database.
     """
-    name = f"substring(c.Peer, {len(DATABASE) + 2})"
+    database = f"startsWith({{}}.Peer, '{DATABASE} ')"
     return (
-        f"SELECT {bucket} AS Bucket, p.Service AS Parent, c.Service AS Child, {connection()} AS Connection,"
-        f" {link_sums('c')} {calls} GROUP BY Bucket, Parent, Child, Connection"
-        f" UNION ALL SELECT {bucket} AS Bucket, c.Service AS Parent, {name} AS Child, '{DATABASE}' AS Connection,"
-        f" {link_sums('c')} {databases} AND startsWith(c.Peer, '{DATABASE} ') GROUP BY Bucket, Parent, Child"
+        "SELECT p.Service AS Parent, c.Service AS Child,"
+        f" if(p.Kind = 'Producer' OR c.Kind = 'Consumer', '{MESSAGING}', '') AS Connection,"
+        " c.Start AS Start, c.Duration AS Duration, p.Duration AS Caller, c.Weight AS Weight,"
+        " c.Status = 'Error' AS Failed, p.Status = 'Error' AS CallerFailed,"
+        f" p.Kind {CLIENT} AND c.Kind {SERVER} AND NOT {database.format('p')} AS Edge"
+        f" FROM {children} AS c INNER JOIN {parents} AS p ON c.Parent = p.Id"
+        f" WHERE c.Parent != 0 AND abs(c.Start - p.Start) <= {REACH_S * 10**9} AND {pair}"
+        f" UNION ALL SELECT Service, substring(Peer, {len(DATABASE) + 2}), '{DATABASE}', Start, Duration, Duration,"
+        f" Weight, Status = 'Error', 0, 1 FROM {children} AS c WHERE {database.format('c')} AND {alone}"
     )
 
 
-BUCKET = f"toDateTime(intDiv(c.Start, {BUCKET_S * 10**9}) * {BUCKET_S}, 'UTC')"
-"""The bucket that a child belongs to."""
+LINK_SUMS = (
+    "count() AS calls, countIf(Failed) AS errors, sum(Weight) AS weight, sumIf(Weight, Failed) AS failed,"
+    f" sumMap([toInt16(ceil(log(greatest(Duration, 1)) / {GROWTH!r}))], [Weight]) AS sizes"
+)
+"""What `service_links` keeps of a group of calls."""
+
+BUCKET = f"toDateTime(intDiv(Start, {BUCKET_S * 10**9}) * {BUCKET_S}, 'UTC')"
+"""The bucket that a call belongs to."""

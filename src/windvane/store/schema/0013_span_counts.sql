@@ -35,7 +35,24 @@ CREATE TABLE IF NOT EXISTS span_news
     Start    Int64,
     Duration UInt64,
     Weight   Float64,
-    Fresh    UInt8
+    Fresh    UInt8,
+    Copy     UInt64
+)
+ENGINE = Memory;
+
+-- Calls that these spans make known, with the durations of both sides; those of the service graph have Edge.
+CREATE TABLE IF NOT EXISTS span_calls
+(
+    Parent       LowCardinality(String),
+    Child        LowCardinality(String),
+    Connection   LowCardinality(String),
+    Start        Int64,
+    Duration     UInt64,
+    Caller       UInt64,
+    Weight       Float64,
+    Failed       UInt8,
+    CallerFailed UInt8,
+    Edge         UInt8
 )
 ENGINE = Memory;
 
