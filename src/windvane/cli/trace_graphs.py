@@ -42,7 +42,7 @@ def _print_dependencies(found: dict[str, Any]) -> None:
 
 
 def _rows(edge: Mapping[str, Any]) -> Iterator[Sequence[object]]:
-    for name, source in (("spans", "spans"), ("access_logs", "access logs")):
+    for name, source in (("spans", "spans"), ("access_logs", "logs")):
         figures = edge[name]
         if figures is not None:
             yield (
