@@ -21,6 +21,7 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Service": services.check_service,
     "ServiceEntry": services.check_service_entry,
     "WorkloadEntry": services.check_workload_entry,
+    **dict.fromkeys(("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), services.check_pods),
     "VirtualService": virtual_service.check,
     "DestinationRule": destination_rule.check,
     "Gateway": gateway.check,

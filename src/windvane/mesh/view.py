@@ -41,7 +41,10 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class MeshWorkload:
-    """A workload, from a WorkloadEntry. `address` may be empty until a placement gives one."""
+    """A workload: a WorkloadEntry, or the pods of a Deployment and the like (`kind` says which).
+
+    `address` may be empty until a placement gives one.
+    """
 
     name: str
     namespace: str
@@ -53,6 +56,7 @@ class MeshWorkload:
     weight: int = 0
     locality: str = ""
     network: str = ""
+    kind: str = "WorkloadEntry"
     file: str = ""
     line: int = 0
 

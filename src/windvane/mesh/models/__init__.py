@@ -31,13 +31,21 @@ from windvane.mesh.models.virtual_service import (
     HTTPRouteDestination,
     VirtualService,
 )
+from windvane.mesh.models.workloads import DaemonSet, Deployment, Pod, PodOwner, ReplicaSet, StatefulSet
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
 _SECURITY = ("security.istio.io/v1", "security.istio.io/v1beta1")
 _TELEMETRY = ("telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1")
 
+_APPS = ("apps/v1",)
+
 KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Service": (Service, ("v1",)),
+    "Pod": (Pod, ("v1",)),
+    "Deployment": (Deployment, _APPS),
+    "StatefulSet": (StatefulSet, _APPS),
+    "DaemonSet": (DaemonSet, _APPS),
+    "ReplicaSet": (ReplicaSet, _APPS),
     "ServiceEntry": (ServiceEntry, _NETWORKING),
     "WorkloadEntry": (WorkloadEntry, _NETWORKING),
     "VirtualService": (VirtualService, _NETWORKING),
@@ -55,6 +63,8 @@ __all__ = [
     "ConnectionPoolSettings",
     "ConsistentHashLB",
     "CustomTag",
+    "DaemonSet",
+    "Deployment",
     "Destination",
     "DestinationRule",
     "Gateway",
@@ -72,13 +82,17 @@ __all__ = [
     "OutlierDetection",
     "PeerAuthentication",
     "Percent",
+    "Pod",
+    "PodOwner",
     "PortSelector",
     "PortTrafficPolicy",
+    "ReplicaSet",
     "Resource",
     "Server",
     "ServerTLSSettings",
     "Service",
     "ServiceEntry",
+    "StatefulSet",
     "StringMatch",
     "Subset",
     "Telemetry",
