@@ -67,7 +67,8 @@ def _print(client: str, asked: Asked, found: Sequence[Outcome]) -> None:
     rows = [
         (
             one.workload or "-", one.status or "none", one.count, f"{one.share:.1%}",
-            f"{one.low:.1%} – {one.high:.1%}" if many else "", f"{one.median_ms:.1f}", one.route or "-", one.flags or "-",
+            f"{one.low:.1%} – {one.high:.1%}" if many else "", f"{one.median_ms:.1f}",
+            one.route or "-", one.flags or "-",
         )
         for one in found
     ]  # fmt: skip

@@ -66,7 +66,8 @@ async def ask(mesh: TrialMesh, asked: Asked, times: int, at_once: int) -> list[F
     door = mesh.door(asked)
     client = HttpClient(door.host, door.port, idle=at_once)
     gate = asyncio.Semaphore(at_once)
-    ids = [str(uuid.uuid4()) for _ in range(times)]
+    given = dict(asked.headers).get(_ID)
+    ids = [given or str(uuid.uuid4()) for _ in range(times)]
 
     async def one(request_id: str) -> tuple[Response | None, str, float]:
         async with gate:
@@ -109,9 +110,9 @@ def _joined(
         (serving if name == "http_inbound" else asking)[_id_of(entry)] = entry
     heard: dict[str, list[Heard]] = {}
     for request in mesh.reported.heard:
-        heard.setdefault(dict(request.headers).get(_ID, ""), []).append(request)
+        heard.setdefault(_lasting(dict(request.headers).get(_ID, "")), []).append(request)
     followed = []
-    for request_id, (response, failure, seconds) in zip(ids, answers, strict=True):
+    for request_id, (response, failure, seconds) in zip(map(_lasting, ids), answers, strict=True):
         known = heard.get(request_id, [])
         real = [one for one in known if not _is_mirrored(one)]
         mirrored = tuple(one for one in known if _is_mirrored(one))
@@ -123,7 +124,12 @@ def _joined(
 
 
 def _id_of(entry: HttpAccessLogEntry) -> str:
-    return entry.request.request_id if entry.request else ""
+    return _lasting(entry.request.request_id) if entry.request else ""
+
+
+def _lasting(request_id: str) -> str:
+    """The id without its version, in which Envoy writes whether the request is traced."""
+    return request_id[:14] + request_id[15:]
 
 
 def _is_mirrored(request: Heard) -> bool:
@@ -215,4 +221,4 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     share, square = count / total, _Z95**2
     middle = (share + square / (2 * total)) / (1 + square / total)
     half = _Z95 * math.sqrt(share * (1 - share) / total + square / (4 * total**2)) / (1 + square / total)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, middle - half) if count else 0.0, min(1.0, middle + half) if count < total else 1.0
