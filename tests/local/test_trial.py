@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import h2.connection
 import h2.events
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windvane.cli import test as windvane_test
 from windvane.cli import try_, xds
 from windvane.kit.errors import BadInputError
 from windvane.local.trial import echo
@@ -148,3 +150,74 @@ def test_a_proxys_configuration_is_printed() -> None:
     assert [one["name"] for one in gateway["filter_chains"][0]["http_filters"]][-1] == "envoy.filters.http.router"
     unknown = CliRunner().invoke(xds.command, [BOOKS, "-w", "nobody"])
     assert "no proxy of a workload 'nobody'" in str(unknown.exception)
+
+
+DATA = Path(__file__).parent / "data"
+
+
+def suite(*arguments: str) -> tuple[int, Any]:
+    done = CliRunner().invoke(windvane_test.command, [*arguments, "--output", "json"])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, json.loads(done.stdout_bytes)
+
+
+def test_routing_and_authorization_do_what_istio_documents(tmp_path: Path) -> None:
+    junit = tmp_path / "junit.xml"
+    code, found = suite(str(DATA), "--junit", str(junit))
+    assert [(each["name"], each["failures"], each["error"]) for each in found["tests"] if not each["passed"]] == []
+    assert code == 0
+    report = ElementTree.parse(junit).getroot()
+    assert (report.get("tests"), report.get("failures")) == (str(len(found["tests"])), "0")
+    assert {each["route"] for each in found["routes"] if not each["requests"]} == set()
+
+
+def test_a_failed_test_says_what_was_seen(tmp_path: Path) -> None:
+    tests = tmp_path / "tests.yaml"
+    tests.write_text("""
+apiVersion: windvane.dev/v1
+kind: RequestTests
+tests:
+  - request: GET http://productpage:9080/old/x
+    expect:
+      {status: 404, workload: reviews-v1.default, route: bad, path: /x, mirroredTo: [], flags: UF,
+       responseHeaders: {x-served: null}, requestHeaders: {x-env: prod}, refusedBy: a/b, atLeast: 10s}
+  - request: GET http://reviews:9080/
+    times: 100
+    expect: {workload: {reviews-v1.default: 10%}}
+  - request: GET http://nowhere.example/
+    from: productpage-v1.default
+    expect: {status: 200}
+""")
+    done = CliRunner().invoke(windvane_test.command, [BOOKS, str(tests), "--match", "productpage"])
+    assert done.exit_code == 1
+    told = [line.strip() for line in done.output.splitlines() if line.startswith("      ")]
+    assert [line.partition(":")[0] for line in told] == [
+        "status", "workload", "route", "path", "requestHeaders x-env", "responseHeaders x-served", "mirroredTo",
+        "refusedBy", "flags", "atLeast",
+    ]  # fmt: skip
+    assert told[0] == "status: expected 404, got 200"
+    code, found = suite(BOOKS, str(tests), "--match", "reviews")
+    [first, second] = found["tests"][0]["failures"]
+    assert code == 1
+    assert first.startswith("workload reviews-v1.default: expected 10.0% of 100 requests, got ")
+    assert second == "workload: expected reviews-v1.default, got also reviews-v2.default"
+    outside = CliRunner().invoke(windvane_test.command, [BOOKS, str(tests)])
+    assert "nowhere.example is no host of the mesh" in str(outside.exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tests: [{request: GET http://a/, expct: {}}]", "tests.0.expct: Extra inputs are not permitted"),
+        ("tests: [{request: 'a b', expect: {}}]", "'A' is none of GET"),
+        ("tests: [{request: http://a, expect: {workload: {a: x%}}}]", "not a share: 'x%'"),
+        ("tests: [{request: http://a, expect: {atLeast: soon}}]", "tests.0.expect.atLeast"),
+        ("tests: []", "no tests"),
+    ],
+)
+def test_tests_that_cannot_be_read_are_told_with_their_place(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "t.yaml"
+    file.write_text(f"apiVersion: windvane.dev/v1\nkind: RequestTests\n{text}\n")
+    done = CliRunner().invoke(windvane_test.command, [str(file)])
+    assert isinstance(done.exception, BadInputError)
+    assert message in done.exception.message

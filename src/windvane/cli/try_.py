@@ -17,6 +17,7 @@ from windvane.kit.clock import SystemClock
 from windvane.local.trial.asking import Asked, parse_request, with_client
 from windvane.local.trial.mesh import running
 from windvane.local.trial.outcome import Outcome, ask, outcomes
+from windvane.local.trial.tokens import Issuer, parse_claims
 from windvane.mesh.view import MeshView
 
 
@@ -33,6 +34,8 @@ from windvane.mesh.view import MeshView
 )
 @click.option("--body", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=None,
               help="A file to send as the body.")  # fmt: skip
+@click.option("--jwt", "claims", default="", metavar="CLAIMS",
+              help="Send a token with these claims (JSON), signed by a key that is made trusted.")  # fmt: skip
 @click.option("--n", "-c", "times", type=click.IntRange(1, 100_000), default=1, show_default=True,
               help="So many requests; shares come with their 95 % intervals.")  # fmt: skip
 @output_option
@@ -48,6 +51,10 @@ def command(**given: Any) -> None:
     asked = parse_request(given["request"], given["headers"], body)
     view = load_view(given["paths"], given["namespace"], given["root_namespace"])
     view, client = with_client(view, asked, given["asker"])
+    if given["claims"]:
+        issuer, claims = Issuer(), parse_claims(given["claims"])
+        token = ("authorization", f"Bearer {issuer.token(view, claims)}")
+        view, asked = issuer.trusted(view), dataclasses.replace(asked, headers=(*asked.headers, token))
     found = asyncio.run(_tried(view, client, asked, given["times"]))
     if given["output"] == "json":
         print_json({"from": client, "requests": given["times"], "outcomes": [dataclasses.asdict(one) for one in found]})
@@ -57,8 +64,8 @@ def command(**given: Any) -> None:
 
 
 async def _tried(view: MeshView, client: str, asked: Asked, times: int) -> list[Outcome]:
-    async with running(view, client, asked, SystemClock()) as mesh:
-        return outcomes(asked, await ask(mesh, asked, times, min(16, times)))
+    async with running(view, [(client, asked)], SystemClock()) as mesh:
+        return outcomes(asked, await ask(mesh, client, asked, times))
 
 
 def _print(client: str, asked: Asked, found: Sequence[Outcome]) -> None:
@@ -85,7 +92,7 @@ def _described(asked: Asked, one: Outcome) -> list[str]:
         "": f"{one.workload or 'no workload'}, {one.status or 'no answer'}",
         "cluster": one.cluster,
         "details": "" if one.details == "via_upstream" else one.details,
-        "denied by": one.denied_by,
+        "refused by": one.refused_by,
         "failure": one.failure,
         "attempts": str(one.attempts) if one.attempts > 1 else "",
         "path": one.path if one.path not in ("", asked.path) else "",

@@ -13,12 +13,14 @@ from typing import TypeVar
 
 from windvane.mesh import hosts
 from windvane.mesh.models import (
+    AuthorizationPolicy,
     Destination,
     DestinationRule,
     Gateway,
     HTTPRoute,
     PeerAuthentication,
     PodOwner,
+    RequestAuthentication,
     Resource,
     Service,
     ServiceEntry,
@@ -75,6 +77,8 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
         gateways=tuple(_of(ordered, Gateway)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
+        request_authentications=tuple(_of(ordered, RequestAuthentication)),
+        authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,

@@ -92,9 +92,9 @@ class FileSource:
         texts: dict[str, str] = {}
         findings: list[Finding] = []
         for path in self.paths:
-            for file in _expand(path):
+            for file in expand(path):
                 try:
-                    texts[str(file)] = _read(file)
+                    texts[str(file)] = read_text(file)
                 except (OSError, UnicodeDecodeError) as error:
                     reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
                     findings.append(finding("WV0105", f"cannot be read: {reason}", file=str(file)))
@@ -113,11 +113,13 @@ class FileSource:
         return _Decoded(text, tuple(loaded), tuple(findings))
 
 
-def _read(file: str | Path) -> str:
+def read_text(file: str | Path) -> str:
+    """The text of a file or of standard input; `OSError` and `UnicodeDecodeError` as they come."""
     return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8-sig")
 
 
-def _expand(path: str | Path) -> Iterable[str | Path]:
+def expand(path: str | Path) -> Iterable[str | Path]:
+    """The files that a path means: itself, or what counts below a directory."""
     if str(path) == STDIN:
         return (STDIN,)
     root = Path(path)

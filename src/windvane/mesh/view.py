@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from windvane.mesh.models import (
+        AuthorizationPolicy,
         DestinationRule,
         Gateway,
         PeerAuthentication,
+        RequestAuthentication,
         Telemetry,
         VirtualService,
     )
@@ -119,6 +121,8 @@ class MeshView:
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
+    request_authentications: tuple[RequestAuthentication, ...] = ()
+    authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,28 +67,36 @@ class Reported:
 
 @dataclass(slots=True)
 class TrialMesh:
-    """A running part of a mesh; `client` is the proxy of whoever asks, `workloads` are those that may answer."""
+    """A running part of a mesh; `workloads` are those with an application."""
 
     snapshot: Snapshot
-    client: Proxy
     workloads: tuple[str, ...]
     reported: Reported
 
-    def door(self, asked: Asked) -> Address:
-        """Where the request enters: the sidecar's HTTP proxy, or the gateway's port; `BadInputError` for no port."""
-        place = self.client.place
-        if self.client.role == "sidecar":
+    def proxy(self, key: str) -> Proxy:
+        """The proxy of a workload that was started."""
+        found = self.snapshot.proxy(key)
+        assert found is not None, key
+        return found
+
+    def door(self, client: Proxy, asked: Asked) -> Address:
+        """Where a request enters: the sidecar's HTTP proxy, or the gateway's port; `BadInputError` for no port."""
+        place = client.place
+        if client.role == "sidecar":
             return Address(place.address, place.http_proxy)
         port = asked.port if asked.port in place.inbound or asked.has_port else next(iter(place.inbound), 0)
         if port not in place.inbound:
             known = ", ".join(map(str, place.inbound)) or "none"
-            raise BadInputError(f"the gateway {self.client.key} has no port {asked.port} (its ports: {known})")
+            raise BadInputError(f"the gateway {client.key} has no port {asked.port} (its ports: {known})")
         return Address(place.address, place.inbound[port])
 
 
 @asynccontextmanager
-async def running(view: MeshView, client: str, asked: Asked, clock: Clock) -> AsyncIterator[TrialMesh]:
-    """The mesh around one request; `LimitError` when it could go to too many workloads to run here."""
+async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: Clock) -> AsyncIterator[TrialMesh]:
+    """The mesh around requests, each with the key of who asks.
+
+    `LimitError` when they could go to too many workloads to run here, `BadInputError` when one would leave the mesh.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windvane-try-")))
         held = stack.enter_context(contextlib.closing(claim()))
@@ -102,20 +110,25 @@ async def running(view: MeshView, client: str, asked: Asked, clock: Clock) -> As
             collector=await stack.enter_async_context(_collector(reported)),
             ads_token=secrets.token_hex(16),
         )
-        snapshot = Snapshot(view, placement, settings)
-        proxy = snapshot.proxy(client)
-        assert proxy is not None, client
-        workloads = tuple(reached(proxy, snapshot, asked))
-        if len(workloads) > MOST_SIDECARS:
-            raise LimitError(
-                f"{asked.host} can reach {len(workloads)} workloads; at most {MOST_SIDECARS} are run at once"
-            )
-        plane = await stack.enter_async_context(_control_plane(folder, snapshot, clock))
-        for key in workloads:
+        mesh = TrialMesh(Snapshot(view, placement, settings), (), reported)
+        mesh.workloads = _reached(mesh, requests)
+        plane = await stack.enter_async_context(_control_plane(folder, mesh.snapshot, clock))
+        for key in mesh.workloads:
             for server in await _application(placement.places[key], key, reported):
                 stack.callback(server.close)
-        await _sidecars(stack, folder, snapshot, plane, dict.fromkeys((client, *workloads)))
-        yield TrialMesh(snapshot, proxy, workloads, reported)
+        wanted = dict.fromkeys((*(client for client, _ in requests), *mesh.workloads))
+        await _sidecars(stack, folder, mesh.snapshot, plane, wanted)
+        yield mesh
+
+
+def _reached(mesh: TrialMesh, requests: Sequence[tuple[str, Asked]]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for client, asked in requests:
+        mesh.door(mesh.proxy(client), asked)
+        found.update(dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked)))
+    if len(found) > MOST_SIDECARS:
+        raise LimitError(f"{len(found)} workloads can be reached; at most {MOST_SIDECARS} are run at once")
+    return tuple(found)
 
 
 @asynccontextmanager
@@ -196,6 +209,8 @@ async def _ready(plane: ControlPlane, placement: Placement, started: _Started) -
     for key, process in started.items():
         if process.returncode is not None:
             raise UnavailableError(f"the sidecar of {key} ended with code {process.returncode}")
+    if _rejections(plane):
+        raise UnavailableError(f"the configuration was not accepted{_rejections(plane)}")
     synced = {each.key for each in plane.proxies() if each.synced and each.types["lds"].acked}
     return synced >= started.keys() and all(await asyncio.gather(*(_serves(placement.places[key]) for key in started)))
 

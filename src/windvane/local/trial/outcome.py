@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,23 +17,48 @@ from windvane.local.http1 import HttpClient, Response, SendError, encode_request
 from windvane.local.trial.asking import Asked
 from windvane.local.trial.echo import Heard
 from windvane.local.trial.mesh import TrialMesh
+from windvane.xds.proxy import Proxy, workload_key
 
 _ID = "x-request-id"
+_SERVING = "http_inbound"
+_POLICY = re.compile(r"ns\[(.*?)\]-policy\[(.*?)\]-rule\[(\d+)\]")
 _LOGS_WAIT = 5.0
+_AT_ONCE = 16
 _Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """One request: the answer or why there was none, seconds it took, what each side told of it."""
+    """One request: the answer or why there was none, seconds it took, what each side told of it.
+
+    `workload` is whose sidecar got it, whether or not its application did (`heard`).
+    """
 
     response: Response | None
     failure: str
     seconds: float
     client: HttpAccessLogEntry | None
     server: HttpAccessLogEntry | None
+    workload: str
     heard: Heard | None
     mirrored: tuple[Heard, ...] = ()
+
+    @property
+    def workload_name(self) -> str:
+        """Who answered or refused it."""
+        return self.heard.workload if self.heard else self.workload
+
+    @property
+    def route(self) -> str:
+        """The name of the route that it took at whoever asked."""
+        return self.client.common_properties.route_name if self.client and self.client.common_properties else ""
+
+    @property
+    def details(self) -> str:
+        """Envoy's word for what became of it, of the side that decided."""
+        served = self.server.response.response_code_details if self.server and self.server.response else ""
+        asked = self.client.response.response_code_details if self.client and self.client.response else ""
+        return served if served not in ("", "via_upstream") else asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +71,7 @@ class Outcome:
     route: str
     flags: str
     details: str
-    denied_by: str
+    refused_by: str
     count: int
     share: float
     low: float
@@ -61,9 +87,12 @@ class Outcome:
     failure: str = ""
 
 
-async def ask(mesh: TrialMesh, asked: Asked, times: int, at_once: int) -> list[Followed]:
-    """Send the request so many times and follow each; access logs are waited for."""
-    door = mesh.door(asked)
+async def ask(mesh: TrialMesh, asker: str, asked: Asked, times: int) -> list[Followed]:
+    """Send the request so many times and follow each; access logs are waited for. One call at a time a mesh."""
+    mesh.reported.entries.clear()
+    mesh.reported.heard.clear()
+    proxy, at_once = mesh.proxy(asker), min(_AT_ONCE, times)
+    door = mesh.door(proxy, asked)
     client = HttpClient(door.host, door.port, idle=at_once)
     gate = asyncio.Semaphore(at_once)
     given = dict(asked.headers).get(_ID)
@@ -73,7 +102,7 @@ async def ask(mesh: TrialMesh, asked: Asked, times: int, at_once: int) -> list[F
         async with gate:
             began = time.perf_counter()
             try:
-                return await client.request(_encoded(mesh, asked, request_id)), "", time.perf_counter() - began
+                return await client.request(_encoded(proxy, asked, request_id)), "", time.perf_counter() - began
             except SendError as error:
                 return None, str(error), time.perf_counter() - began
 
@@ -83,21 +112,29 @@ async def ask(mesh: TrialMesh, asked: Asked, times: int, at_once: int) -> list[F
     return _joined(mesh, ids, answers)
 
 
-def _encoded(mesh: TrialMesh, asked: Asked, request_id: str) -> bytes:
-    whole = asked.path if mesh.client.role == "router" else f"http://{asked.authority}{asked.path}"
+def _encoded(proxy: Proxy, asked: Asked, request_id: str) -> bytes:
+    whole = asked.path if proxy.role == "router" else f"http://{asked.authority}{asked.path}"
     headers = asked.headers if any(name == _ID for name, _ in asked.headers) else (*asked.headers, (_ID, request_id))
     return encode_request(asked.method, whole, asked.authority, headers, asked.body)
 
 
 async def _logs(mesh: TrialMesh, times: int) -> None:
-    """Wait until the asking proxy has told of every request, and those that answered of theirs."""
+    """Wait until the asking proxy has told of every request, and those that were asked of theirs."""
     deadline = time.monotonic() + _LOGS_WAIT
     while time.monotonic() < deadline:
-        sides = [name for name, _, _ in mesh.reported.entries]
-        served = sum(name == "http_inbound" for name in sides)
-        if len(sides) - served >= times and served >= len(mesh.reported.heard):
+        asking = [entry for name, _, entry in mesh.reported.entries if name != _SERVING]
+        served = len(mesh.reported.entries) - len(asking)
+        if len(asking) >= times and served >= sum(_reached_a_sidecar(mesh, entry) for entry in asking):
             return
         await asyncio.sleep(0.02)
+
+
+def _reached_a_sidecar(mesh: TrialMesh, entry: HttpAccessLogEntry) -> bool:
+    common = entry.common_properties
+    host = common.custom_tags.get("upstream_cluster", "").rpartition("|")[2] if common else ""
+    service = mesh.snapshot.view.services.get(host)
+    answered = entry.response is not None and entry.response.response_code_details == "via_upstream"
+    return answered and service is not None and bool(service.workloads)
 
 
 def _joined(
@@ -105,20 +142,23 @@ def _joined(
 ) -> list[Followed]:
     """Each answer with what was told of it: by the request's id, which the application and both proxies saw."""
     asking: dict[str, HttpAccessLogEntry] = {}
-    serving: dict[str, HttpAccessLogEntry] = {}
-    for name, _, entry in mesh.reported.entries:
-        (serving if name == "http_inbound" else asking)[_id_of(entry)] = entry
+    serving: dict[str, tuple[str, HttpAccessLogEntry]] = {}
+    for name, node, entry in mesh.reported.entries:
+        if name != _SERVING:
+            asking[_id_of(entry)] = entry
+        elif not _is_mirrored(entry.request.authority if entry.request else ""):
+            serving[_id_of(entry)] = (workload_key(node), entry)
     heard: dict[str, list[Heard]] = {}
     for request in mesh.reported.heard:
         heard.setdefault(_lasting(dict(request.headers).get(_ID, "")), []).append(request)
     followed = []
     for request_id, (response, failure, seconds) in zip(map(_lasting, ids), answers, strict=True):
         known = heard.get(request_id, [])
-        real = [one for one in known if not _is_mirrored(one)]
-        mirrored = tuple(one for one in known if _is_mirrored(one))
+        real = [one for one in known if not _is_mirrored(one.authority)]
+        mirrored = tuple(one for one in known if _is_mirrored(one.authority))
+        workload, server = serving.get(request_id, ("", None))
         followed.append(Followed(
-            response, failure, seconds, asking.get(request_id), serving.get(request_id),
-            real[-1] if real else None, mirrored,
+            response, failure, seconds, asking.get(request_id), server, workload, real[-1] if real else None, mirrored
         ))  # fmt: skip
     return followed
 
@@ -132,10 +172,9 @@ def _lasting(request_id: str) -> str:
     return request_id[:14] + request_id[15:]
 
 
-def _is_mirrored(request: Heard) -> bool:
+def _is_mirrored(authority: str) -> bool:
     """Envoy adds `-shadow` to the host of a mirrored request."""
-    host, _, _ = request.authority.partition(":")
-    return host.endswith("-shadow")
+    return authority.partition(":")[0].endswith("-shadow")
 
 
 def outcomes(asked: Asked, followed: Iterable[Followed]) -> list[Outcome]:
@@ -151,16 +190,13 @@ def outcomes(asked: Asked, followed: Iterable[Followed]) -> list[Outcome]:
 def _way(each: Followed) -> tuple[Any, ...]:
     common = each.client.common_properties if each.client else None
     tags = common.custom_tags if common else {}
-    result = each.client.response if each.client else None
-    served = each.server.response.response_code_details if each.server and each.server.response else ""
-    details = result.response_code_details if result else ""
     return (
         each.response.status if each.response else 0,
-        each.heard.workload if each.heard else "",
+        each.workload_name,
         tags.get("upstream_cluster", ""),
-        common.route_name if common else "",
+        each.route,
         tags.get("response_flags", "").strip("-"),
-        served if served not in ("", "via_upstream") else details,
+        each.details,
     )
 
 
@@ -173,7 +209,7 @@ def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], tota
     answered = dict(first.response.headers) if first.response else {}
     return Outcome(
         status=status, workload=workload, cluster=cluster, route=route, flags=flags, details=details,
-        denied_by=_denied_by(details), count=len(group), share=len(group) / total, low=low, high=high,
+        refused_by=refused_by(details), count=len(group), share=len(group) / total, low=low, high=high,
         attempts=max((each.upstream_request_attempt_count for each in common), default=0),
         median_ms=sorted(each.seconds for each in group)[len(group) // 2] * 1e3,
         mirrored_to=tuple(sorted({one.workload for each in group for one in each.mirrored})),
@@ -203,10 +239,12 @@ def _changed(sent: Mapping[str, str], got: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _denied_by(details: str) -> str:
-    """The policy in `rbac_access_denied_matched_policy[ns[shop]-policy[deny-all]-rule[0]]`."""
-    before, found, policy = details.partition("matched_policy[")
-    return policy.removesuffix("]") if found and before.startswith("rbac") else ""
+def refused_by(details: str) -> str:
+    """Who refused, of `rbac_access_denied_matched_policy[ns[shop]-policy[deny-all]-rule[0]]` and the like."""
+    if details.startswith("rbac_access_denied_matched_policy[none]"):
+        return "no rule of an ALLOW policy matched"
+    found = _POLICY.search(details)
+    return f"AuthorizationPolicy {found[1]}/{found[2]}, rule {found[3]}" if found else ""
 
 
 def _peer(followed: Followed) -> str:

@@ -18,7 +18,16 @@ from windvane.mesh.models.destination_rule import (
 )
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.metadata import ObjectMeta, Resource
-from windvane.mesh.models.security import MTLSMode, PeerAuthentication
+from windvane.mesh.models.security import (
+    AuthorizationPolicy,
+    JWTRule,
+    MTLSMode,
+    Operation,
+    PeerAuthentication,
+    RequestAuthentication,
+    Rule,
+    Source,
+)
 from windvane.mesh.models.services import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
 from windvane.mesh.models.telemetry import AccessLogging, CustomTag, Telemetry, Tracing
 from windvane.mesh.models.virtual_service import (
@@ -52,6 +61,8 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
+    "RequestAuthentication": (RequestAuthentication, _SECURITY),
+    "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
     "Telemetry": (Telemetry, _TELEMETRY),
 }
 """Every kind that has a model: the class and the API versions it is read from."""
@@ -59,6 +70,7 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
 __all__ = [
     "KINDS",
     "AccessLogging",
+    "AuthorizationPolicy",
     "ClientTLSSettings",
     "ConnectionPoolSettings",
     "ConsistentHashLB",
@@ -74,11 +86,13 @@ __all__ = [
     "HTTPRoute",
     "HTTPRouteDestination",
     "Headers",
+    "JWTRule",
     "LabelSelector",
     "LoadBalancerSettings",
     "MTLSMode",
     "Model",
     "ObjectMeta",
+    "Operation",
     "OutlierDetection",
     "PeerAuthentication",
     "Percent",
@@ -87,11 +101,14 @@ __all__ = [
     "PortSelector",
     "PortTrafficPolicy",
     "ReplicaSet",
+    "RequestAuthentication",
     "Resource",
+    "Rule",
     "Server",
     "ServerTLSSettings",
     "Service",
     "ServiceEntry",
+    "Source",
     "StatefulSet",
     "StringMatch",
     "Subset",
