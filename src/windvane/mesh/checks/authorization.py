@@ -24,6 +24,9 @@ _KEYS = (
     "request.auth.audiences", "request.auth.presenter", "destination.ip", "destination.port", "connection.sni",
 )  # fmt: skip
 _NAMED_KEYS = re.compile(r"(request\.headers\[[^\[\]]+\]|request\.auth\.claims(\[[^\[\]]+\])+)")
+_KEY_FIELDS: dict[str | None, tuple[str, ...]] = {
+    "RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "oct": ("k",),
+}  # fmt: skip
 _ADDRESSES = ("source.ip", "remote.ip", "destination.ip")
 
 
@@ -32,11 +35,10 @@ def check_authorization_policy(item: AuthorizationPolicy) -> Iterator[Problem]:
     spec = item.spec
     if spec.selector is not None:
         yield from check_labels(("spec", "selector", "matchLabels"), spec.selector.match_labels)
+    if spec.action in ("DENY", "CUSTOM") and not spec.rules:
+        words = f"{spec.action} action without `rules` is meaningless as it will never be triggered"
+        yield invalid(("spec", "rules"), words)
     if spec.action == "CUSTOM":
-        if not spec.rules:
-            yield invalid(
-                ("spec", "rules"), "CUSTOM action without `rules` is meaningless as it will never be triggered"
-            )
         yield not_yet(("spec", "action"), "action CUSTOM (external authorizers of the mesh's configuration)")
     elif spec.provider is not None:
         yield invalid(("spec", "provider"), "`provider` must not be with non CUSTOM action")
@@ -177,5 +179,11 @@ def _check_keys(path: Path, text: str) -> Iterator[Problem]:
         yield invalid(path, f"parse jwks error: {error}")
         return
     keys = value.get("keys") if isinstance(value, dict) else None
-    if not isinstance(keys, list) or not any(isinstance(key, dict) and key.get("kty") for key in keys):
+    if not isinstance(keys, list) or not keys:
         yield invalid(path, "parse jwks error: an object with a list `keys` is expected, with at least one key")
+        return
+    for key in keys:
+        kind = key.get("kty") if isinstance(key, dict) else None
+        missing = [name for name in _KEY_FIELDS.get(kind, ("kty",)) if not key.get(name)] if kind else ["kty"]
+        if missing or kind not in _KEY_FIELDS:
+            yield invalid(path, f"parse jwks error: a key needs {', '.join(missing)} (kty: {', '.join(_KEY_FIELDS)})")
