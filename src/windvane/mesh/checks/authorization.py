@@ -24,7 +24,7 @@ _KEYS = (
     "request.auth.audiences", "request.auth.presenter", "destination.ip", "destination.port", "connection.sni",
 )  # fmt: skip
 _NAMED_KEYS = re.compile(r"(request\.headers\[[^\[\]]+\]|request\.auth\.claims(\[[^\[\]]+\])+)")
-_KEY_FIELDS: dict[str | None, tuple[str, ...]] = {
+_KEY_FIELDS = {
     "RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "oct": ("k",),
 }  # fmt: skip
 _ADDRESSES = ("source.ip", "remote.ip", "destination.ip")
@@ -184,6 +184,7 @@ def _check_keys(path: Path, text: str) -> Iterator[Problem]:
         return
     for key in keys:
         kind = key.get("kty") if isinstance(key, dict) else None
-        missing = [name for name in _KEY_FIELDS.get(kind, ("kty",)) if not key.get(name)] if kind else ["kty"]
-        if missing or kind not in _KEY_FIELDS:
+        known = _KEY_FIELDS.get(kind) if isinstance(kind, str) else None
+        missing = ["kty"] if known is None else [name for name in known if not key.get(name)]
+        if missing:
             yield invalid(path, f"parse jwks error: a key needs {', '.join(missing)} (kty: {', '.join(_KEY_FIELDS)})")
