@@ -83,19 +83,33 @@ def lower_half(trace_id: str) -> int:
     return int(trace_id[16:], 16) if re.fullmatch("[0-9a-f]{32}", trace_id) else 0
 
 
-def sidecar_spans(engine: Engine, wanted: Iterable[tuple[str, str]], kind: str) -> dict[tuple[str, str], SidecarSpan]:
-    """The earliest span of a kind (Server, Client) that a proxy has in a trace, by (trace id, node id)."""
+def sidecar_spans(
+    engine: Engine, wanted: Iterable[tuple[str, str]], kind: str, starts: Sequence[int]
+) -> dict[tuple[str, str], SidecarSpan]:
+    """The earliest span of a kind (Server, Client) that a proxy has in a trace, by (trace id, node id).
+
+    `starts` of the requests (nanoseconds) bound the time in which it is looked for.
+    """
     pairs = set(wanted)
     if not pairs:
         return {}
     frame = engine.query(
         f"SELECT TraceId, {_NODE} AS Node, SpanId, ParentSpanId, toString(ServiceName) AS Service FROM otel_traces"
         f" WHERE TraceId IN {{traces:Array(String)}} AND SpanKind = {{kind:String}} AND {_NODE} != ''"
+        " AND Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
         " ORDER BY Timestamp DESC, SpanId DESC",
-        {"traces": sorted({trace for trace, _ in pairs}), "kind": kind},
+        {
+            "traces": sorted({trace for trace, _ in pairs}),
+            "kind": kind,
+            "low": min(starts) - _ASIDE_NS,
+            "high": max(starts) + _ASIDE_NS,
+        },
     )
     rows = zip(*(frame[name].tolist() for name in frame.columns), strict=True)
     return {(trace, node): SidecarSpan(*rest) for trace, node, *rest in rows if (trace, node) in pairs}
+
+
+_ASIDE_NS = 10**9  # an entry and a span of one request may differ by so much in their start
 
 
 class ServedByNode:

@@ -275,17 +275,18 @@ class _Seen:
 
     @classmethod
     def of(cls, engine: Engine, calls: Calls, judged: Judged, served: ServedByNode, lost: Mapping[int, Ints]) -> _Seen:
-        rows = [row for own in lost.values() for row in own[:_LOOKED_AT].tolist()]
+        made, rows = judged.made, [row for own in lost.values() for row in own[:_LOOKED_AT].tolist()]
         shown = [row for own in lost.values() for row in own[:EXAMPLES].tolist()]
         candidates = {row: served.candidates(judged.made, row) for row in shown}
         inbound = [int(found[0]) for found, _ in candidates.values() if len(found)]
-        told = facts(engine, [(judged.made, rows), (calls.served, inbound)])
+        begins = calls.served.start[inbound].tolist()
+        told = facts(engine, [(made, rows), (calls.served, inbound)])
         outbound = [told[at] for row in rows if (at := key(judged.made, row)) in told]
         origins = [told[at] for row in inbound if (at := key(calls.served, row)) in told]
         return cls(
             judged, calls, candidates, told,
-            sidecar_spans(engine, [(one.trace_id, one.node) for one in outbound], "Client"),
-            sidecar_spans(engine, [(one.trace_id, one.node) for one in origins], "Server"),
+            sidecar_spans(engine, [(one.trace_id, one.node) for one in outbound], "Client", made.start[rows].tolist()),
+            sidecar_spans(engine, [(one.trace_id, one.node) for one in origins], "Server", begins),
         )  # fmt: skip
 
     def fact(self, row: int) -> Fact | None:
