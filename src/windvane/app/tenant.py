@@ -38,7 +38,7 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, propagation, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
@@ -201,6 +201,7 @@ class _Rooms:
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
             *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
+            *propagation.routes(engine, clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),
