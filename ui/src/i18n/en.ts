@@ -1,9 +1,11 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
 import { metricsEn } from "./metrics.en";
+import { tracesEn } from "./traces.en";
 
 export const en = {
   ...metricsEn,
+  ...tracesEn,
 
   "app.title": "Windvane",
   "app.skip": "Skip to content",
@@ -215,44 +217,26 @@ export const en = {
   "service.missing.title": "No traffic for {name} in this time range",
   "service.missing.text": "Look at a longer range, or check the name.",
 
-  "traces.title": "Traces",
   "traces.service": "Service",
   "traces.service.all": "All services",
-  "traces.operation": "Operation",
-  "traces.operation.all": "All operations",
-  "traces.tags": "Tags",
-  "traces.tags.placeholder": "http.status_code=503 error=true",
-  "traces.tags.problem": "Cannot read “{text}”. Write key=value, with quotes around spaces.",
-  "traces.min": "Min duration",
-  "traces.max": "Max duration",
-  "traces.duration.placeholder": "100ms",
-  "traces.duration.problem": "Write a number and a unit: 100ms, 1.2s, 500us.",
-  "traces.limit": "Limit",
-  "traces.find": "Find traces",
   "traces.id": "Trace ID",
-  "traces.id.placeholder": "Go to trace ID",
-  "traces.id.open": "Open",
   "traces.results.one": "{n} trace",
   "traces.results.other": "{n} traces",
-  "traces.limited": "the newest {n}; raise the limit for more",
   "traces.sort": "Sort",
   "traces.sort.newest": "Newest first",
-  "traces.sort.longest": "Longest first",
-  "traces.sort.shortest": "Shortest first",
-  "traces.sort.spans": "Most spans",
-  "traces.sort.errors": "Most errors",
+  "traces.sort.oldest": "Oldest first",
+  "traces.sort.slowest": "Longest span first",
+  "traces.sort.most": "Most matching spans",
   "traces.spans.one": "{n} span",
   "traces.spans.other": "{n} spans",
   "traces.errors.one": "{n} error",
   "traces.errors.other": "{n} errors",
   "traces.empty.title": "No traces match",
-  "traces.empty.text": "Widen the time range, or loosen the service, tags and durations.",
+  "traces.empty.text": "Widen the time range, or ask for less in the query.",
   "traces.none.title": "No traces stored yet",
   "traces.none.text":
     "Sidecars send spans for sampled requests. Send one through the ingress, or raise the sampling percentage in a Telemetry resource.",
   "traces.scatter": "Traces by time and duration; errors in red",
-  "traces.time": "Time",
-  "traces.duration": "Duration",
 
   "trace.back": "Search",
   "trace.missing.title": "Trace not found",

@@ -2,9 +2,11 @@
 
 import type { Key } from "./en";
 import { metricsZh } from "./metrics.zh";
+import { tracesZh } from "./traces.zh";
 
 export const zh: Record<Key, string> = {
   ...metricsZh,
+  ...tracesZh,
 
   "app.title": "风向标 Windvane",
   "app.skip": "跳到正文",
@@ -214,44 +216,26 @@ export const zh: Record<Key, string> = {
   "service.missing.title": "该时间范围内没有 {name} 的流量",
   "service.missing.text": "请查看更长的时间范围，或者检查名称。",
 
-  "traces.title": "链路追踪",
   "traces.service": "服务",
   "traces.service.all": "全部服务",
-  "traces.operation": "操作",
-  "traces.operation.all": "全部操作",
-  "traces.tags": "标签",
-  "traces.tags.placeholder": "http.status_code=503 error=true",
-  "traces.tags.problem": "无法识别“{text}”。请写成 key=value，含空格的值加引号。",
-  "traces.min": "最短耗时",
-  "traces.max": "最长耗时",
-  "traces.duration.placeholder": "100ms",
-  "traces.duration.problem": "请写数字加单位：100ms、1.2s、500us。",
-  "traces.limit": "条数",
-  "traces.find": "查找链路",
   "traces.id": "链路 ID",
-  "traces.id.placeholder": "直接打开链路 ID",
-  "traces.id.open": "打开",
   "traces.results.one": "{n} 条链路",
   "traces.results.other": "{n} 条链路",
-  "traces.limited": "只取最新 {n} 条，调大条数可查看更多",
   "traces.sort": "排序",
   "traces.sort.newest": "最新优先",
-  "traces.sort.longest": "最慢优先",
-  "traces.sort.shortest": "最快优先",
-  "traces.sort.spans": "Span 最多",
-  "traces.sort.errors": "错误最多",
+  "traces.sort.oldest": "最早优先",
+  "traces.sort.slowest": "Span 最慢优先",
+  "traces.sort.most": "匹配 Span 最多",
   "traces.spans.one": "{n} 个 Span",
   "traces.spans.other": "{n} 个 Span",
   "traces.errors.one": "{n} 个错误",
   "traces.errors.other": "{n} 个错误",
   "traces.empty.title": "没有匹配的链路",
-  "traces.empty.text": "请放宽时间范围、服务、标签或耗时条件。",
+  "traces.empty.text": "请放宽时间范围，或者减少查询条件。",
   "traces.none.title": "还没有链路",
   "traces.none.text":
     "边车会为被采样的请求上报 Span。请经入口网关发送一个请求，或者在 Telemetry 资源中提高采样比例。",
   "traces.scatter": "按时间和耗时分布的链路，红色表示有错误",
-  "traces.time": "时间",
-  "traces.duration": "耗时",
 
   "trace.back": "搜索",
   "trace.missing.title": "找不到链路",
