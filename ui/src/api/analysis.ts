@@ -106,15 +106,7 @@ export interface ComparedSide {
 }
 
 export type Change =
-  | "added"
-  | "removed"
-  | "slower"
-  | "faster"
-  | "more"
-  | "fewer"
-  | "failed"
-  | "recovered"
-  | "same";
+  "added" | "removed" | "slower" | "faster" | "more" | "fewer" | "failed" | "recovered" | "same";
 
 export interface ComparedPlace extends Named {
   parent: number;

@@ -194,9 +194,7 @@ export function visibleRows(trace: Trace, collapsed: ReadonlySet<string>): numbe
 /** Ids to collapse so that spans down to a depth (the roots have 1) are shown. */
 export function collapsedBelow(trace: Trace, depth: number): Set<string> {
   return new Set(
-    trace.nodes
-      .filter((node) => node.below > 0 && node.depth >= depth - 1)
-      .map((node) => node.span.spanID),
+    trace.nodes.filter((node) => node.below > 0 && node.depth >= depth - 1).map((node) => node.span.spanID),
   );
 }
 
