@@ -118,7 +118,7 @@ function QuickFilters({ q }: { q: string }) {
   const service = valueOf(q, "service");
   const names = services.data ?? [];
   const known = service && !names.includes(service) ? [service, ...names] : names;
-  const [error, kind] = [valueOf(q, "error") === "true", valueOf(q, "kind")];
+  const [error, kind] = [valueOf(q, "status") === "error", valueOf(q, "kind")];
   return (
     <div class="quick-filters">
       <Select
@@ -140,7 +140,7 @@ function QuickFilters({ q }: { q: string }) {
         }))}
         onChange={(value) => runQuery(withTerm(q, "kind", value && `:${value}`))}
       />
-      <Button aria-pressed={error} onClick={() => runQuery(withTerm(q, "error", error ? "" : ":true"))}>
+      <Button aria-pressed={error} onClick={() => runQuery(withTerm(q, "status", error ? "" : ":error"))}>
         {t("query.errors")}
       </Button>
       {["100ms", "500ms", "1s"].map((least) => (
