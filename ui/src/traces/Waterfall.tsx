@@ -10,9 +10,9 @@ import { Minimap, type Window } from "./Minimap";
 import { SpanRow } from "./SpanRow";
 import { rulerTicks } from "./scale";
 import type { ViewProps } from "./TracePage";
-import { collapsedBelow, searchSpans, shortNames, type Trace, visibleRows } from "./tree";
+import { collapsedBelow, searchSpans, shortNames, stepMatch, type Trace, visibleRows } from "./tree";
 import { useKeys } from "./useKeys";
-import { stepMatch, WaterfallBar } from "./WaterfallBar";
+import { WaterfallBar } from "./WaterfallBar";
 
 export const ROW = 28;
 /** Searching waits until typing rests so long. */

@@ -19,13 +19,6 @@ interface Props {
   onHelp: () => void;
 }
 
-/** The match after or before the chosen span, around the ends. */
-export function stepMatch(matches: number[], selected: number, step: 1 | -1): number | undefined {
-  const next =
-    step > 0 ? matches.find((index) => index > selected) : matches.findLast((index) => index < selected);
-  return next ?? (step > 0 ? matches[0] : matches[matches.length - 1]);
-}
-
 export function WaterfallBar(props: Props) {
   const { text, matches, selected, depth, deepest } = props;
   const note =

@@ -14,6 +14,8 @@ export interface Token {
   key: string;
   /** How many parentheses are open around it. */
   depth: number;
+  /** The name whose list of values it stands in; "" outside of such. */
+  list: string;
 }
 
 const KEY =
@@ -37,7 +39,7 @@ export function tokenize(text: string): Token[] {
     return pattern.exec(text)?.[0] || null;
   };
   const add = (type: TokenType, length: number) => {
-    tokens.push({ type, from: at, to: at + length, key, depth: opened.length });
+    tokens.push({ type, from: at, to: at + length, key, depth: opened.length, list: opened.at(-1) ?? "" });
     at += length;
   };
   while (at < text.length) {
@@ -104,7 +106,7 @@ export function contextAt(text: string, place: number): Context {
   if (token?.type === "word" || token?.type === "key") return here("key", "", token.from, token.to);
   const list = tokenize(text.slice(0, place));
   const last = list[list.length - 1];
-  const inside = last?.type === "bracket" && text[last.from] !== ")" ? last.key : "";
+  const inside = last?.type === "bracket" && text[last.from] !== ")" ? last.key : (last?.list ?? "");
   return inside ? here("value", inside, place, place) : here("key", "", place, place);
 }
 

@@ -210,6 +210,13 @@ export function searchSpans(trace: Trace, text: string): number[] {
   return texts.flatMap((text, index) => (text.includes(wanted) ? [index] : []));
 }
 
+/** The match after or before the chosen span, around the ends. */
+export function stepMatch(matches: number[], selected: number, step: 1 | -1): number | undefined {
+  const next =
+    step > 0 ? matches.find((index) => index > selected) : matches.findLast((index) => index < selected);
+  return next ?? (step > 0 ? matches[0] : matches[matches.length - 1]);
+}
+
 /** What is searched is written out once a trace: at 50,000 spans it takes longer than to look through it. */
 const haystacks = new WeakMap<Trace, string[]>();
 
