@@ -170,6 +170,11 @@ function drawAxes(
       to - grid.start > 172_800
         ? dateTime(tick).slice(5, 16)
         : clockTime(tick).slice(0, to - grid.start < 600 ? 8 : 5);
-    pen.fillText(text, xOf(grid, (tick - grid.start) / grid.step, width), HEIGHT - 8);
+    // A mark at the very edge would be cut off there.
+    const x = Math.min(
+      xOf(grid, (tick - grid.start) / grid.step, width),
+      width - pen.measureText(text).width / 2 - 2,
+    );
+    pen.fillText(text, x, HEIGHT - 8);
   }
 }
