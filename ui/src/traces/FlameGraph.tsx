@@ -84,24 +84,13 @@ export function FlameGraph({ answer, tabs }: { answer: FlameAnswer; tabs?: Compo
   const shown = flame.boxes[hovered >= 0 ? hovered : focus]?.node;
   return (
     <div class="flame" data-testid="flame">
-      <div class="waterfall-bar">
-        {tabs}
-        <TextField
-          label={t("flame.find")}
-          placeholder={t("flame.find")}
-          icon="search"
-          value={text}
-          onInput={setText}
-        />
-        <span class="end">
-          {(view.from > 0 || view.to < 1) && (
-            <Button icon="fit" data-testid="flame-reset" onClick={() => setView(WHOLE)}>
-              {t("trace.resetZoom")}
-            </Button>
-          )}
-          <span class="muted flame-hint">{t("flame.keys")}</span>
-        </span>
-      </div>
+      <FlameBar
+        tabs={tabs}
+        text={text}
+        onText={setText}
+        zoomed={view.from > 0 || view.to < 1}
+        onReset={() => setView(WHOLE)}
+      />
       {shown && (
         <Described flame={flame} index={hovered >= 0 ? hovered : focus} answer={answer} node={shown} />
       )}
@@ -112,7 +101,6 @@ export function FlameGraph({ answer, tabs }: { answer: FlameAnswer; tabs?: Compo
         tabIndex={0}
         role="application"
         aria-label={t("traces.page.flame")}
-        data-own-keys
         data-testid="flame-canvas"
         onKeyDown={onKey}
         onMouseMove={(event) => setHovered(at(event))}
@@ -124,6 +112,37 @@ export function FlameGraph({ answer, tabs }: { answer: FlameAnswer; tabs?: Compo
         </div>
       </div>
       {/* eslint-enable */}
+    </div>
+  );
+}
+
+interface BarProps {
+  tabs: ComponentChildren;
+  text: string;
+  onText: (text: string) => void;
+  zoomed: boolean;
+  onReset: () => void;
+}
+
+function FlameBar({ tabs, text, onText, zoomed, onReset }: BarProps) {
+  return (
+    <div class="waterfall-bar">
+      {tabs}
+      <TextField
+        label={t("flame.find")}
+        placeholder={t("flame.find")}
+        icon="search"
+        value={text}
+        onInput={onText}
+      />
+      <span class="end">
+        {zoomed && (
+          <Button icon="fit" data-testid="flame-reset" onClick={onReset}>
+            {t("trace.resetZoom")}
+          </Button>
+        )}
+        <span class="muted flame-hint">{t("flame.keys")}</span>
+      </span>
     </div>
   );
 }

@@ -10,18 +10,19 @@ import { Minimap, type Window } from "./Minimap";
 import { SpanRow } from "./SpanRow";
 import { rulerTicks } from "./scale";
 import type { ViewProps } from "./TracePage";
-import { collapsedBelow, searchSpans, shortNames, stepMatch, type Trace, visibleRows } from "./tree";
+import { searchSpans, shortNames, stepMatch, type Trace, visibleRows } from "./tree";
+import { useBranches } from "./useBranches";
 import { useKeys } from "./useKeys";
 import { WaterfallBar } from "./WaterfallBar";
 
 export const ROW = 28;
 /** Searching waits until typing rests so long. */
 const REST_MS = 120;
-const NONE: ReadonlySet<string> = new Set();
+const WHOLE: Window = { from: 0, to: 1 };
 
 export function Waterfall({ trace, critical, selected, select, tabs, openHelp }: ViewProps) {
-  const [collapsed, setCollapsed] = useState(NONE);
-  const [view, setView] = useState<Window>({ from: 0, to: 1 });
+  const { collapsed, depth, toggle, showDepth, open } = useBranches(trace);
+  const [view, setView] = useState(WHOLE);
   const [text, setText] = useState("");
   const scroller = useRef<HTMLDivElement>(null);
   const frame = useFrame(scroller);
@@ -31,57 +32,44 @@ export function Waterfall({ trace, critical, selected, select, tabs, openHelp }:
   const wanted = useRested(text.trim(), REST_MS);
   const matches = useMemo(() => searchSpans(trace, wanted), [trace, wanted]);
   const matched = useMemo(() => new Set(matches), [matches]);
-  const [depth, setDepth] = useState(trace.depth);
 
   // A chosen span is brought into view: out of collapsed branches, and onto the screen.
   useEffect(() => {
-    if (selected < 0) return;
-    const open = opened(trace, collapsed, selected);
-    if (open !== collapsed) setCollapsed(open);
-    scrollToRow(scroller.current, visibleRows(trace, open).indexOf(selected), ROW);
+    if (selected >= 0)
+      scrollToRow(scroller.current, visibleRows(trace, open(selected)).indexOf(selected), ROW);
   }, [selected]);
 
-  const toggle = (index: number, close?: boolean) => {
-    const id = trace.nodes[index]!.span.spanID;
-    // Rows keep the closure of their last drawing: what else is collapsed by now, only the state knows.
-    setCollapsed((before) => {
-      const next = new Set(before);
-      if (close ?? !next.has(id)) next.add(id);
-      else next.delete(id);
-      return next;
-    });
-  };
-  const showDepth = (next: number) => {
-    const within = Math.max(1, Math.min(trace.depth, next));
-    setDepth(within);
-    setCollapsed(within >= trace.depth ? NONE : collapsedBelow(trace, within));
-  };
   const toMatch = (step: 1 | -1) => select(stepMatch(matches, selected, step) ?? null);
-  useKeys((key) => {
-    const at = rows.indexOf(selected);
-    const node = trace.nodes[selected];
-    if (key === "j" || key === "ArrowDown") select(rows[Math.min(rows.length - 1, at + 1)] ?? null);
-    else if (key === "k" || key === "ArrowUp") select(rows[Math.max(0, at - 1)] ?? null);
-    else if (key === "Enter" && selected < 0) select(rows[0] ?? null);
-    else if (key === "ArrowLeft" && node) {
-      if (node.children.length && rows[at + 1] === selected + 1) toggle(selected, true);
-      else if (node.parent >= 0) select(node.parent);
-    } else if (key === "ArrowRight" && node?.children.length) toggle(selected, false);
-    else if (key === "[") showDepth(depth - 1);
-    else if (key === "]") showDepth(depth + 1);
-    else if (key === "c") showDepth(1);
-    else if (key === "e") showDepth(trace.depth);
-    else if (key === "z") setView({ from: 0, to: 1 });
-    else if (key === "/") document.getElementById("trace-find")?.focus();
-    else if ((key === "n" || key === "N") && matches.length) toMatch(key === "n" ? 1 : -1);
-    else if (key === "x") select(nextErrorRoot(trace, selected));
-    else return false;
-    return true;
-  });
+  useKeys((key) =>
+    handleKey(key, {
+      ...{ trace, rows, selected, depth, select, toggle, showDepth, toMatch },
+      matches: matches.length,
+      resetZoom: () => setView(WHOLE),
+    }),
+  );
 
   const [first, last] = rowsInFrame(frame, rows.length, ROW);
-  const start = view.from * trace.duration;
-  const end = view.to * trace.duration;
+  const [start, end] = [view.from * trace.duration, view.to * trace.duration];
+  const drawRow = (index: number) => {
+    const node = trace.nodes[index]!;
+    return (
+      <SpanRow
+        key={index}
+        node={node}
+        critical={critical.sections.get(node.span.spanID)}
+        colour={colours.get(node.service) ?? 1}
+        collapsed={collapsed.has(node.span.spanID)}
+        selected={index === selected}
+        matched={matched.has(index)}
+        dim={wanted !== "" && !matched.has(index)}
+        start={start}
+        end={end}
+        name={names.get(node.service) ?? ""}
+        onSelect={() => select(index === selected ? null : index)}
+        onToggle={() => toggle(index)}
+      />
+    );
+  };
   return (
     <div class="waterfall" data-testid="waterfall" style={{ "--bar": `${frame.bar}px` }}>
       <WaterfallBar
@@ -95,7 +83,7 @@ export function Waterfall({ trace, critical, selected, select, tabs, openHelp }:
         onMatch={toMatch}
         onDepth={showDepth}
         zoomed={view.from > 0 || view.to < 1}
-        onResetZoom={() => setView({ from: 0, to: 1 })}
+        onResetZoom={() => setView(WHOLE)}
         onHelp={openHelp}
       />
       <Minimap trace={trace} colours={colours} view={view} onView={setView} />
@@ -117,26 +105,7 @@ export function Waterfall({ trace, critical, selected, select, tabs, openHelp }:
       >
         <div style={{ height: rows.length * ROW }}>
           <div style={{ transform: `translateY(${first * ROW}px)` }}>
-            {rows.slice(first, last).map((index) => {
-              const node = trace.nodes[index]!;
-              return (
-                <SpanRow
-                  key={index}
-                  node={node}
-                  critical={critical.sections.get(node.span.spanID)}
-                  colour={colours.get(node.service) ?? 1}
-                  collapsed={collapsed.has(node.span.spanID)}
-                  selected={index === selected}
-                  matched={matched.has(index)}
-                  dim={wanted !== "" && !matched.has(index)}
-                  start={start}
-                  end={end}
-                  name={names.get(node.service) ?? ""}
-                  onSelect={() => select(index === selected ? null : index)}
-                  onToggle={() => toggle(index)}
-                />
-              );
-            })}
+            {rows.slice(first, last).map(drawRow)}
           </div>
         </div>
       </div>
@@ -144,12 +113,41 @@ export function Waterfall({ trace, critical, selected, select, tabs, openHelp }:
   );
 }
 
-/** The collapsed branches without those above a span; the same set if there are none. */
-function opened(trace: Trace, collapsed: ReadonlySet<string>, index: number): ReadonlySet<string> {
-  const open = new Set(collapsed);
-  for (let at = trace.nodes[index]?.parent ?? -1; at >= 0; at = trace.nodes[at]!.parent)
-    open.delete(trace.nodes[at]!.span.spanID);
-  return open.size === collapsed.size ? collapsed : open;
+interface Actions {
+  trace: Trace;
+  rows: number[];
+  selected: number;
+  depth: number;
+  matches: number;
+  select: (index: number | null) => void;
+  toggle: (index: number, close: boolean) => void;
+  showDepth: (depth: number) => void;
+  toMatch: (step: 1 | -1) => void;
+  resetZoom: () => void;
+}
+
+/** What a key does; false for keys that do nothing here. */
+function handleKey(key: string, actions: Actions): boolean {
+  const { trace, rows, selected, depth, matches, select, toggle, showDepth, toMatch, resetZoom } = actions;
+  const at = rows.indexOf(selected);
+  const node = trace.nodes[selected];
+  if (key === "j" || key === "ArrowDown") select(rows[Math.min(rows.length - 1, at + 1)] ?? null);
+  else if (key === "k" || key === "ArrowUp") select(rows[Math.max(0, at - 1)] ?? null);
+  else if (key === "Enter" && selected < 0) select(rows[0] ?? null);
+  else if (key === "ArrowLeft" && node) {
+    if (node.children.length && rows[at + 1] === selected + 1) toggle(selected, true);
+    else if (node.parent >= 0) select(node.parent);
+  } else if (key === "ArrowRight" && node?.children.length) toggle(selected, false);
+  else if (key === "[") showDepth(depth - 1);
+  else if (key === "]") showDepth(depth + 1);
+  else if (key === "c") showDepth(1);
+  else if (key === "e") showDepth(trace.depth);
+  else if (key === "z") resetZoom();
+  else if (key === "/") document.getElementById("trace-find")?.focus();
+  else if ((key === "n" || key === "N") && matches > 0) toMatch(key === "n" ? 1 : -1);
+  else if (key === "x") select(nextErrorRoot(trace, selected));
+  else return false;
+  return true;
 }
 
 /** Where the next failure began, from the first again after the last; null without any. */

@@ -9,7 +9,9 @@ export function useKeys(handle: (key: string) => boolean): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-      if ((event.target as Element).closest("input, select, textarea, dialog, [data-own-keys]")) return;
+      const focused = event.target as Element;
+      if (focused.closest("input, select, textarea, dialog")) return;
+      if (event.key === "Enter" && focused.closest("button, a")) return;
       if (current.current(event.key)) event.preventDefault();
     };
     document.addEventListener("keydown", onKey);
