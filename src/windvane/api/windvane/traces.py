@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.telemetry import PREFIX, seconds
+from windvane.api.windvane.traces_heatmap import DEFAULT_COLUMNS, MAX_COLUMNS, heatmap_answer, heatmap_doc
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
@@ -147,7 +148,16 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         name, limit = params.get("name", ""), whole(params, "limit", 10, MAX_VALUES)
         return _json(completion.fields(engine, asked.query, name, limit))
 
-    return [documented(f"{PREFIX}/traces", traces, _TRACES), documented(f"{PREFIX}/traces/fields", fields, _FIELDS)]
+    def heatmap(request: Request) -> Response:
+        params = request.query_params
+        columns = _whole(params, "columns", DEFAULT_COLUMNS, MAX_COLUMNS)
+        return _json(heatmap_answer(engine, _Asked.of(params, clock).query, columns).model_dump())
+
+    return [
+        documented(f"{PREFIX}/traces", traces, _TRACES),
+        documented(f"{PREFIX}/traces/fields", fields, _FIELDS),
+        documented(f"{PREFIX}/traces/heatmap", heatmap, heatmap_doc((_Q, *_WINDOW))),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
