@@ -150,13 +150,13 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
 
     def heatmap(request: Request) -> Response:
         params = request.query_params
-        columns = _whole(params, "columns", DEFAULT_COLUMNS, MAX_COLUMNS)
+        columns = whole(params, "columns", DEFAULT_COLUMNS, MAX_COLUMNS)
         return _json(heatmap_answer(engine, _Asked.of(params, clock).query, columns).model_dump())
 
     return [
         documented(f"{PREFIX}/traces", traces, _TRACES),
         documented(f"{PREFIX}/traces/fields", fields, _FIELDS),
-        documented(f"{PREFIX}/traces/heatmap", heatmap, heatmap_doc((_Q, *_WINDOW))),
+        documented(f"{PREFIX}/traces/heatmap", heatmap, heatmap_doc((_Q, *WINDOW))),
     ]
 
 
