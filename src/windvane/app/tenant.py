@@ -38,7 +38,7 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, graphs, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, graphs, propagation, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
@@ -212,6 +212,7 @@ class _Rooms:
             *traces.routes(engine, clock),
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
+            *propagation.routes(engine, clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

@@ -62,10 +62,10 @@ def critical_path(trace_id: str | None, output: str, server: str, tenant: str | 
     With many traces: who owns how much of it around each quantile, and what would be gained.
     """
     if trace_id:
-        found = get(server, tenant, f"{trace_id}/critical-path", {})
+        found = ask(server, tenant, f"{trace_id}/critical-path", {})
         show(output, found, _print_path)
     else:
-        show(output, get(server, tenant, "critical-path", given), _print_paths)
+        show(output, ask(server, tenant, "critical-path", given), _print_paths)
 
 
 @click.command()
@@ -78,7 +78,7 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
     """Spans merged by the way of services and operations that leads to them: of one trace, or of many."""
     path = f"{trace_id}/flame" if trace_id else "flame"
     asked = {"min_share": given["min_share"]} if trace_id else given
-    show(output, get(server, tenant, path, asked), _print_flame)
+    show(output, ask(server, tenant, path, asked), _print_flame)
 
 
 @click.command()
@@ -88,7 +88,7 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
 @output_option
 def compare(a: str, b: str, output: str, server: str, tenant: str | None) -> None:
     """Two traces side by side, A and B by their ids: what B has more, lacks, or takes longer for."""
-    show(output, get(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
+    show(output, ask(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
 
 
 @click.command()
@@ -127,7 +127,7 @@ def cohorts(question: str | None, output: str, server: str, tenant: str | None, 
 @output_option
 def findings(output: str, server: str, tenant: str | None, **given: Any) -> None:
     """Where failures begin, calls that repeat (N+1), retry storms, operations that became slower."""
-    show(output, get(server, tenant, "findings", given), _print_findings)
+    show(output, ask(server, tenant, "findings", given), _print_findings)
 
 
 def _question(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
     return tags
 
 
-def get(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def ask(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the server answers under `/api/windvane/v1/traces/`; options that are not given are left out."""
     params = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     return _answer(server, tenant, path, params={name: value for name, value in params.items() if value is not None})

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from windvane.cli.output import output_option, print_table
-from windvane.cli.trace_analysis import choice_options, get, ms, percent, server_option, show
+from windvane.cli.trace_analysis import ask, choice_options, ms, percent, server_option, show
 
 _QUANTILES = ("p50", "p95", "p99")
 
@@ -23,7 +23,7 @@ _QUANTILES = ("p50", "p95", "p99")
 def dependencies(output: str, server: str, tenant: str | None, access_logs: bool, **given: str | None) -> None:
     """Who calls whom in a window: calls, failures and latency, from spans and from access logs."""
     asked = {**given, "access_logs": str(access_logs).lower()}
-    show(output, get(server, tenant, "dependencies", asked), _print_dependencies)
+    show(output, ask(server, tenant, "dependencies", asked), _print_dependencies)
 
 
 @click.command()
@@ -32,7 +32,7 @@ def dependencies(output: str, server: str, tenant: str | None, access_logs: bool
 @output_option
 def paths(output: str, server: str, tenant: str | None, **given: Any) -> None:
     """Paths of requests from the roots of traces through --service to their last services."""
-    show(output, get(server, tenant, "paths", given), _print_paths)
+    show(output, ask(server, tenant, "paths", given), _print_paths)
 
 
 def _print_dependencies(found: dict[str, Any]) -> None:

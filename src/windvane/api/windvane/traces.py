@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.telemetry import PREFIX, seconds
+from windvane.api.windvane.traces_heatmap import DEFAULT_COLUMNS, MAX_COLUMNS, heatmap_answer, heatmap_doc
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
@@ -98,7 +99,7 @@ class FieldNames(BaseModel):
 
 
 _Q = Parameter("q", "What one span of the trace must satisfy, in the query bar's language; everything if absent.")
-_WINDOW = (
+WINDOW = (
     Parameter(
         "start", "Earliest start of a span, seconds since the epoch; an hour before the end if absent.", "number"
     ),
@@ -109,7 +110,7 @@ _TRACES = RouteDoc(
     FoundTraces,
     (
         _Q,
-        *_WINDOW,
+        *WINDOW,
         Parameter("limit", f"How many traces at most (up to {MAX_TRACES}).", "integer", default=DEFAULT_TRACES),
         Parameter("sort", f"The order: {', '.join(SORTS)}.", default="newest"),
         Parameter("cursor", "`next` of the page before; its time bounds stay those of the first page."),
@@ -122,7 +123,7 @@ _FIELDS = RouteDoc(
     FieldNames,
     (
         _Q,
-        *_WINDOW,
+        *WINDOW,
         Parameter("name", "Only fields with this name."),
         Parameter("limit", f"How many values of each (up to {MAX_VALUES}).", "integer", default=10),
     ),
@@ -144,10 +145,19 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
     def fields(request: Request) -> Response:
         params = request.query_params
         asked = _Asked.of(params, clock)
-        name, limit = params.get("name", ""), _whole(params, "limit", 10, MAX_VALUES)
+        name, limit = params.get("name", ""), whole(params, "limit", 10, MAX_VALUES)
         return _json(completion.fields(engine, asked.query, name, limit))
 
-    return [documented(f"{PREFIX}/traces", traces, _TRACES), documented(f"{PREFIX}/traces/fields", fields, _FIELDS)]
+    def heatmap(request: Request) -> Response:
+        params = request.query_params
+        columns = whole(params, "columns", DEFAULT_COLUMNS, MAX_COLUMNS)
+        return _json(heatmap_answer(engine, _Asked.of(params, clock).query, columns).model_dump())
+
+    return [
+        documented(f"{PREFIX}/traces", traces, _TRACES),
+        documented(f"{PREFIX}/traces/fields", fields, _FIELDS),
+        documented(f"{PREFIX}/traces/heatmap", heatmap, heatmap_doc((_Q, *WINDOW))),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +170,13 @@ class _Asked:
         """What a request asks; a cursor brings the time bounds of the first page along."""
         text, sort = params.get("q", ""), _sort(params)
         asked, cursor = digest(text, sort), params.get("cursor", "")
-        after, (start_ns, end_ns) = None, _window(params, clock)
+        after, (start_ns, end_ns) = None, window(params, clock)
         if cursor:
             found = Cursor.parse(cursor)
             if found.query != asked:
                 raise BadInputError("the cursor is of another query or order: q and sort must stay the same")
             after, start_ns, end_ns = (found.rank, found.trace_id), found.start_ns, found.end_ns
-        limit = _whole(params, "limit", DEFAULT_TRACES, MAX_TRACES)
+        limit = whole(params, "limit", DEFAULT_TRACES, MAX_TRACES)
         return cls(TraceQuery(start_ns, end_ns, limit=limit, where=parse(text), sort=sort, after=after), asked)
 
     def next_page(self, found: list[Found]) -> str | None:
@@ -177,7 +187,8 @@ class _Asked:
         return Cursor(last.rank, last.trace_id, self.query.start_ns, self.query.end_ns, self.digest).text()
 
 
-def _window(params: QueryParams, clock: Clock) -> tuple[int, int]:
+def window(params: QueryParams, clock: Clock) -> tuple[int, int]:
+    """The times asked for in nanoseconds: the last hour, or the hour before `end`, if `start` is absent."""
     start, end = seconds(params, "start"), seconds(params, "end")
     end_ns = clock.now_ns() if end is None else end
     start_ns = end_ns - DEFAULT_LOOKBACK_NS if start is None else start
@@ -194,7 +205,8 @@ def _sort(params: QueryParams) -> Sort:
     raise BadInputError(f"sort {text!r}: expected one of {', '.join(SORTS)}")
 
 
-def _whole(params: QueryParams, name: str, default: int, most: int) -> int:
+def whole(params: QueryParams, name: str, default: int, most: int) -> int:
+    """A parameter that is a whole number from 1 to `most`."""
     text = params.get(name, str(default))
     if not text.isdecimal() or not 0 < int(text) <= most:
         raise BadInputError(f"{name} {text!r}: expected a whole number from 1 to {most}")
@@ -206,7 +218,7 @@ def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
         "trace_id": summary.trace_id,
         "root_service": summary.root_service,
         "root_name": summary.root_name,
-        "start": _moment(summary.start_ns),
+        "start": moment(summary.start_ns),
         "duration_ms": summary.duration_ns / 1e6,
         "spans": summary.spans,
         "errors": summary.errors,
@@ -224,12 +236,13 @@ def _match(span: MatchedSpan) -> dict[str, Any]:
         "name": span.name,
         "kind": span.kind,
         "status": span.status,
-        "start": _moment(span.start_ns),
+        "start": moment(span.start_ns),
         "duration_ms": span.duration_ns / 1e6,
     }
 
 
-def _moment(nanoseconds: int) -> str:
+def moment(nanoseconds: int) -> str:
+    """A time in ISO 8601 with nanoseconds, UTC."""
     return f"{np.datetime64(nanoseconds, 'ns')}Z"
 
 
