@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -36,13 +37,15 @@ from windvane.api import (
     tempo,
 )
 from windvane.api.app import build_app, health_routes
+from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, sampling, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
 from windvane.ingest import als, metric_commit
@@ -110,6 +113,9 @@ class Tenant:
     jaeger: Starlette
     """Jaeger's query faces alone, for an address of their own."""
     jaeger_services: Sequence[grpc.GenericRpcHandler]
+    strategies: Starlette
+    """Sampling strategies alone, for their own address."""
+    strategies_service: grpc.GenericRpcHandler
     queries: QueryEngine
     monitoring: Monitoring
 
@@ -117,6 +123,8 @@ class Tenant:
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
         """Open the database (made when new) and start its loops; `stack` takes what is to be undone."""
         rooms = await _Rooms.start(own, common, stack)
+        told = (rooms.sampling.strategy, rooms.sampling.answered)
+        strategies_service = strategies.service(*told)
         receivers = {
             "otlp": otlp.routes(rooms.receiver),
             "zipkin": span_receivers.zipkin_routes(rooms.spans),
@@ -127,10 +135,12 @@ class Tenant:
             rooms.faces(receivers.values()),
             {name: build_app([routes]) for name, routes in receivers.items()},
             build_app([tempo.routes(rooms.engine, common.clock, prefix="")]),
-            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
+            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs, strategies_service],
             rooms.spans,
             jaeger.application(rooms.traces, common.settings.monitoring.external_url),
             jaeger.query_services(rooms.traces),
+            build_app([strategies.routes(*told)]),
+            strategies_service,
             rooms.queries,
             rooms.monitoring,
         )
@@ -150,6 +160,7 @@ class _Rooms:
     logs: als.AccessLogService
     queries: QueryEngine
     monitoring: Monitoring
+    sampling: Sampling
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -189,7 +200,11 @@ class _Rooms:
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
         await monitoring.start(stack, common.keep)
-        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring)
+        sampled = await asyncio.to_thread(
+            partial(Sampling, settings.sampling, engine, clock=clock, metrics=own.metrics)
+        )
+        sampled.start(stack, common.keep)
+        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled)
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -200,6 +215,7 @@ class _Rooms:
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
+            *sampling.routes(engine, clock, self.sampling.state),
             *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),

@@ -163,6 +163,10 @@ class AdaptiveSampling:
         own = sorted((name, value) for (of, name), value in self.probabilities.items() if of == service)
         return Strategy(operations=PerOperation(self.settings.initial, self.settings.least, tuple(own)))
 
+    def counted(self) -> str:
+        """SQL: the span is older than what will be counted yet."""
+        return f"Timestamp < fromUnixTimestamp64Nano({self._until_ns})"
+
     async def run(self) -> None:
         """Calculate once an interval until cancelled."""
         while True:

@@ -6,7 +6,7 @@ every query and on every server with the same salt, so every choice by hash is c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,19 @@ class Facts:
     hash: Shares
     matches: dict[int, NDArray[np.bool_]]
     rare: dict[int, Shares]
+
+    def but(self, others: Set[str]) -> Facts:
+        """Those of other traces than these."""
+        rows = np.array([place for place, i in enumerate(self.ids) if i not in others], np.int64)
+        return Facts(
+            [self.ids[row] for row in rows],
+            self.minute[rows],
+            self.spans[rows],
+            self.milliseconds[rows],
+            self.hash[rows],
+            {place: matches[rows] for place, matches in self.matches.items()},
+            {place: bounds[rows] for place, bounds in self.rare.items()},
+        )
 
 
 def ask(engine: Engine, sampling: TailSampling, window: Window) -> Facts:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import re2  # type: ignore[import-untyped]
+from yaml.nodes import Node
 
 from windvane.kit.errors import BadInputError
 from windvane.kit.strict_yaml import Document
@@ -243,17 +244,17 @@ def _policy(item: Fields, readers: Mapping[str, _Reader]) -> Policy | None:
         return None
     inner = item.mapping(kind)
     inverted = inner.boolean("invert_match", False) if kind.endswith("_attribute") else False
-    rule = _guarded(inner, readers[kind])
+    rule = _guarded(inner, node, readers[kind])
     inner.done()
     item.done()
     return None if rule is None else Policy(name, rule, inverted)
 
 
-def _guarded(inner: Fields, reader: _Reader) -> Rule | None:
+def _guarded(inner: Fields, outer: Node | None, reader: _Reader) -> Rule | None:
     try:
         return reader(inner)
     except BadInputError as error:
-        inner.document.problem(inner.node, inner.path, error.message)
+        inner.document.problem(inner.node or outer, inner.path, error.message)
         return None
 
 
