@@ -103,7 +103,8 @@ class TailSampler:
             return
         with self._seconds.time():
             for minute in self._minutes(self._decided + SECONDS, due):
-                self._decide(sampling, Window(minute, minute, _minute(now)))
+                until = minute + 2 * SECONDS + int(sampling.decision_wait)
+                self._decide(sampling, Window(minute, minute, min(_minute(now), _minute(until))))
             self._decided = due
             self._upto.set(due)
             if due - self._removed >= sampling.remove_every:
