@@ -11,9 +11,16 @@ import grpc
 import httpx
 from click.testing import CliRunner
 from jaeger_messages import V2
+from telemetry_rows import store_spans
 from test_serve import TRACE, start, stop
 
+from windvane.app.sampling import Sampling, SamplingSettings
 from windvane.cli.sampling import command
+from windvane.kit.clock import ManualClock
+from windvane.kit.metrics import Metrics
+from windvane.store.api import Engine
+from windvane.tracing.model import Span
+from windvane.tracing.sampling.adaptive import AdaptiveSettings
 
 METHOD = "/jaeger.api_v2.SamplingManager/GetSamplingStrategy"
 POLICIES = "policies:\n  - {name: all, type: always_sample}\n"
@@ -98,3 +105,33 @@ def test_check_tells_lines(tmp_path: Path) -> None:
     tail.write_text("policies:\n  - {name: a, type: nothing}\n")
     code, output = invoke("check", tail, "--output", "json")
     assert (code, json.loads(output)[0]["line"]) == (1, 2)
+
+
+def test_spans_stay_until_everybody_has_counted_them(engine: Engine, tmp_path: Path) -> None:
+    tail, minute = tmp_path / "tail.yaml", 1_790_000_040
+    tail.write_text("remove_every: 1m\n" + NONE)
+    clock = ManualClock((minute + 1) * 10**9)
+    given = SamplingSettings(adaptive=AdaptiveSettings(), tail=tail)
+    counted = ["SpanName != 'new'"]
+    sampling = Sampling(given, engine, clock=clock, metrics=Metrics(), counted=[lambda: counted[0]])
+    assert sampling.tail is not None
+    assert sampling.adaptive is not None
+    sampling.tail.tick()
+    names = ("old", "new")
+    store_spans(engine, [Span(f"{i:032x}", "1" * 16, "", names[i], "Server", "a", minute * 10**9, 1) for i in (0, 1)])
+
+    def left() -> set[str]:
+        clock.advance(60)
+        assert sampling.tail is not None
+        sampling.tail.tick()
+        return set(engine.query("SELECT SpanName FROM otel_traces")["SpanName"])
+
+    assert left() | left() == {"old", "new"}, "adaptive sampling has not counted yet"
+    clock.advance(120)
+    sampling.adaptive.tick()
+    assert left() == {"new"}
+    counted[0] = "1"
+    assert left() == set()
+    found = sampling.state().tail
+    assert found is not None
+    assert (found.last_day.traces, found.last_day.traces_kept) == (2, 0)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sampling_oracle import grouped, kept
 from telemetry_rows import store_spans
 
@@ -76,12 +78,14 @@ def some_policies(chance: random.Random) -> tuple[p.Policy, ...]:
     return tuple(found)
 
 
-def test_the_engine_decides_as_plain_python_does(engine: Engine) -> None:
-    chance = random.Random(5)
-    for _ in range(3):
-        spans = some_spans(chance, 40)
-        store_spans(engine, spans)
-        for _ in range(12):
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 1 << 32))
+def test_the_engine_decides_as_plain_python_does(engine: Engine, seed: int) -> None:
+    chance = random.Random(seed)
+    spans = some_spans(chance, chance.randint(1, 40))
+    store_spans(engine, spans)
+    try:
+        for _ in range(3):
             sampling = p.TailSampling(some_policies(chance), salt=chance.choice(["", "s"]))
             facts = ask(engine, sampling, Window(MINUTE, MINUTE, MINUTE + 60))
             decisions = decide(facts, sampling)
@@ -92,6 +96,7 @@ def test_the_engine_decides_as_plain_python_does(engine: Engine) -> None:
             }
             assert found == kept(grouped(spans), sampling), sampling
             assert ((decisions.weight == 0) | (decisions.weight >= 1)).all()
+    finally:
         engine.command("TRUNCATE TABLE otel_traces")
 
 

@@ -16,6 +16,7 @@ from windvane.kit.errors import BadInputError, UnavailableError
 from windvane.kit.reload import Reloaded
 from windvane.kit.yaml_nodes import FileError
 from windvane.tracing.sampling import policies as p
+from windvane.tracing.sampling.policy_file import problems, read
 
 WHOLE = """
 decision_wait: 10s
@@ -57,7 +58,7 @@ policies:
 
 
 def test_a_whole_file_is_read() -> None:
-    found = p.read(WHOLE, "f.yaml")
+    found = read(WHOLE, "f.yaml")
     assert (found.decision_wait, found.remove_every, found.late, found.salt) == (10, 120, 300, "here")
     rules = {policy.name: policy.rule for policy in found.policies}
     assert rules["slow"] == p.Latency(500, 900)
@@ -99,7 +100,7 @@ def test_a_whole_file_is_read() -> None:
 )  # fmt: skip
 def test_mistakes_are_told_with_their_place(text: str, said: str) -> None:
     with pytest.raises(FileError) as error:
-        p.read(text, "f")
+        read(text, "f")
     assert said in str(error.value).replace("f: policies", "f:0: policies"), str(error.value)
 
 
@@ -122,7 +123,7 @@ def test_any_mutation_is_read_or_refused(chance: random.Random) -> None:
         else:
             holder[key] = chance.choice([None, [], {}, -1, 0, 1e400, "x", "(", ["a"], {"a": 1}, True, "1h", [[]], [{}]])
     try:
-        found = p.read(yaml.safe_dump(document), "f")
+        found = read(yaml.safe_dump(document), "f")
     except FileError:
         return
     assert found.policies
@@ -131,7 +132,7 @@ def test_any_mutation_is_read_or_refused(chance: random.Random) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60) | st.text(alphabet="{}[]:,-&*!|>'\"? \npolicesnamety", max_size=60))
 def test_any_text_is_refused_in_good_order(text: str) -> None:
-    assert p.problems(text, "f")
+    assert problems(text, "f")
 
 
 def test_a_bad_edit_keeps_what_was_good(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from windvane.kit.reload import Reloaded
 from windvane.kit.strict_yaml import read_text
 from windvane.store.api import Engine
 from windvane.tracing.sampling.adaptive import AdaptiveSampling, AdaptiveSettings
-from windvane.tracing.sampling.policies import TailSampling, read
+from windvane.tracing.sampling.policies import TailSampling
+from windvane.tracing.sampling.policy_file import read
 from windvane.tracing.sampling.strategies import MAX_TEXT, Strategies, Strategy, parse_strategies
 from windvane.tracing.sampling.tail import TailSampler
 from windvane.tracing.sampling.trial import outcome

@@ -14,7 +14,7 @@ from windvane.cli.output import output_option, print_json, print_table
 from windvane.cli.trace_analysis import ask, server_option
 from windvane.kit.strict_yaml import read_text
 from windvane.kit.values import parse_duration
-from windvane.tracing.sampling import policies
+from windvane.tracing.sampling import policy_file
 
 
 @click.group()
@@ -28,14 +28,14 @@ def command() -> None:
 def check(file: Path, output: str) -> None:
     """Check a file of tail-sampling policies. Exit code 1 when anything is wrong."""
     text = read_text(file)
-    problems = policies.problems(text, str(file))
+    problems = policy_file.problems(text, str(file))
     if output == "json":
         print_json([{"file": one.file, "line": one.line, "path": one.path, "message": one.message} for one in problems])
     elif problems:
         for problem in problems:
             click.echo(str(problem))
     else:
-        found = policies.read(text, str(file)).policies
+        found = policy_file.read(text, str(file)).policies
         click.echo(f"{file}: valid, {len(found)} policies: {', '.join(one.name for one in found)}")
     sys.exit(1 if problems else 0)
 

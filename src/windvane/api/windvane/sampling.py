@@ -18,7 +18,7 @@ from windvane.api.windvane.telemetry import PREFIX
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
-from windvane.tracing.sampling.policies import read
+from windvane.tracing.sampling.policy_file import read
 from windvane.tracing.sampling.trial import MAX_SECONDS, Outcome, attempt
 
 _MAX_BODY = 1 << 20
