@@ -164,4 +164,11 @@ def test_a_bad_edit_keeps_what_was_good(tmp_path: Path) -> None:
     assert (found.check(), found.value, found.error) == (False, 2, "")
     file.write_text("y")
     with pytest.raises(BadInputError):
+        Reloaded("f", fetch, parse, clock, 0)
+    file.unlink()
+    with pytest.raises(UnavailableError):
         Reloaded("f", fetch, parse, clock)
+    later = Reloaded("f", fetch, parse, clock, 0)
+    assert (later.value, later.error) == (0, "not read: it is gone")
+    file.write_text("3")
+    assert (later.check(), later.value, later.error) == (True, 3, "")

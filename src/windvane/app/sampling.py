@@ -99,7 +99,8 @@ class Sampling:
 
     def _strategies(self) -> Reloaded[Strategies]:
         source = str(self._settings.strategies)
-        return Reloaded(source, fetcher(source), lambda text: _named(source, text), self._clock)
+        before = Strategies() if _is_url(source) else None  # who serves it may start later than this
+        return Reloaded(source, fetcher(source), lambda text: _named(source, text), self._clock, before)
 
     def _policies(self) -> Reloaded[TailSampling]:
         path = Path(str(self._settings.tail))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from windvane.kit.clock import Clock
-from windvane.kit.errors import BadInputError, WindvaneError
+from windvane.kit.errors import BadInputError, UnavailableError, WindvaneError
 
 T = TypeVar("T")
 _NOT_READ = "not read: "
@@ -16,19 +16,31 @@ log = logging.getLogger(__name__)
 
 
 class Reloaded(Generic[T]):
-    """`fetch` gives the text (or raises a `WindvaneError`), `parse` makes the value of it; both may block."""
+    """`fetch` gives the text (or raises a `WindvaneError`), `parse` makes the value of it; both may block.
 
-    def __init__(self, name: str, fetch: Callable[[], str], parse: Callable[[str], T], clock: Clock) -> None:
+    `before` is in force until there is a text; without it, the first one must be there. A wrong one is an error.
+    """
+
+    def __init__(
+        self, name: str, fetch: Callable[[], str], parse: Callable[[str], T], clock: Clock, before: T | None = None
+    ) -> None:
         self.name = name
         self._fetch = fetch
         self._parse = parse
         self._clock = clock
-        self._seen = fetch()
-        self.value = parse(self._seen)
         self.loaded_ns = clock.now_ns()
         """When the value in force was read."""
         self.error = ""
         """Why the newest text is not in force; empty when it is."""
+        self._seen: str | None = None
+        try:
+            self._seen = fetch()
+            self.value = parse(self._seen)
+        except UnavailableError as error:
+            if before is None:
+                raise
+            self.value = before
+            self._failed(error)
 
     def check(self) -> bool:
         """Read again; whether there is a new value."""
