@@ -1,7 +1,8 @@
 """What tail sampling costs a span, and what it saves: minutes of traces arrive in small commits, with it and without.
 
 The spans are those of `bench/traces.py`; nine of ten traces are not kept. Time is simulated: commits come as fast as
-the engine takes them, merges run meanwhile and are counted. Run as `python bench/sampling.py [minutes] [spans a minute]`.
+the engine takes them; merges run meanwhile and are counted.
+Run as `python bench/sampling.py [minutes] [spans a minute]`.
 """
 
 from __future__ import annotations
