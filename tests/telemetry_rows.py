@@ -40,9 +40,10 @@ _SPAN_COLUMNS = {
 }
 
 
-def store_spans(engine: Engine, spans: Iterable[Span]) -> None:
-    """Insert spans as the OTLP decoder would."""
-    _insert(engine, "otel_traces", _SPAN_COLUMNS, [_span_row(span) for span in spans])
+def store_spans(engine: Engine, spans: Iterable[Span], commit: int = 0) -> None:
+    """Insert spans as the OTLP decoder would, in a group commit of this number."""
+    columns = {**_SPAN_COLUMNS, "Commit": "UInt64"}
+    _insert(engine, "otel_traces", columns, [{**_span_row(span), "Commit": commit} for span in spans])
 
 
 def store_entries(engine: Engine, entries: Iterable[Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from windvane.kit.errors import BadInputError, ConflictError
 from windvane.store.api import Engine
 from windvane.store.migrate import DAY, Migration, Retention, migrate, shipped, split
+from windvane.tracing.weights import SQL
 
 FIRST = Migration(
     1,
@@ -118,6 +119,11 @@ def test_a_migration_that_has_done_its_work_is_not_run_again(bare: Engine) -> No
     assert bare.query("SELECT Version FROM windvane_migrations")["Version"].tolist() == [1]
 
 
+def test_the_schema_weighs_spans_as_the_rooms_do() -> None:
+    (counts,) = [migration for migration in shipped() if migration.name == "span_counts"]
+    assert SQL in counts.sql
+
+
 def test_spans_of_an_older_version_survive_the_new_order(bare: Engine) -> None:
     older = [migration for migration in shipped() if migration.version < 8]
     migrate(bare, Retention(default=None), older)
@@ -128,10 +134,11 @@ def test_spans_of_an_older_version_survive_the_new_order(bare: Engine) -> None:
         " if(number % 2 = 0, 'reviews', 'ratings.shop'), 'op', 'Server', map('k', toString(number)),"
         " map('k8s.namespace.name', 'shop'), [now64(9)], ['e'], [map('a', 'b')] FROM numbers(100)"
     )
-    rows = "SELECT * EXCEPT Timestamp, toString(Timestamp) AS T FROM otel_traces ORDER BY T"
-    before = bare.query(rows).to_dict("records")
+    rows = "SELECT * EXCEPT (Timestamp{}), toString(Timestamp) AS T FROM otel_traces ORDER BY T"
+    before = bare.query(rows.format("")).to_dict("records")
     for _ in range(2):
         migrate(bare, Retention(default=None))
-        assert str(bare.query(rows).to_dict("records")) == str(before)
+        assert str(bare.query(rows.format(", Commit")).to_dict("records")) == str(before)
+    assert bare.query("SELECT DISTINCT Commit, Weight, Peer FROM otel_traces").values.tolist() == [[0, 1.0, ""]]
     tables = bare.query("SELECT name FROM system.tables WHERE database = currentDatabase()")["name"].tolist()
     assert "otel_traces_by_trace" not in tables

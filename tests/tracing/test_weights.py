@@ -32,7 +32,8 @@ def test_thresholds(state: str, expected: float) -> None:
     [
         ("probabilistic", "0.25", 4), ("probabilistic", "1", 1), ("probabilistic", "1e-3", 1000),
         ("probabilistic", ".5", 2), ("const", "0.25", 1), ("probabilistic", "0", 1), ("probabilistic", "-1", 1),
-        ("probabilistic", "2", 1), ("probabilistic", "nan", 1), ("probabilistic", "1e-300", 1), ("probabilistic", "", 1),
+        ("probabilistic", "2", 1), ("probabilistic", "nan", 1), ("probabilistic", "1e-300", 1),
+        ("probabilistic", "", 1),
     ],
 )  # fmt: skip
 def test_samplers_of_jaegers_clients(kind: str, param: str, expected: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from windvane.app.monitoring import MonitoringSettings
 from windvane.app.sampling import SamplingSettings
 from windvane.ingest.otlp_labels import OtlpMetricSettings
+from windvane.ingest.span_metrics import SpanMetricsSettings
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.promql.engine import QuerySettings
@@ -93,6 +94,8 @@ class ServeSettings:
     """First part of every SPIFFE identity."""
     metrics_interval: float = 5.0
     """Seconds between two samples of Istio's metrics; 5 to 15 suits Istio's dashboards."""
+    span_metrics: SpanMetricsSettings | None = field(default_factory=SpanMetricsSettings)
+    """Series and dependencies that are counted from spans as they come; None counts nothing."""
     memory: int = 2 << 30
     """Bytes the store may use for queries and merges together."""
     tenants: TenantSettings = field(default_factory=TenantSettings)
@@ -111,6 +114,7 @@ class ServeSettings:
         shown = {name: getattr(self, name) for name in _SHOWN}
         return {
             **{name.replace("_", "-"): "none" if value is None else str(value) for name, value in shown.items()},
+            "span-metrics": "off" if self.span_metrics is None else self.span_metrics.names.value,
             "config.file": str(self.monitoring.prometheus_config or ""),
             "external-url": self.monitoring.external_url,
             "sampling": self.sampling.strategies or "",

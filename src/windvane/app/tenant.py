@@ -40,7 +40,7 @@ from windvane.api.app import build_app, health_routes
 from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, sampling, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, graphs, sampling, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
@@ -59,6 +59,7 @@ from windvane.ingest.otlp_metrics import OtlpMetrics
 from windvane.ingest.remote_write import RemoteWriteReceiver, RemoteWriteSettings
 from windvane.ingest.series_book import SeriesBook
 from windvane.ingest.series_rules import SeriesBudget
+from windvane.ingest.span_metrics import SpanMetrics
 from windvane.ingest.spans import SpanReceiver, span_services
 from windvane.kit.clock import Clock
 from windvane.kit.metrics import Metrics
@@ -177,11 +178,19 @@ class _Rooms:
         )
         stack.push_async_callback(asyncio.to_thread, istio.tick)
         commit = GroupCommit(engine, _kinds(), clock=clock, metrics=own.metrics)
+        counted = None
+        if settings.span_metrics is not None:
+            counted = SpanMetrics(
+                engine, lambda: commit.settled, settings=settings.span_metrics, clock=clock, metrics=own.metrics
+            )
+            stack.push_async_callback(asyncio.to_thread, counted.tick)
         await stack.enter_async_context(commit)
         accounting = Accounting(own.metrics)
         logs = als.AccessLogService(commit, accounting, clock=clock)
         stack.push_async_callback(logs.close)
         common.keep(stack, istio.run())
+        if counted is not None:
+            common.keep(stack, counted.run())
         rollups = RollupBuilder(engine, clock, own.retention.of("metrics"))
         common.keep(stack, rollup_loop(rollups, clock))
         limits = settings.otlp_metrics.limits
@@ -201,7 +210,14 @@ class _Rooms:
         )
         await monitoring.start(stack, common.keep)
         sampled = await asyncio.to_thread(
-            partial(Sampling, settings.sampling, engine, clock=clock, metrics=own.metrics)
+            partial(
+                Sampling,
+                settings.sampling,
+                engine,
+                clock=clock,
+                metrics=own.metrics,
+                counted=[counted.counted] if counted else [],
+            )
         )
         sampled.start(stack, common.keep)
         return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled)
@@ -211,12 +227,14 @@ class _Rooms:
         engine, clock = self.engine, self.common.clock
         control, retention = self.own.control, self.own.retention
         nobody = Directory()
+        naming = istio_naming(control.directory if control else lambda: nobody)
         own = [
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
+            *graphs.routes(engine, clock, naming),
+            *analysis.routes(engine, clock, naming),
             *sampling.routes(engine, clock, self.sampling.state),
-            *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

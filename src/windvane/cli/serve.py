@@ -89,6 +89,16 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="How long telemetry is kept: 15d, none, or 15d,traces=3d,metrics=none.")  # fmt: skip
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
+@click.option(
+    "--span-metrics",
+    default="tempo",
+    show_default=True,
+    type=click.Choice(("off", "tempo", "jaeger", "both")),
+    help="Service graph, and calls and latencies of operations from spans, by Tempo's or Jaeger's names, or off.",
+)
+@click.option(
+    "--span-metrics-series", default=100_000, show_default=True, help="Series of each kind of them; more become one."
+)
 @click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
 @click.option(
     "--prometheus-config",
@@ -163,6 +173,7 @@ def command(**options: Any) -> None:
     from windvane.ingest.metric_names import Strategy  # noqa: PLC0415
     from windvane.ingest.otlp_labels import OtlpMetricSettings  # noqa: PLC0415
     from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
+    from windvane.ingest.span_metrics import SpanMetricsSettings, SpanNames  # noqa: PLC0415
     from windvane.promql.engine import QuerySettings  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
     from windvane.tracing.sampling.adaptive import AdaptiveSettings  # noqa: PLC0415
@@ -195,6 +206,9 @@ def command(**options: Any) -> None:
             retention=Retention.parse(options["retention"]),
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
+            span_metrics=None
+            if options["span_metrics"] == "off"
+            else SpanMetricsSettings(SpanNames(options["span_metrics"]), series=options["span_metrics_series"]),
             memory=parse_size(options["memory"]),
             monitoring=MonitoringSettings(
                 options["prometheus_config"],

@@ -30,7 +30,8 @@ def server_option(command: Command) -> Command:
     return command
 
 
-def _choice_options(command: Command) -> Command:
+def choice_options(command: Command) -> Command:
+    """Add the options that choose traces."""
     for option in (
         click.option("--limit", type=int, help="How many traces at most.  [default: 1000]"),
         click.option("--sort", type=click.Choice(["newest", "oldest", "slowest", "most"]), help="Which come first."),
@@ -49,7 +50,7 @@ def _choice_options(command: Command) -> Command:
 
 @click.command("critical-path")
 @click.argument("trace_id", required=False)
-@_choice_options
+@choice_options
 @click.option("--faster", type=float, default=0.3, show_default=True, help="What if: so much less time, 0 to 1.")
 @click.option("--faster-service", help="What if: of this service (default: the operations that own most).")
 @click.option("--faster-operation", help="What if: of this operation.")
@@ -61,15 +62,15 @@ def critical_path(trace_id: str | None, output: str, server: str, tenant: str | 
     With many traces: who owns how much of it around each quantile, and what would be gained.
     """
     if trace_id:
-        found = _get(server, tenant, f"{trace_id}/critical-path", {})
-        _show(output, found, _print_path)
+        found = get(server, tenant, f"{trace_id}/critical-path", {})
+        show(output, found, _print_path)
     else:
-        _show(output, _get(server, tenant, "critical-path", given), _print_paths)
+        show(output, get(server, tenant, "critical-path", given), _print_paths)
 
 
 @click.command()
 @click.argument("trace_id", required=False)
-@_choice_options
+@choice_options
 @click.option("--min-share", type=float, default=0.01, show_default=True, help="Leave out what has less self time.")
 @server_option
 @output_option
@@ -77,7 +78,7 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
     """Spans merged by the way of services and operations that leads to them: of one trace, or of many."""
     path = f"{trace_id}/flame" if trace_id else "flame"
     asked = {"min_share": given["min_share"]} if trace_id else given
-    _show(output, _get(server, tenant, path, asked), _print_flame)
+    show(output, get(server, tenant, path, asked), _print_flame)
 
 
 @click.command()
@@ -87,12 +88,12 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
 @output_option
 def compare(a: str, b: str, output: str, server: str, tenant: str | None) -> None:
     """Two traces side by side, A and B by their ids: what B has more, lacks, or takes longer for."""
-    _show(output, _get(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
+    show(output, get(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
 
 
 @click.command()
 @click.argument("question", type=click.Path(exists=True, dir_okay=False, allow_dash=True), required=False)
-@_choice_options
+@choice_options
 @click.option("--baseline-query", "baseline_q", help="Baseline: what one span must satisfy.")
 @click.option("--baseline-service", help="Baseline: the service (default: the selection's).")
 @click.option("--baseline-tag", multiple=True, metavar="KEY:VALUE", help="Baseline: an attribute; may be repeated.")
@@ -115,21 +116,18 @@ def cohorts(question: str | None, output: str, server: str, tenant: str | None, 
     else:
         data = orjson.dumps(_question(given))
     found = _answer(server, tenant, "cohorts", content=data)
-    _show(output, found, _print_cohorts)
+    show(output, found, _print_cohorts)
 
 
 @click.command()
-@_choice_options
+@choice_options
 @click.option("--calls", type=int, help="Least similar calls under one parent.  [default: 5]")
 @click.option("--attempts", type=int, help="Least attempts of one request at a cluster.  [default: 4]")
 @server_option
 @output_option
 def findings(output: str, server: str, tenant: str | None, **given: Any) -> None:
     """Where failures begin, calls that repeat (N+1), retry storms, operations that became slower."""
-    _show(output, _get(server, tenant, "findings", given), _print_findings)
-
-
-COMMANDS: Sequence[click.Command] = (critical_path, flame, compare, cohorts, findings)
+    show(output, get(server, tenant, "findings", given), _print_findings)
 
 
 def _question(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +155,8 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
     return tags
 
 
-def _get(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def get(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server answers under `/api/windvane/v1/traces/`; options that are not given are left out."""
     params = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     return _answer(server, tenant, path, params={name: value for name, value in params.items() if value is not None})
 
@@ -186,7 +185,8 @@ def ask(server: str, tenant: str | None, path: str, **request: Any) -> dict[str,
     return answer
 
 
-def _show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
+def show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
+    """Print an answer as JSON, or as its table."""
     if output == "json":
         print_json(found)
     else:
@@ -194,25 +194,25 @@ def _show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], 
 
 
 def _print_path(found: dict[str, Any]) -> None:
-    click.echo(f"{found['service']} {found['operation']}: {_ms(found['duration_ms'])} ms, {found['spans']} spans")
+    click.echo(f"{found['service']} {found['operation']}: {ms(found['duration_ms'])} ms, {found['spans']} spans")
     print_table(["from ms", "ms", "service", "operation", "span"], (
-        (_ms(one["start_ms"]), _ms(one["duration_ms"]), one["service"], one["operation"], one["span_id"])
+        (ms(one["start_ms"]), ms(one["duration_ms"]), one["service"], one["operation"], one["span_id"])
         for one in found["sections"]
     ))  # fmt: skip
 
 
 def _print_paths(found: dict[str, Any]) -> None:
-    quantiles = ", ".join(f"{name} {_ms(found['duration_ms'][name])} ms" for name in _BANDS)
+    quantiles = ", ".join(f"{name} {ms(found['duration_ms'][name])} ms" for name in _BANDS)
     click.echo(f"{_read(found)}: {quantiles}")
     for title, names in (("operations", ("service", "operation")), ("edges", ("caller", "service"))):
         print_table([*names, "traces", "share", *(f"share {band}" for band in _BANDS), "path ms", "self ms"], (
-            (*(one[name] for name in names), one["traces"], _percent(one["share"]),
-             *(_percent(one["at"][band]["share"]) for band in _BANDS), _ms(one["path_ms"]), _ms(one["self_ms"]))
+            (*(one[name] for name in names), one["traces"], percent(one["share"]),
+             *(percent(one["at"][band]["share"]) for band in _BANDS), ms(one["path_ms"]), ms(one["self_ms"]))
             for one in found[title]
         ), title=title)  # fmt: skip
     print_table(["service", "operation", "faster by", *(f"{band} ms" for band in _BANDS)], (
-        (one["service"], one["operation"], _percent(one["faster"]),
-         *(f"{_ms(one['before_ms'][band])} → {_ms(one['after_ms'][band])}" for band in _BANDS))
+        (one["service"], one["operation"], percent(one["faster"]),
+         *(f"{ms(one['before_ms'][band])} → {ms(one['after_ms'][band])}" for band in _BANDS))
         for one in found["what_if"]
     ), title="what if")  # fmt: skip
 
@@ -220,17 +220,17 @@ def _print_paths(found: dict[str, Any]) -> None:
 def _print_flame(found: dict[str, Any]) -> None:
     click.echo(_read(found))
     print_table(["service: operation", "spans", "traces", "errors", "total ms", "self ms", "path ms"], (
-        (_indented(one), one["spans"], one["traces"], one["errors"], _ms(one["total_ms"]), _ms(one["self_ms"]),
-         _ms(one["path_ms"]))
+        (_indented(one), one["spans"], one["traces"], one["errors"], ms(one["total_ms"]), ms(one["self_ms"]),
+         ms(one["path_ms"]))
         for one in _nested(found["nodes"])
     ))  # fmt: skip
 
 
 def _print_comparison(found: dict[str, Any]) -> None:
-    click.echo(" against ".join(f"{found[side]['trace_id']} ({_ms(found[side]['duration_ms'])} ms)" for side in "ab"))
+    click.echo(" against ".join(f"{found[side]['trace_id']} ({ms(found[side]['duration_ms'])} ms)" for side in "ab"))
     print_table(["service: operation", "change", "spans", "total ms", "self ms"], (
         (_indented(one), "" if one["change"] == "same" else one["change"], _both(one, "spans", str),
-         _both(one, "total_ms", _ms), _both(one, "self_ms", _ms))
+         _both(one, "total_ms", ms), _both(one, "self_ms", ms))
         for one in _nested(found["places"])
     ))  # fmt: skip
 
@@ -239,14 +239,14 @@ def _print_cohorts(found: dict[str, Any]) -> None:
     sizes = " against ".join(f"{found[side]['traces']} traces" for side in ("selection", "baseline"))
     click.echo(f"{sizes}; {found['comparisons']} comparisons, {found['correction']} at {found['rate']:g}")
     print_table(["kind", "what", "value", "selection", "baseline", "difference (95 %)", "ratio", "p adjusted"], (
-        (one["kind"], one["key"], one["value"], _percent(one["selection"]["share"]),
-         _percent(one["baseline"]["share"]), _interval(one["difference"]), f"{one['ratio']['value']:.2f}",
+        (one["kind"], one["key"], one["value"], percent(one["selection"]["share"]),
+         percent(one["baseline"]["share"]), _interval(one["difference"]), f"{one['ratio']['value']:.2f}",
          f"{one['adjusted']:.2g}")
         for one in found["differences"]
     ), title="differences")  # fmt: skip
     print_table(["service", "operation", "selection p50 ms", "baseline p50 ms", "slower with", "p adjusted"], (
-        (one["service"] or "(whole trace)", one["operation"], _ms(one["selection"]["p50_ms"]),
-         _ms(one["baseline"]["p50_ms"]), _percent(one["chance"]["value"]), f"{one['adjusted']:.2g}")
+        (one["service"] or "(whole trace)", one["operation"], ms(one["selection"]["p50_ms"]),
+         ms(one["baseline"]["p50_ms"]), percent(one["chance"]["value"]), f"{one['adjusted']:.2g}")
         for one in found["latencies"]
     ), title="latency")  # fmt: skip
 
@@ -260,7 +260,7 @@ def _print_findings(found: dict[str, Any]) -> None:
     for title, kind in (("calls in a row (N+1)", "n_plus_one"), ("calls tried again", "retried")):
         print_table(["caller", "calls", "traces", "median", "most", "ms", "example"], (
             (_name(one["caller"]), _name(one["called"]), one["traces"], f"{one['calls']:g}", one["most"],
-             _ms(one["time_ms"]), one["trace_id"])
+             ms(one["time_ms"]), one["trace_id"])
             for one in found[kind]
         ), title=title)  # fmt: skip
     print_table(["cluster", "route", "requests", "too often", "attempts", "most", "way", "example"], (
@@ -269,7 +269,7 @@ def _print_findings(found: dict[str, Any]) -> None:
         for one in found["retry_storms"]
     ), title="retry storms")  # fmt: skip
     print_table(["service", "operation", "spans", "slow", "p50 ms", "usual", "at most", "p adjusted", "example"], (
-        (one["service"], one["operation"], one["spans"], one["slow"], _ms(one["p50_ms"]), _ms(one["baseline_p50_ms"]),
+        (one["service"], one["operation"], one["spans"], one["slow"], ms(one["p50_ms"]), ms(one["baseline_p50_ms"]),
          f"{one['times']:.1f} ×", f"{one['adjusted']:.2g}", one["trace_id"])
         for one in found["slow"]
     ), title="slower than usual")  # fmt: skip
@@ -317,9 +317,14 @@ def _interval(one: dict[str, float]) -> str:
     return f"{one['value']:+.1%} ({one['low']:+.1%} … {one['high']:+.1%})"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share of 1 as people read it."""
     return f"{share:.1%}"
 
 
-def _ms(milliseconds: float) -> str:
+def ms(milliseconds: float) -> str:
+    """Milliseconds to the microsecond."""
     return f"{milliseconds:.3f}"
+
+
+COMMANDS: Sequence[click.Command] = (critical_path, flame, compare, cohorts, findings)

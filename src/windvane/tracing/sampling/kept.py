@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from windvane.store.api import Engine
-from windvane.tracing import weights
 from windvane.tracing.sampling.decide import SECONDS
 from windvane.tracing.sampling.facts import SPREAD, minutes
 
@@ -22,7 +21,7 @@ class Sampled:
 
 
 _IDS = "TraceId IN {ids:Array(String)}"
-_HEADS = f"SELECT TraceId, max({weights.SQL}) AS Head FROM otel_traces WHERE {_IDS}"
+_HEADS = f"SELECT TraceId, max(Weight) AS Head FROM otel_traces WHERE {_IDS}"
 _TAILS = f"SELECT TraceId, any(Weight) AS Kept, any(Policy) AS By FROM trace_decisions WHERE {_IDS} AND Weight > 0"
 
 
