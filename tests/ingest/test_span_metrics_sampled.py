@@ -53,9 +53,7 @@ def count(engine: EmbeddedEngine, commits: Sequence[Sequence[Span]], *, sampled:
     counter = Counter(engine)
     counter.clock.advance((MINUTE_NS - T0) / 1e9 + 1)
     sampling = TailSampling((Policy("some", Probabilistic(0.2)),), decision_wait=0, remove_every=60, late=600)
-    tail = TailSampler(
-        engine, sampling, clock=counter.clock, metrics=Metrics(), counted=counter.metrics.counted
-    )
+    tail = TailSampler(engine, sampling, clock=counter.clock, metrics=Metrics(), counted=counter.metrics.counted)
     for commit in [*commits, *[()] * 8]:
         if sampled:
             tail.tick()
