@@ -50,7 +50,7 @@ def minute(engine: Engine, number: int, spans: int) -> None:
         engine.command(
             _FILL.format(
                 start=DAY * 10**9, step=60 * 10**9 * 8 // spans, first=number * spans + commit * part, count=part,
-                tokens="", token_values="",
+                commit=1 + number * COMMITS + commit, tokens="", token_values="",
             )
         )  # fmt: skip
 

@@ -13,11 +13,14 @@ from typing import TypeVar
 
 from windvane.mesh import hosts
 from windvane.mesh.models import (
+    AuthorizationPolicy,
     Destination,
     DestinationRule,
     Gateway,
     HTTPRoute,
     PeerAuthentication,
+    PodOwner,
+    RequestAuthentication,
     Resource,
     Service,
     ServiceEntry,
@@ -61,15 +64,21 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
     """The view of resources that each are valid and whose names do not clash."""
     identity = identity or MeshIdentity()
     ordered = sorted(resources, key=lambda item: item.age_key)
-    workloads = [_workload(entry) for entry in _of(ordered, WorkloadEntry)]
+    made = [*map(_workload, _of(ordered, WorkloadEntry)), *map(_pods, _of(ordered, PodOwner))]
+    by_key: dict[str, MeshWorkload] = {}
+    for workload in made:
+        by_key.setdefault(workload.key, workload)
+    workloads = list(by_key.values())
     return MeshView(
         version=_version(ordered),
         services=_services(ordered, workloads, identity.domain),
-        workloads={workload.key: workload for workload in workloads},
+        workloads=by_key,
         virtual_services=tuple(_resolve_routes(item, identity.domain) for item in _of(ordered, VirtualService)),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
         gateways=tuple(_of(ordered, Gateway)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
+        request_authentications=tuple(_of(ordered, RequestAuthentication)),
+        authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,
@@ -102,6 +111,23 @@ def _meaning(resource: Resource) -> str:
 def _workload(entry: WorkloadEntry) -> MeshWorkload:
     # Istio lets labels stand in the spec or in the metadata; where both say something the metadata wins.
     return _from_spec(entry.spec, entry, entry.name, {**entry.spec.labels, **entry.labels})
+
+
+def _pods(owner: PodOwner) -> MeshWorkload:
+    """All pods of an owner as one workload, named as Istio's telemetry names it."""
+    pods = owner.pods
+    listening = [port for container in pods.spec.containers for port in container.ports]
+    return MeshWorkload(
+        name=owner.name,
+        namespace=owner.namespace,
+        labels=pods.metadata.labels,
+        annotations={**owner.annotations, **pods.metadata.annotations},
+        service_account=pods.spec.service_account_name or "default",
+        ports={port.name: port.container_port for port in listening if port.name},
+        kind=owner.kind,
+        file=owner.file,
+        line=owner.line,
+    )
 
 
 def _from_spec(spec: WorkloadEntrySpec, owner: Resource, name: str, labels: Mapping[str, str]) -> MeshWorkload:
