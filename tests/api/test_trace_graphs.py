@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +24,8 @@ from windvane.ingest.span_metrics import SpanMetrics, SpanMetricsSettings, SpanN
 from windvane.kit.clock import ManualClock
 from windvane.promql.engine import QueryEngine
 from windvane.store.api import Engine
+from windvane.store.embedded import EmbeddedEngine
+from windvane.store.migrate import Retention, migrate
 from windvane.tracing.model import Span
 
 NOW = 1_790_000_000 * 10**9
@@ -43,8 +48,22 @@ def request(number: int, start: int, status: str = "Unset") -> list[Span]:
     ]
 
 
-@pytest.fixture
-def client(engine: Engine) -> AsgiClient:
+@contextlib.contextmanager
+def store(directory: Path, database: str) -> Iterator[Engine]:
+    engine = EmbeddedEngine.open(directory, database=database)
+    migrate(engine, Retention(default=None))
+    yield engine
+    engine.command(f"DROP DATABASE {database}")
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def client(data_directory: Path) -> Iterator[AsgiClient]:
+    with store(data_directory, "trace_graphs") as engine:
+        yield filled(engine)
+
+
+def filled(engine: Engine) -> AsgiClient:
     spans = [one for n in range(4) for one in request(n, NOW - 60 * SECOND, "Error" if n == 3 else "Unset")]
     store_spans(engine, [*spans, *spans[:4]], 1)
     store_entries(engine, [{"Timestamp": NOW - 30 * SECOND, "Reporter": "source", "Kind": "http", "DurationNs": 10**6,
@@ -127,9 +146,14 @@ def test_commands(client: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there may be more" in run("paths", "--limit", "1")
 
 
-@pytest.fixture
-def ask(engine: Engine) -> Any:
-    """Prometheus's API over an hour of requests, one a tick, and one that failed."""
+@pytest.fixture(scope="module")
+def ask(data_directory: Path) -> Iterator[Any]:
+    """Prometheus's API over two minutes of requests, one a tick, and one that failed."""
+    with store(data_directory, "span_series") as engine:
+        yield from asked_of(engine)
+
+
+def asked_of(engine: Engine) -> Iterator[Any]:
     clock, commit = ManualClock(NOW), 0
     counter = SpanMetrics(engine, lambda: commit, settings=SpanMetricsSettings(SpanNames.BOTH), clock=clock)
     counter.tick()

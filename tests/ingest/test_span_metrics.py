@@ -83,7 +83,7 @@ def check(found: Totals, expected: Totals) -> None:
     assert found == pytest.approx(wanted, rel=1e-9)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     spans=span_counts.spans(),
     cuts=st.lists(st.integers(0, 40), max_size=4),

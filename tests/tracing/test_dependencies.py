@@ -74,7 +74,7 @@ def _quantile(told: Sequence[Span], quantile: float) -> float:
     raise AssertionError
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     spans=span_counts.spans(),
     counted=st.integers(0, 30),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from windvane.mesh import hosts
+from windvane.mesh.delegates import merged
 from windvane.mesh.models import (
     AuthorizationPolicy,
     Destination,
@@ -73,7 +74,10 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         version=_version(ordered),
         services=_services(ordered, workloads, identity.domain),
         workloads=by_key,
-        virtual_services=tuple(_resolve_routes(item, identity.domain) for item in _of(ordered, VirtualService)),
+        virtual_services=_virtual_services(_of(ordered, VirtualService), identity.domain),
+        delegates=frozenset(
+            f"{item.namespace}/{item.name}" for item in _of(ordered, VirtualService) if not item.spec.hosts
+        ),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
         gateways=tuple(_of(ordered, Gateway)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
@@ -229,6 +233,11 @@ def _entry_port(port: EntryPort) -> ServicePort:
     return ServicePort(port.number, port.name, port_protocol(port.protocol), port.target_port or port.number)
 
 
+def _virtual_services(items: Sequence[VirtualService], domain: str) -> tuple[VirtualService, ...]:
+    """Those with hosts, names in full; a delegate's names are of its own namespace."""
+    return tuple(merged(_resolve_routes(item, domain) for item in items))
+
+
 def _resolve_routes(item: VirtualService, domain: str) -> VirtualService:
     """A VirtualService with hosts and destinations in full and gateways as `namespace/name`."""
     spec = item.spec
@@ -270,15 +279,15 @@ def _resolve_route(route: HTTPRoute, namespace: str, domain: str) -> HTTPRoute:
 
 def _merge_rules(rules: Iterable[DestinationRule], domain: str) -> tuple[DestinationRule, ...]:
     """One rule for each host, namespace and scope, as Istio merges them: subsets add up, the first policy stays."""
-    merged: dict[tuple[object, ...], DestinationRule] = {}
+    by_scope: dict[tuple[object, ...], DestinationRule] = {}
     for rule in rules:
         host = hosts.resolve(rule.spec.host, rule.namespace, domain)
         full = rule.model_copy(update={"spec": rule.spec.model_copy(update={"host": host})})
         selector = rule.spec.workload_selector
         labels = tuple(sorted(selector.match_labels.items())) if selector else ()
         key = (rule.namespace, host, labels, tuple(sorted(rule.spec.export_to)))
-        merged[key] = _merge_two(merged[key], full) if key in merged else full
-    return tuple(merged.values())
+        by_scope[key] = _merge_two(by_scope[key], full) if key in by_scope else full
+    return tuple(by_scope.values())
 
 
 def _merge_two(first: DestinationRule, second: DestinationRule) -> DestinationRule:

@@ -118,6 +118,7 @@ class MeshView:
     services: Mapping[str, MeshService] = field(default_factory=dict)  # by hostname
     workloads: Mapping[str, MeshWorkload] = field(default_factory=dict)  # by "name.namespace"
     virtual_services: tuple[VirtualService, ...] = ()
+    delegates: frozenset[str] = frozenset()  # "namespace/name" of VirtualServices that others delegate to
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()

@@ -168,11 +168,11 @@ def _add_live(engine: Engine, found: dict[Edge, Calls], start_ns: int, end_ns: i
     spans = int(engine.query(f"SELECT count() AS n FROM otel_traces WHERE {_WINDOW}", params)["n"][0])
     slices = -(-spans // _SPANS_A_SLICE)
     own = "cityHash64(TraceId) % {slices:UInt32} = {slice:UInt32}"
-    children = span_pairs.distinct_spans(
+    children = span_pairs.spans_once(
         f"Timestamp BETWEEN fromUnixTimestamp64Nano({{first:Int64}}) AND fromUnixTimestamp64Nano({{last:Int64}})"
         f" AND {own} AND (ParentSpanId != '' OR startsWith(Peer, '{DATABASE} '))"
     )
-    parents = span_pairs.distinct_spans(f"{_WINDOW} AND {own}")
+    parents = span_pairs.spans_once(f"{_WINDOW} AND {own}")
     query = _sums(span_pairs.calls(f"({children})", f"({parents})"))
     bounds = {"first": start_ns, "last": end_ns, "low": max(0, start_ns - _REACH_NS), "high": end_ns + _REACH_NS}
     for number in range(slices):

@@ -41,7 +41,12 @@ def plain_spans(where: str, fresh: str) -> str:
     )
 
 
-def distinct_spans(where: str, fresh: str = "1") -> str:
+def spans_once(where: str) -> str:
+    """As `plain_spans`, any one copy of each, all of them fresh."""
+    return plain_spans(where, "1") + " LIMIT 1 BY Copy"
+
+
+def distinct_spans(where: str, fresh: str) -> str:
     """As `plain_spans`, each span once; `first` is its first commit."""
     return (
         "SELECT any(id) AS Id, any(parent) AS Parent, any(service) AS Service, any(name) AS Name, any(kind) AS Kind,"
