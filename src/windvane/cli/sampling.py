@@ -11,7 +11,7 @@ import click
 import orjson
 
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import ask, server_option
+from windvane.cli.trace_analysis import answer_of, server_option
 from windvane.kit.strict_yaml import read_text
 from windvane.kit.values import parse_duration
 from windvane.tracing.sampling import policy_file
@@ -48,7 +48,7 @@ def check(file: Path, output: str) -> None:
 def attempt(file: Path, last: str, output: str, server: str, tenant: str | None) -> None:
     """What the policies of FILE would have kept of the traces that a server has stored. Nothing is changed."""
     body = {"policies": read_text(file), "file": str(file), "seconds": parse_duration(last)}
-    answer = ask(server, tenant, "sampling/try", content=orjson.dumps(body))
+    answer = answer_of(server, tenant, "sampling/try", content=orjson.dumps(body))
     if output == "json":
         print_json(answer)
     else:
@@ -60,7 +60,7 @@ def attempt(file: Path, last: str, output: str, server: str, tenant: str | None)
 @output_option
 def status(output: str, server: str, tenant: str | None) -> None:
     """What a server samples, and what its policies did in the last day."""
-    answer = ask(server, tenant, "sampling")
+    answer = answer_of(server, tenant, "sampling")
     if output == "json":
         print_json(answer)
         return
