@@ -70,6 +70,8 @@ def test_a_page_tells_traces_and_what_matched(client: AsgiClient) -> None:
                 "duration_ms": 1.0,
             }
         ],
+        "sampled": False,
+        "weight": 1.0,
     }
 
 

@@ -59,7 +59,8 @@ def start(data: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     """A server on ports of the system's choice, and its URL once it is ready."""
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", "127.0.0.1:0"]
     command += ["--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--tempo", "none"]
-    command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none", *options]
+    command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none"]
+    command += ["--sampling-http", "none", "--sampling-grpc", "none", *options]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     STARTED.append(server)
     assert server.stderr is not None

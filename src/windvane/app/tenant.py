@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -36,13 +37,15 @@ from windvane.api import (
     tempo,
 )
 from windvane.api.app import build_app, health_routes
+from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, graphs, propagation, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, graphs, propagation, sampling, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
 from windvane.ingest import als, metric_commit
@@ -111,6 +114,9 @@ class Tenant:
     jaeger: Starlette
     """Jaeger's query faces alone, for an address of their own."""
     jaeger_services: Sequence[grpc.GenericRpcHandler]
+    strategies: Starlette
+    """Sampling strategies alone, for their own address."""
+    strategies_service: grpc.GenericRpcHandler
     queries: QueryEngine
     monitoring: Monitoring
 
@@ -118,6 +124,8 @@ class Tenant:
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
         """Open the database (made when new) and start its loops; `stack` takes what is to be undone."""
         rooms = await _Rooms.start(own, common, stack)
+        told = (rooms.sampling.strategy, rooms.sampling.answered)
+        strategies_service = strategies.service(*told)
         receivers = {
             "otlp": otlp.routes(rooms.receiver),
             "zipkin": span_receivers.zipkin_routes(rooms.spans),
@@ -128,10 +136,12 @@ class Tenant:
             rooms.faces(receivers.values()),
             {name: build_app([routes]) for name, routes in receivers.items()},
             build_app([tempo.routes(rooms.engine, common.clock, prefix="")]),
-            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
+            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs, strategies_service],
             rooms.spans,
             jaeger.application(rooms.traces, common.settings.monitoring.external_url),
             jaeger.query_services(rooms.traces),
+            build_app([strategies.routes(*told)]),
+            strategies_service,
             rooms.queries,
             rooms.monitoring,
         )
@@ -151,6 +161,7 @@ class _Rooms:
     logs: als.AccessLogService
     queries: QueryEngine
     monitoring: Monitoring
+    sampling: Sampling
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -198,7 +209,18 @@ class _Rooms:
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
         await monitoring.start(stack, common.keep)
-        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring)
+        sampled = await asyncio.to_thread(
+            partial(
+                Sampling,
+                settings.sampling,
+                engine,
+                clock=clock,
+                metrics=own.metrics,
+                counted=[counted.counted] if counted else [],
+            )
+        )
+        sampled.start(stack, common.keep)
+        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled)
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -213,6 +235,7 @@ class _Rooms:
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
+            *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

@@ -67,6 +67,17 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="An address of its own for Jaeger's query API, which --http has as well, or none.")  # fmt: skip
 @click.option("--jaeger-grpc-query", callback=address_option, default="127.0.0.1:16685", show_default=True,
               help="Jaeger's query API over gRPC, or none.")  # fmt: skip
+@click.option("--sampling-http", callback=address_option, default="127.0.0.1:5778", show_default=True,
+              help="Where Jaeger's clients ask for their sampling strategy, or none.")  # fmt: skip
+@click.option("--sampling-grpc", callback=address_option, default="127.0.0.1:5779", show_default=True,
+              help="The same over gRPC, or none; --grpc and --jaeger-grpc answer as well.")  # fmt: skip
+@click.option("--sampling", metavar="FILE|URL",
+              help="Strategies for clients, in the format of Jaeger's file; read again when it changes.")  # fmt: skip
+@click.option("--sampling-adaptive", metavar="on|SETTINGS",
+              help="Probabilities from traffic, for services that --sampling does not name: on, or settings such as "
+              "target=2,minimum=0.0001.")  # fmt: skip
+@click.option("--tail-sampling", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Policies that say which stored traces are kept; read again when they change.")  # fmt: skip
 @click.option("--tempo", callback=address_option, default="127.0.0.1:3200", show_default=True,
               help="An address of its own for Tempo's API, which --http has under /tempo, or none.")  # fmt: skip
 @click.option("--ads", callback=address_option, default="none", show_default=True,
@@ -156,6 +167,7 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 def command(**options: Any) -> None:
     """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
     from windvane.app.monitoring import MonitoringSettings  # noqa: PLC0415
+    from windvane.app.sampling import SamplingSettings  # noqa: PLC0415
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
     from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
     from windvane.ingest.metric_names import Strategy  # noqa: PLC0415
@@ -164,6 +176,7 @@ def command(**options: Any) -> None:
     from windvane.ingest.span_metrics import SpanMetricsSettings, SpanNames  # noqa: PLC0415
     from windvane.promql.engine import QuerySettings  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
+    from windvane.tracing.sampling.adaptive import AdaptiveSettings  # noqa: PLC0415
 
     if options["ads"] is not None and not options["mesh"]:
         raise BadInputError("--ads needs --mesh: there is nothing to configure sidecars from")
@@ -179,6 +192,13 @@ def command(**options: Any) -> None:
             jaeger_udp=options["jaeger_udp"],
             jaeger_query=options["jaeger_query"],
             jaeger_grpc_query=options["jaeger_grpc_query"],
+            sampling_http=options["sampling_http"],
+            sampling_grpc=options["sampling_grpc"],
+            sampling=SamplingSettings(
+                options["sampling"],
+                AdaptiveSettings.parse(options["sampling_adaptive"]) if options["sampling_adaptive"] else None,
+                options["tail_sampling"],
+            ),
             tempo=options["tempo"],
             ads=options["ads"],
             mesh=options["mesh"],

@@ -162,8 +162,12 @@ def ask(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) ->
 
 
 def _answer(server: str, tenant: str | None, path: str, **request: Any) -> dict[str, Any]:
-    """What the server answers; POST where there is content."""
-    url = f"{server.rstrip('/')}/api/windvane/v1/traces/{path}"
+    return answer_of(server, tenant, f"traces/{path}", **request)
+
+
+def answer_of(server: str, tenant: str | None, path: str, **request: Any) -> dict[str, Any]:
+    """What a route of Windvane's own API answers; POST where there is content."""
+    url = f"{server.rstrip('/')}/api/windvane/v1/{path}"
     headers = {"X-Scope-OrgID": tenant} if tenant else {}
     try:
         response = httpx.request(

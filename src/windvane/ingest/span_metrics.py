@@ -224,6 +224,11 @@ class SpanMetrics:
         self._linked = 0  # commits up to here are in `service_links`
         self._peers = 0  # commits up to here have been asked for clients whose server sends no spans
         self._marks: deque[_Mark] = deque()
+        self._stored = 0  # commits up to here are counted for good: totals and watermarks are stored
+
+    def counted(self) -> str:
+        """SQL: all that is to be counted of the span has been, and stored; it may be taken out."""
+        return f"Commit <= {self._stored}"
 
     async def run(self) -> None:
         """Tick until cancelled. The owner calls `tick` once more after the last commit."""
@@ -293,6 +298,7 @@ class SpanMetrics:
         self._count_peers(upto, at_ms)
         own = [({NAME: PEERS_WATERMARK}, float(self._peers))] if upto or self._peers else []
         samples = totals.write(upto, now_ms, known, own)
+        self._stored = self._peers
         self._marks.append(_Mark(totals.time_ms, totals.watermark, piece.peers))
         return samples
 

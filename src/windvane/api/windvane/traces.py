@@ -22,6 +22,7 @@ from windvane.store.api import Engine
 from windvane.tracing import completion
 from windvane.tracing.filters.parse import parse
 from windvane.tracing.pages import SORTS, Cursor, Sort, digest
+from windvane.tracing.sampling.kept import Sampled, sampled
 from windvane.tracing.search import Found, TraceQuery, find
 from windvane.tracing.summaries import MatchedSpan, Matches, TraceSummary, matches, summaries
 
@@ -52,7 +53,11 @@ class ServiceSpans(BaseModel):
 
 
 class FoundTrace(BaseModel):
-    """One trace; counts are of all its spans, `matched` of those that satisfy the query: `matches` has the earliest."""
+    """One trace; counts are of all its spans, `matched` of those that satisfy the query: `matches` has the earliest.
+
+    `weight` is how many traces a `sampled` one stands for, itself included: the sum of weights estimates how many
+    there were. What is counted in it is its own.
+    """
 
     trace_id: str
     root_service: str
@@ -65,6 +70,8 @@ class FoundTrace(BaseModel):
     services: list[ServiceSpans]
     matched: int
     matches: list[SpanMatch]
+    sampled: bool
+    weight: float
 
 
 class FoundTraces(BaseModel):
@@ -139,7 +146,11 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         found = find(engine, asked.query)
         ids = [trace.trace_id for trace in found]
         spans = matches(engine, asked.query, ids, MATCHED_SPANS)
-        listed = [_trace(summary, spans.get(summary.trace_id, Matches())) for summary in summaries(engine, ids)]
+        known = sampled(engine, ids)
+        listed = [
+            _trace(summary, spans.get(summary.trace_id, Matches()), known.get(summary.trace_id))
+            for summary in summaries(engine, ids)
+        ]
         return _json({"traces": listed, "next": asked.next_page(found)})
 
     def fields(request: Request) -> Response:
@@ -213,7 +224,7 @@ def whole(params: QueryParams, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
+def _trace(summary: TraceSummary, found: Matches, known: Sampled | None) -> dict[str, Any]:
     return {
         "trace_id": summary.trace_id,
         "root_service": summary.root_service,
@@ -226,6 +237,8 @@ def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
         "services": summary.services,
         "matched": found.count,
         "matches": [_match(span) for span in found.spans],
+        "sampled": known is not None,
+        "weight": 1.0 if known is None else known.weight,
     }
 
 

@@ -16,10 +16,9 @@ from typing import TypeVar
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from windvane.alerting.durations import parse_duration
 from windvane.kit.errors import BadInputError
+from windvane.kit.values import parse_duration
 from windvane.kit.yaml_nodes import LOADER, FileError, Problem, parted
-from windvane.promql import numbers
 
 MAX_TEXT = 16 << 20
 MAX_NODES = 500_000
@@ -34,6 +33,10 @@ class Document:
 
     file: str
     problems: list[Problem] = field(default_factory=list)
+    duration: Callable[[str], float] = parse_duration
+    """How durations are written in this kind of file: text to seconds."""
+    number: Callable[[str], float] = float
+    """How numbers are."""
 
     def problem(self, node: Node | None, path: str, message: str) -> None:
         """Note a problem at a node."""
@@ -175,11 +178,11 @@ class Mapping:
 
     def duration(self, name: str, default: float) -> float:
         """Seconds."""
-        return self.read(name, parse_duration, default)
+        return self.read(name, self.document.duration, default)
 
     def optional_duration(self, name: str) -> float | None:
         """Seconds, or None when absent."""
-        return self.read(name, parse_duration, None)
+        return self.read(name, self.document.duration, None)
 
     def integer(self, name: str, default: int) -> int:
         """A whole number."""
@@ -187,7 +190,14 @@ class Mapping:
 
     def number(self, name: str, default: float) -> float:
         """A floating-point number."""
-        return self.read(name, _float, default)
+        return self.read(name, self._number, default)
+
+    def _number(self, text: str) -> float:
+        words = {".nan": "NaN", ".inf": "+Inf", "+.inf": "+Inf", "-.inf": "-Inf"}
+        try:
+            return self.document.number(words.get(text.lower(), text).replace("_", ""))
+        except ValueError:
+            raise ValueError(f"must be a number, not {text!r}") from None
 
     def boolean(self, name: str, default: bool) -> bool:
         """true or false."""
@@ -207,6 +217,10 @@ class Mapping:
         node = self._take(name, MappingNode, "a mapping")
         inner = Mapping(self.document, node, self.path_of(name))
         return {key: inner.text(key) for key in list(inner._fields)}
+
+    def mapping(self, name: str) -> Mapping:
+        """A mapping; an empty one when absent."""
+        return Mapping(self.document, self._take(name, MappingNode, "a mapping"), self.path_of(name))
 
     def mappings(self, name: str) -> list[Mapping]:
         """A list of mappings."""
@@ -234,14 +248,6 @@ def _integer(text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"must be a whole number, not {text!r}") from None
-
-
-def _float(text: str) -> float:
-    words = {".nan": "NaN", ".inf": "+Inf", "+.inf": "+Inf", "-.inf": "-Inf"}
-    value = numbers.parse(words.get(text.lower(), text).replace("_", ""))
-    if value is None:
-        raise ValueError(f"must be a number, not {text!r}")
-    return value
 
 
 def _boolean(text: str) -> bool:
