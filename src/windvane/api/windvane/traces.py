@@ -144,7 +144,7 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
     def fields(request: Request) -> Response:
         params = request.query_params
         asked = _Asked.of(params, clock)
-        name, limit = params.get("name", ""), _whole(params, "limit", 10, MAX_VALUES)
+        name, limit = params.get("name", ""), whole(params, "limit", 10, MAX_VALUES)
         return _json(completion.fields(engine, asked.query, name, limit))
 
     return [documented(f"{PREFIX}/traces", traces, _TRACES), documented(f"{PREFIX}/traces/fields", fields, _FIELDS)]
@@ -160,13 +160,13 @@ class _Asked:
         """What a request asks; a cursor brings the time bounds of the first page along."""
         text, sort = params.get("q", ""), _sort(params)
         asked, cursor = digest(text, sort), params.get("cursor", "")
-        after, (start_ns, end_ns) = None, _window(params, clock)
+        after, (start_ns, end_ns) = None, window(params, clock)
         if cursor:
             found = Cursor.parse(cursor)
             if found.query != asked:
                 raise BadInputError("the cursor is of another query or order: q and sort must stay the same")
             after, start_ns, end_ns = (found.rank, found.trace_id), found.start_ns, found.end_ns
-        limit = _whole(params, "limit", DEFAULT_TRACES, MAX_TRACES)
+        limit = whole(params, "limit", DEFAULT_TRACES, MAX_TRACES)
         return cls(TraceQuery(start_ns, end_ns, limit=limit, where=parse(text), sort=sort, after=after), asked)
 
     def next_page(self, found: list[Found]) -> str | None:
@@ -177,7 +177,8 @@ class _Asked:
         return Cursor(last.rank, last.trace_id, self.query.start_ns, self.query.end_ns, self.digest).text()
 
 
-def _window(params: QueryParams, clock: Clock) -> tuple[int, int]:
+def window(params: QueryParams, clock: Clock) -> tuple[int, int]:
+    """The bounds `start` and `end` in nanoseconds; the last hour if they are not given."""
     start, end = seconds(params, "start"), seconds(params, "end")
     end_ns = clock.now_ns() if end is None else end
     start_ns = end_ns - DEFAULT_LOOKBACK_NS if start is None else start
@@ -194,7 +195,8 @@ def _sort(params: QueryParams) -> Sort:
     raise BadInputError(f"sort {text!r}: expected one of {', '.join(SORTS)}")
 
 
-def _whole(params: QueryParams, name: str, default: int, most: int) -> int:
+def whole(params: QueryParams, name: str, default: int, most: int) -> int:
+    """A whole number from 1 to `most`."""
     text = params.get(name, str(default))
     if not text.isdecimal() or not 0 < int(text) <= most:
         raise BadInputError(f"{name} {text!r}: expected a whole number from 1 to {most}")
