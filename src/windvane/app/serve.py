@@ -140,6 +140,7 @@ class Server:
             log.info("Tempo's API on http://%s/", address)
         await _serve_jaeger(stack, tenants, settings)
         warm(default.queries)
+        stack.push_async_callback(tenants.end_tails)
         return cls(http, loops.failed, default.monitoring)
 
 

@@ -38,7 +38,7 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, logs, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, logs, logs_tail, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
@@ -69,6 +69,7 @@ from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
 from windvane.store.snapshot import snapshot
 from windvane.topology.traffic import asker
+from windvane.tracing.logs.tail import Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class Tenant:
     jaeger_services: Sequence[grpc.GenericRpcHandler]
     queries: QueryEngine
     monitoring: Monitoring
+    tail: Tail
+    """Its streams end before the listeners wait for what is being answered."""
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
@@ -133,6 +136,7 @@ class Tenant:
             jaeger.query_services(rooms.traces),
             rooms.queries,
             rooms.monitoring,
+            rooms.tail,
         )
 
 
@@ -150,6 +154,7 @@ class _Rooms:
     logs: als.AccessLogService
     queries: QueryEngine
     monitoring: Monitoring
+    tail: Tail
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -189,7 +194,8 @@ class _Rooms:
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
         await monitoring.start(stack, common.keep)
-        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring)
+        tail = Tail(engine, clock)
+        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, tail)
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -201,6 +207,7 @@ class _Rooms:
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
             *logs.routes(engine, clock),
+            *logs_tail.routes(self.tail),
             *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),

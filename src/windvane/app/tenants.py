@@ -54,6 +54,13 @@ class Tenants:
         if self._settings.enabled:
             self._known = await asyncio.to_thread(existing, self.default.engine)
 
+    async def end_tails(self) -> None:
+        """End the streams that would go on for ever, so that the listeners can stop."""
+        self.default.tail.close()
+        for task in self._running.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                task.result().tail.close()
+
     async def close(self) -> None:
         """Stop every tenant that was started; what they acknowledged is stored."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)

@@ -50,7 +50,9 @@ def pattern_json(pattern: LinePattern, lines: int, *, compared: bool) -> dict[st
     """One pattern among so many lines."""
     change = ("new" if not pattern.before else "" if pattern.count else "gone") if compared else ""
     return {
+        "kind": pattern.kind,
         "template": pattern.template,
+        "status": pattern.status,
         "count": pattern.count,
         "share": pattern.count / lines if lines else 0.0,
         "before": pattern.before if compared else None,

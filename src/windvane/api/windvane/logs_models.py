@@ -87,10 +87,13 @@ class LogPattern(BaseModel):
     """Lines of one shape: `template` has `<*>` where they differ.
 
     `count` lines of the window, `share` of them (0 to 1); `before` lines of the baseline window, null without one,
-    and `change`: `new`, `gone`, or empty. `severity` is the highest of its lines. `query` finds lines of the pattern.
+    and `change`: `new`, `gone`, or empty. `severity` is the highest of its lines,
+    `status` the class of their status (empty for OTLP logs). `query` finds the lines of the pattern.
     """
 
+    kind: Literal["log", "access"]
     template: str
+    status: str
     count: int
     share: float
     before: int | None

@@ -33,9 +33,12 @@ _LIMITS = Limits(seconds=60, memory_bytes=4 << 30)
 
 @dataclass(slots=True)
 class LinePattern:
-    """Lines of one shape. Times in ns; `before` counts lines of the baseline."""
+    """Lines of one shape and one class of status (`5xx`; '' of logs). Times in ns.
+
+    `before` counts lines of the baseline."""
 
     kind: str
+    status: str
     words: list[str]
     count: int
     before: int
@@ -99,6 +102,8 @@ def query_of(pattern: LinePattern) -> str:
     longest = max(texts, key=len).strip()
     if pattern.kind == "log" and longest:
         terms.insert(0, Words(Text(longest, quoted=True)))
+    if pattern.status:
+        terms.append(Like(Key("status"), Pattern((pattern.status[0], Wildcard.ONE, Wildcard.ONE))))
     return show(And(tuple(terms)))
 
 
@@ -125,19 +130,20 @@ def _masked(
         before = WITHIN.replace("{low:", "{low_before:").replace("{high:", "{high_before:")
         read.append(f"({_read(source, where, before, '0')}{_NEWEST})")
     frame = engine.query(
-        f"SELECT replaceRegexpAll(Text, '{_MASKED}', '{WILD}') AS Masked, countIf(Now = 1) AS Count,"
+        f"SELECT replaceRegexpAll(Text, '{_MASKED}', '{WILD}') AS Masked, Status, countIf(Now = 1) AS Count,"
         " countIf(Now = 0) AS Before, max(Severity) AS Highest, groupUniqArray(5)(Service) AS Services,"
         " minIf(Time, Now = 1) AS First, maxIf(Time, Now = 1) AS Last, argMax(Text, Time) AS Example"
-        f" FROM ({' UNION ALL '.join(read)}) GROUP BY Masked ORDER BY Count + Before DESC LIMIT {_TEXTS}",
+        f" FROM ({' UNION ALL '.join(read)}) GROUP BY Masked, Status ORDER BY Count + Before DESC LIMIT {_TEXTS}",
         params,
         limits=_LIMITS,
     )
-    for masked, count, before_count, severity, services, first, last, example in frame.itertuples(
+    for masked, status, count, before_count, severity, services, first, last, example in frame.itertuples(
         index=False, name=None
     ):
         words = _RUNS.sub(WILD, masked).split(" ")
         yield LinePattern(
             source.kind,
+            status,
             words,
             int(count),
             int(before_count),
@@ -156,7 +162,8 @@ def _read(source: Source, where: Conditions, within: str, now: str) -> str:
     """SQL of the lines of a window."""
     return (
         f"SELECT substringUTF8({source.body}, 1, {_LONGEST}) AS Text, {now} AS Now, {source.severity} AS Severity,"
-        f" toString({source.service}) AS Service, toUnixTimestamp64Nano(Timestamp) AS Time FROM {source.table}"
+        f" {source.status} AS Status, toString({source.service}) AS Service,"
+        f" toUnixTimestamp64Nano(Timestamp) AS Time FROM {source.table}"
         f" WHERE {where} AND {within}"
     )
 
@@ -164,10 +171,10 @@ def _read(source: Source, where: Conditions, within: str, now: str) -> str:
 def _merged(texts: Iterable[LinePattern]) -> list[LinePattern]:
     """Texts alike as one; the frequent ones come first and give the shape."""
     found: list[LinePattern] = []
-    alike: dict[tuple[int, str], list[LinePattern]] = {}
+    alike: dict[tuple[int, str, str], list[LinePattern]] = {}
     for text in texts:
         first = text.words[0] if text.words else ""
-        near = alike.setdefault((len(text.words), WILD if WILD in first else first), [])
+        near = alike.setdefault((len(text.words), text.status, WILD if WILD in first else first), [])
         for pattern in near:
             if _likeness(pattern.words, text.words) >= _ALIKE:
                 pattern.take(text)
