@@ -38,15 +38,16 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, logs, logs_tail, status, telemetry, traces
+from windvane.api.windvane import analysis, dashboards, logs, logs_import, logs_tail, status, telemetry, traces
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
-from windvane.ingest import als, metric_commit
+from windvane.ingest import access_log_import, als, metric_commit
 from windvane.ingest import otlp as otlp_ingest
+from windvane.ingest.access_log_import import AccessLogImport
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import otlp_services
 from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
@@ -155,6 +156,7 @@ class _Rooms:
     queries: QueryEngine
     monitoring: Monitoring
     tail: Tail
+    imports: AccessLogImport
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -194,8 +196,8 @@ class _Rooms:
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
         await monitoring.start(stack, common.keep)
-        tail = Tail(engine, clock)
-        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, tail)
+        tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
+        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, tail, imports)
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -208,6 +210,7 @@ class _Rooms:
             *traces.routes(engine, clock),
             *logs.routes(engine, clock),
             *logs_tail.routes(self.tail),
+            *logs_import.routes(self.imports),
             *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
@@ -269,7 +272,7 @@ class _Rooms:
 
 
 def _kinds() -> list[Kind]:
-    return [*otlp_ingest.kinds(), als.kind(), *metric_commit.kinds()]
+    return [*otlp_ingest.kinds(), als.kind(), access_log_import.kind(), *metric_commit.kinds()]
 
 
 def _open_store(settings: ServeSettings, own: Identity) -> EmbeddedEngine:

@@ -27,7 +27,7 @@ from windvane.store.tenants import database_of, existing
 HEADERS = ("x-scope-orgid", "x-tenant")
 _WRITES = frozenset(
     {"/v1/traces", "/v1/logs", "/v1/metrics", "/api/v1/write", "/api/v1/push", "/api/v2/spans", "/api/v1/spans",
-     "/api/traces"}
+     "/api/traces", "/api/windvane/v1/logs/import"}
 )  # fmt: skip
 Names: TypeAlias = Iterable[tuple[bytes | str, bytes | str]]
 

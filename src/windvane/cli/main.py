@@ -11,7 +11,7 @@ import click
 from windvane import __version__
 from windvane.kit.errors import BadInputError, WindvaneError
 
-_NOT_COMMANDS = {"main", "mesh_options", "output", "trace_analysis"}
+_NOT_COMMANDS = {"client", "log_import", "main", "mesh_options", "output", "trace_analysis"}
 
 
 class LazyGroup(click.Group):

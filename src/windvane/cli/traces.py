@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from windvane.cli.client import server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import COMMANDS, server_option
+from windvane.cli.trace_analysis import COMMANDS
 from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
 from windvane.kit.values import parse_duration
 

@@ -151,7 +151,8 @@ _ACCESS_SEVERITY = (
     " ResponseCode >= 400 OR GrpcStatus NOT IN ('', '0'), 13, 9))"
 )
 _ACCESS_BODY = (
-    "concat(if(Kind = 'tcp', 'TCP', Method), ' ', Authority, Path, if(HttpVersion = '', '', concat(' ', HttpVersion)),"
+    "concat(if(Kind = 'tcp', concat('TCP ', if(UpstreamHost = '', DownstreamLocalAddress, UpstreamHost)),"
+    " concat(Method, ' ', Authority, Path)), if(HttpVersion = '', '', concat(' ', HttpVersion)),"
     " ' ', toString(ResponseCode), ' ', if(ResponseFlags = '', '-', ResponseFlags),"
     " if(ResponseCodeDetails IN ('', 'via_upstream', '-'), '', concat(' ', ResponseCodeDetails)),"
     " if(UpstreamFailure = '', '', concat(' ', UpstreamFailure)))"
