@@ -199,8 +199,9 @@ def _text_format(text: str) -> TextFormat:
         behind = pieces[number + 1] if number + 1 < len(pieces) else ""
         if isinstance(behind, Field):
             raise BadInputError(f"format: no text tells where value {len(fields)} ends and the next begins")
-        usual += f"([^{re.escape(behind[0])}]*)" if behind else "(.*)"
-        unusual += "(.*?)" if behind else "(.*)"
+        until = f"[^{re.escape(behind[0])}]*" if behind else ".*"
+        usual += f"({piece.shape or until})"
+        unusual += f"({piece.shape or ('.*?' if behind else '.*')})"
     if not fields:
         raise BadInputError("format: there is no operator such as %START_TIME% in it")
     return TextFormat(tuple(fields), re.compile(usual, re.DOTALL), re2.compile(f"(?s:{unusual})"))

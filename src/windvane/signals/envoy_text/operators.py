@@ -26,11 +26,15 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where a value goes: a column, or `key` of one that is a map. `convert` raises ValueError for a wrong text."""
+    """Where a value goes: a column, or `key` of one that is a map. `convert` raises ValueError for a wrong text.
+
+    shape: a regular expression without groups that its texts match, '' for any.
+    """
 
     column: str
     convert: Convert
     key: str = ""
+    shape: str = ""
 
 
 def text(value: str) -> str:
@@ -94,8 +98,8 @@ def moment(value: str) -> int:
     return seconds * 10**9 + int((fraction or "").ljust(9, "0"))
 
 
-def custom_moment(layout: str) -> Convert:
-    """Times in a START_TIME layout: strftime's, with `%s` (epoch seconds), `%f` and `%1f` to `%9f`.
+def custom_moment(layout: str) -> Field:
+    """The field of a START_TIME layout: strftime's, with `%s` (epoch seconds), `%f` and `%1f` to `%9f`.
 
     ValueError for a layout that does not tell a moment.
     """
@@ -118,6 +122,7 @@ def custom_moment(layout: str) -> Convert:
     if "seconds" not in names and not dated:
         raise ValueError(f"START_TIME({layout}) does not tell a day")
     expression = re.compile("".join(pieces))
+    shape = "".join(f"(?:{piece[1:-1]})" if piece.startswith("(") else piece for piece in pieces)
 
     def convert(value: str) -> int:
         match = expression.fullmatch(value)
@@ -125,7 +130,7 @@ def custom_moment(layout: str) -> Convert:
             raise ValueError(f"{value!r} is no time in the layout {layout}")
         return _moment_of(dict(zip(names, match.groups(), strict=True)))
 
-    return convert
+    return Field("Timestamp", convert, shape=shape)
 
 
 _LAYOUT = {
@@ -222,7 +227,7 @@ _ENVIRONMENT = {"POD_NAME": Field("Pod", text), "POD_NAMESPACE": Field("Namespac
 def field(command: str, argument: str | None) -> Field:
     """The field of an operator; ValueError for a START_TIME layout that is not read."""
     if command == "START_TIME" and argument:
-        return Field("Timestamp", custom_moment(argument))
+        return custom_moment(argument)
     names = [name.strip().lower() for name in (argument or "").split("?")]
     if command == "REQ" and argument:
         return next((_HEADERS[n] for n in names if n in _HEADERS), Field("RequestHeaders", text, names[0]))

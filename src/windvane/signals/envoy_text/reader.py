@@ -5,6 +5,7 @@ A line is an entry, or it is bad and says why; what a proxy prints beside its ac
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class LineReader:
         pod, stamp, line = _without_prefix(line)
         if line.startswith('{"log":') and (inner := _docker(line)) is not None:
             line, stamp = inner
-        found = self._read(line)
+        found = self._stamped(stamp, line)
         if "Timestamp" not in found:
             if not stamp:
                 raise ValueError("it tells no time")
@@ -75,6 +76,13 @@ class LineReader:
         if not 0 < found["Timestamp"] < _TEXT_LIMIT:
             raise ValueError("its time is out of range")
         return completed(found, pod or self._pod, self._namespace)
+
+    def _stamped(self, stamp: str, line: str) -> Entry:
+        """A line behind a time, which may be the line's own."""
+        if stamp:
+            with contextlib.suppress(NotThisFormatError, ValueError):
+                return self._read(f"{stamp} {line}")
+        return self._read(line)
 
     def _read(self, line: str) -> Entry:
         for place, form in enumerate(self._formats):

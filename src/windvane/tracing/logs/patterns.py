@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from windvane.store.api import Engine, Limits
-from windvane.tracing.filters.ast import And, Expression, Key, Like, Pattern, Text, Wildcard, Words
+from windvane.tracing.filters.ast import And, Equal, Expression, Key, Like, Pattern, Text, Wildcard, Words
 from windvane.tracing.filters.show import show
 from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.logs.search import WITHIN, LineQuery, conditions
@@ -98,7 +98,10 @@ def query_of(pattern: LinePattern) -> str:
     if len(pattern.example) >= _LONGEST:
         pieces.append(Wildcard.MANY)
     unlike = [p for i, p in enumerate(pieces) if not i or p != pieces[i - 1]]
-    terms: list[Expression] = [Like(Key("body"), Pattern(tuple(unlike)))]
+    fixed = Wildcard.MANY not in unlike
+    body = Key("body")
+    shape = Equal(body, Text(pattern.template, quoted=True)) if fixed else Like(body, Pattern(tuple(unlike)))
+    terms: list[Expression] = [shape]
     longest = max(texts, key=len).strip()
     if pattern.kind == "log" and longest:
         terms.insert(0, Words(Text(longest, quoted=True)))

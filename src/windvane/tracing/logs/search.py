@@ -63,7 +63,7 @@ def _page(engine: Engine, source: Source, query: LineQuery) -> list[Line]:
 
 def _window(engine: Engine, source: Source, query: LineQuery, bounds: tuple[int, int], limit: int) -> list[Line]:
     where = conditions(source, query)
-    params = {**where.params, "low": bounds[0], "high": bounds[1]}
+    params = {**where.params, "low": bounds[0], "high": bounds[1], "limit": limit}
     behind, direction = "", "DESC" if query.sort == "newest" else "ASC"
     if query.after is not None:
         params |= dict(zip(("at", "rank", "block", "offset"), query.after, strict=True))
@@ -74,7 +74,7 @@ def _window(engine: Engine, source: Source, query: LineQuery, bounds: tuple[int,
         )
     frame = engine.query(
         f"SELECT {columns(source)} FROM {source.table} WHERE {where} AND {WITHIN}{behind}"
-        f" ORDER BY Timestamp {direction}, _block_number {direction}, _block_offset {direction} LIMIT {limit}",
+        f" ORDER BY Timestamp {direction}, _block_number {direction}, _block_offset {direction} LIMIT {{limit:UInt32}}",
         params,
     )
     return lines(source, frame)
