@@ -29,7 +29,7 @@ _BATCH, _BATCH_BYTES = 5_000, 4 << 20
 _CHUNK = 1 << 18
 _LONGEST = 4 << 20  # bytes without an end of line
 _TOLD = 10  # bad lines that are shown
-_PATIENCE = 60.0  # seconds that a server may be full or away
+_PATIENCE = 60.0  # seconds that a server may be full
 _POD = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -111,17 +111,18 @@ class _Import:
                 self.flush()
 
     def flush(self) -> None:
-        """Send what was gathered; a server that is full or away is asked again for a while."""
-        if self.batch and not self.check:
-            body, deadline = b"\n".join(self.batch), time.monotonic() + _PATIENCE
-            while True:
-                try:
-                    self._send(body)
-                    break
-                except (OverloadedError, UnavailableError):
-                    if not self.stored or time.monotonic() > deadline:
-                        raise
-                    time.sleep(1)
+        """Send what was gathered. Only a server that is full is asked again: of any other it is not known what it has."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.batch and not self.check:
+            try:
+                self._send(b"\n".join(self.batch))
+                break
+            except OverloadedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            except UnavailableError as error:
+                raise UnavailableError(f"{error.message} ({self.stored} entries before are stored)") from error
         self.stored += len(self.batch)
         self.batch, self.size = [], 0
 
