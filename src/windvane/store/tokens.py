@@ -16,9 +16,14 @@ _ID_KEPT, _TEXT_KEPT = 8, 64
 
 def token(key: str, value: str) -> str:
     """The token of one attribute, as the schema's expression makes it."""
-    return f"{key}={value[: _ID_KEPT if _ID.match(value) else _TEXT_KEPT]}"
+    return f"{key}={value[: _ID_KEPT if is_id(value) else _TEXT_KEPT]}"
+
+
+def is_id(value: str) -> bool:
+    """Whether a value looks like the id of one thing, such as a request."""
+    return _ID.match(value) is not None
 
 
 def is_exact(value: str) -> bool:
     """Whether a token holds the whole of this value."""
-    return len(value) <= _TEXT_KEPT and _ID.match(value) is None
+    return len(value) <= _TEXT_KEPT and not is_id(value)

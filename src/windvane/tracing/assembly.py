@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -55,10 +56,12 @@ def assemble(spans: Iterable[Span]) -> list[Trace]:
     ]
 
 
+_values = attrgetter(*Span.__slots__)
+
+
 def content(span: Span) -> bytes:
     """Bytes that are equal exactly when two spans say the same (attribute order does not matter)."""
-    values = tuple(getattr(span, name) for name in Span.__slots__)
-    return orjson.dumps(values, default=_plain, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_values(span), default=_plain, option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: Any) -> Any:

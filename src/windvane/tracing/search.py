@@ -12,13 +12,14 @@ What one attribute must be goes to the text index over `key=value` tokens of all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
+from windvane.store.tokens import is_id
 from windvane.tracing.assembly import read_traces
-from windvane.tracing.filters.ast import EVERYTHING, Equal, Expression, Key, Text
+from windvane.tracing.filters.ast import EVERYTHING, And, Equal, Expression, Key, Text
 from windvane.tracing.filters.compile import condition
 from windvane.tracing.filters.spans import KINDS, STATUSES, service_condition, span_fields
 from windvane.tracing.filters.sql import Conditions
@@ -27,9 +28,11 @@ from windvane.tracing.pages import RANKS, Sort
 
 MAX_TRACES = 10_000
 
-# By time, the first window is this part of the time asked for, and each further one so many times as long.
+# By time, the first window is this part of the time asked for. The next is as long as what was found lets expect
+# to be enough, with room to spare, and at most so many times as long.
 _FIRST_WINDOW = 1 / 1_024
 _GROWTH = 32
+_ROOM = 1.5
 _LONG_NS = 7 * 86_400 * 10**9  # of so much time it is worth asking first what of it is kept
 
 # So many of the first spans are read for every trace wanted; of more the engine reads every column at once.
@@ -118,16 +121,25 @@ def find(engine: Engine, query: TraceQuery) -> list[Found]:
         raise BadInputError(f"search depth must be greater than 0 and at most {MAX_TRACES}, not {query.limit}")
     where = conditions(engine, query)
     found: list[Found] = []
-    for start_ns, end_ns in _windows(engine, query):
-        few = _among_first_spans(engine, where, query, start_ns, end_ns)
-        found = _grouped(engine, where, query, start_ns, end_ns) if few is None else few
-        if len(found) == query.limit:
-            break
+    windows = _windows(engine, query)
+    window = next(windows, None)
+    while window is not None:
+        few = _among_first_spans(engine, where, query, *window)
+        found = _grouped(engine, where, query, *window) if few is None else few
+        window = None if len(found) == query.limit else _wider(windows, len(found))
     return found
 
 
-def _windows(engine: Engine, query: TraceQuery) -> Iterator[tuple[int, int]]:
-    """Time bounds, each within the next, the last of all the time asked for.
+def _wider(windows: Generator[tuple[int, int], int], found: int) -> tuple[int, int] | None:
+    """The window after one that held too few, None after the last."""
+    try:
+        return windows.send(found)
+    except StopIteration:
+        return None
+
+
+def _windows(engine: Engine, query: TraceQuery) -> Generator[tuple[int, int], int]:
+    """Time bounds, each within the next, the last of all the time asked for; sent how many traces the last held.
 
     A trace's rank among the spans of one is its rank among all, so a window with enough traces answers.
     """
@@ -142,13 +154,22 @@ def _windows(engine: Engine, query: TraceQuery) -> Iterator[tuple[int, int]]:
         return
     whole = end_ns - start_ns
     width = int(whole * _FIRST_WINDOW)
-    if query.sort in ("newest", "oldest"):
+    if query.sort in ("newest", "oldest") and not _names_one(query):
+        passed = 0
         if query.after is not None:  # what lies before the place that the page begins at cannot be enough
-            width += max(0, end_ns - query.after[0] if query.sort == "newest" else -query.after[0] - start_ns)
-        while width < whole:
-            yield (end_ns - width, end_ns) if query.sort == "newest" else (start_ns, start_ns + width)
-            width = (width + 1) * _GROWTH
+            passed = max(0, end_ns - query.after[0] if query.sort == "newest" else -query.after[0] - start_ns)
+        while (reach := passed + width) < whole:
+            found = yield (end_ns - reach, end_ns) if query.sort == "newest" else (start_ns, start_ns + reach)
+            width = int((width + 1) * min(_GROWTH, max(2, _ROOM * query.limit / max(1, found))))
     yield start_ns, end_ns
+
+
+def _names_one(query: TraceQuery) -> bool:
+    """Whether an attribute must be an id: too few spans have it for any part of the time to hold enough."""
+    return any(is_id(value) for value in query.tags.values()) or any(
+        isinstance(term, Equal) and is_id(term.value.text)
+        for term in (query.where.terms if isinstance(query.where, And) else (query.where,))
+    )
 
 
 def _grouped(engine: Engine, where: Conditions, query: TraceQuery, start_ns: int, end_ns: int) -> list[Found]:
