@@ -111,7 +111,7 @@ class _Import:
                 self.flush()
 
     def flush(self) -> None:
-        """Send what was gathered. Only a server that is full is asked again: of any other it is not known what it has."""
+        """Send what was gathered. Only a server that is full is asked again: of another it is not known what it has."""
         deadline = time.monotonic() + _PATIENCE
         while self.batch and not self.check:
             try:
