@@ -222,7 +222,7 @@ def test_what_a_format_writes_is_read_again(data: st.DataObject, form: str) -> N
 NUMBERS = {"%RESPONSE_CODE%", "%BYTES_RECEIVED%", "%BYTES_SENT%", "%DURATION%", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(
     ["%START_TIME%", "%START_TIME(", ")%", "%REQ(", "%%", "%", "%s", "%Y-%m-%d", ":3%", " ", "{", '"a":', "[",
      "%RESPONSE_CODE%"]
@@ -235,7 +235,7 @@ def test_any_format_and_any_line(form: str, line: bytes) -> None:
     assert isinstance(LineReader([made]).read(line), dict | BadLine | None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, len(LOST)), st.integers(0, 40))
 def test_any_bytes_within_a_line(noise: bytes, at: int, cut: int) -> None:
     line = LOST.encode()

@@ -81,7 +81,7 @@ def test_classes_of_status_stay_apart(engine: Engine) -> None:
         assert histogram(engine, _query(query_of(one), "access"), HOUR, "kind").total == one.count
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text("ab1\"\\*?%_ ()/:'[]é\n", max_size=12), min_size=1, max_size=6))
 def test_every_line_is_counted_once_and_found_by_its_patterns_query(engine: Engine, bodies: list[str]) -> None:
     engine.command("TRUNCATE TABLE otel_logs")

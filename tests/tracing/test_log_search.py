@@ -183,7 +183,7 @@ def _as_dict(query: LineQuery) -> dict[str, Any]:
     return {name: getattr(query, name) for name in query.__slots__}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(EXPRESSIONS, st.sampled_from(("all", "log", "access")), st.sampled_from(("newest", "oldest")))
 def test_search_is_what_plain_python_finds(lines: Engine, expression: tuple[str, Test], kind: str, sort: str) -> None:
     text, test = expression

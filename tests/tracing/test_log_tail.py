@@ -122,7 +122,7 @@ def test_wrong_positions_and_conditions_are_told(engine: Engine) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), min_size=1, max_size=6), st.integers(0, 9))
 def test_a_client_that_comes_and_goes_gets_every_line_once(
     engine: Engine, inserts: list[tuple[int, bool, bool]], leave: int

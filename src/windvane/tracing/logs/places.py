@@ -51,14 +51,17 @@ class Cursor:
         return cls(Place(*numbers[:4]), *numbers[4:])
 
 
-FIRST_WINDOW, GROWTH = 1 / 1_024, 32
-"""The first window is this part of the time asked for, and each further one so many times as long."""
+GROWTH = 32
+"""Each window is so many times as long as the one before."""
 
 
-def windows(start_ns: int, end_ns: int, sort: Sort) -> list[tuple[int, int]]:
-    """Time bounds (inclusive) one behind the other, from the end where the order begins: first short, then longer."""
+def windows(start_ns: int, end_ns: int, sort: Sort, most: int = 3) -> list[tuple[int, int]]:
+    """Time bounds (inclusive) one behind the other, from the end where the order begins: first short, then longer.
+
+    About `most` of them, the last with nearly all of the time.
+    """
     found: list[tuple[int, int]] = []
-    width = max(1, int((end_ns - start_ns) * FIRST_WINDOW))
+    width = max(1, (end_ns - start_ns) // GROWTH ** (most - 1))
     while start_ns <= end_ns:
         if sort == "newest":
             low = max(start_ns, end_ns - width)

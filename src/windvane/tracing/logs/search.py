@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
-from windvane.tracing.filters.ast import EVERYTHING, Expression
+from windvane.tracing.filters.ast import EVERYTHING, Expression, Words
 from windvane.tracing.filters.compile import condition
+from windvane.tracing.filters.fields import walk
 from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.logs.lines import Line, columns, lines
 from windvane.tracing.logs.places import Place, Sort, windows
@@ -54,7 +55,9 @@ def _page(engine: Engine, source: Source, query: LineQuery) -> list[Line]:
         start_ns = max(start_ns, query.after.time_ns) if query.sort == "oldest" else start_ns
         end_ns = min(end_ns, query.after.time_ns) if query.sort == "newest" else end_ns
     found: list[Line] = []
-    for low, high in windows(start_ns, end_ns, query.sort):
+    # For words the engine reads the dictionary of a part's index anew in every window.
+    most = 2 if any(isinstance(term, Words) for term in walk(query.where)) else 3
+    for low, high in windows(start_ns, end_ns, query.sort, most):
         found += _window(engine, source, query, (low, high), query.limit - len(found))
         if len(found) >= query.limit:
             break
