@@ -20,6 +20,11 @@ NOW = 1_790_000_000 * 10**9
 HOUR = 3_600 * 10**9
 
 
+@pytest.fixture
+def engine(empty_logs: Engine) -> Engine:
+    return empty_logs
+
+
 def _query(text: str = "", kind: str = "log", **given: Any) -> LineQuery:
     return LineQuery(**{"start_ns": NOW - HOUR, "end_ns": NOW, "sources": chosen(kind), "where": parse(text), **given})
 

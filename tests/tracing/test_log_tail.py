@@ -22,6 +22,11 @@ NOW = 1_790_000_000 * 10**9
 FAST = TailSettings(interval=0.01)
 
 
+@pytest.fixture
+def engine(empty_logs: Engine) -> Engine:
+    return empty_logs
+
+
 async def _take(told: AsyncIterator[Told | None], count: int) -> list[Told]:
     """The next so many events; silence is not one."""
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from telemetry_rows import store_entries, store_logs, store_spans
 
 from windvane.store.api import Engine
@@ -12,6 +13,11 @@ from windvane.tracing.model import Span
 NOW = 1_790_000_000 * 10**9
 TRACE, OTHER = "0af7651916cd43dd8448eb211c80319c", "1" * 32
 REQUESTS = [f"84961386-6d84-929d-98bd-c5aee93b5c8{n}" for n in range(3)]
+
+
+@pytest.fixture
+def engine(empty_logs: Engine) -> Engine:
+    return empty_logs
 
 
 def _stored(engine: Engine) -> None:
