@@ -15,7 +15,7 @@ from windvane.api.windvane import logs_models as models
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.logs_json import fields_json, lines_json, moment, pattern_json
 from windvane.api.windvane.telemetry import PREFIX, seconds
-from windvane.api.windvane.traces import MAX_VALUES, whole, window
+from windvane.api.windvane.traces import MAX_VALUES, choice, whole, window
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import parse_duration
@@ -23,10 +23,10 @@ from windvane.store.api import Engine
 from windvane.tracing import completion as sampling
 from windvane.tracing.filters.parse import parse
 from windvane.tracing.logs.completion import fields as find_fields
-from windvane.tracing.logs.histogram import BYS, MAX_BUCKETS, By, histogram
+from windvane.tracing.logs.histogram import BYS, MAX_BUCKETS, histogram
 from windvane.tracing.logs.lines import Line
 from windvane.tracing.logs.patterns import READ, patterns
-from windvane.tracing.logs.places import SORTS, Cursor, Sort
+from windvane.tracing.logs.places import SORTS, Cursor
 from windvane.tracing.logs.search import LineQuery, find
 from windvane.tracing.logs.sources import KINDS, chosen
 from windvane.tracing.logs.traces import trace_lines
@@ -116,7 +116,7 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
 
     def counts(request: Request) -> Response:
         params = request.query_params
-        query, by = line_query(params, clock), _by(params)
+        query, by = line_query(params, clock), choice(params, "by", BYS)
         found = histogram(engine, query, _step_ns(params, query), by)
         series = [{"name": one.name, "counts": one.counts} for one in found.series]
         start, step_ms = moment(found.start_ns), found.step_ns / 1e6
@@ -164,7 +164,7 @@ class _Asked:
     @classmethod
     def of(cls, params: QueryParams, clock: Clock) -> _Asked:
         """What a request for a page asks; a cursor brings the time bounds of the first page along."""
-        sort = _sort(params)
+        sort = choice(params, "sort", SORTS)
         query = replace(line_query(params, clock), sort=sort, limit=whole(params, "limit", DEFAULT_LINES, MAX_LINES))
         asked, cursor = digest(params.get("q", ""), sort, params.get("kind", "all")), params.get("cursor", "")
         if cursor:
@@ -179,22 +179,6 @@ class _Asked:
         if len(found) < self.query.limit:
             return None
         return Cursor(found[-1].place, self.query.start_ns, self.query.end_ns, self.digest).text()
-
-
-def _sort(params: QueryParams) -> Sort:
-    text = params.get("sort", "newest")
-    for sort in SORTS:
-        if text == sort:
-            return sort
-    raise BadInputError(f"sort {text!r}: expected one of {', '.join(SORTS)}")
-
-
-def _by(params: QueryParams) -> By:
-    text = params.get("by", "severity")
-    for by in BYS:
-        if text == by:
-            return by
-    raise BadInputError(f"by {text!r}: expected one of {', '.join(BYS)}")
 
 
 _STEPS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
