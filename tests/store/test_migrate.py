@@ -142,7 +142,8 @@ def test_logs_of_an_older_version_survive_the_new_order_even_when_it_is_cut_shor
     migrate(bare, Retention(default=None), older)
     bare.command(
         "INSERT INTO otel_logs (Timestamp, ServiceName, Body, LogAttributes)"
-        " SELECT toDateTime64('2026-09-01 00:00:00', 9) + number * 3600, 'cart', concat('Body ', toString(number)), map('k', 'v') FROM numbers(100)"
+        " SELECT toDateTime64('2026-09-01 00:00:00', 9) + number * 3600, 'cart', concat('Body ', toString(number)),"
+        " map('k', 'v') FROM numbers(100)"
     )
     bare.command("INSERT INTO envoy_access_logs (Timestamp, Received, Path) SELECT now64(9), now64(3), '/Old'")
     rows = "SELECT * EXCEPT Timestamp, toString(Timestamp) AS T FROM otel_logs ORDER BY T"

@@ -25,7 +25,7 @@ from windvane.cli.output import output_option, print_json
 from windvane.kit.errors import BadInputError, OverloadedError, UnavailableError
 from windvane.signals.envoy_text import BadLine, Entry, LineReader, compile_format, default_formats
 
-_BATCH, _BATCH_BYTES = 5_000, 4 << 20
+_BATCH, _BATCH_BYTES = 10_000, 8 << 20
 _CHUNK = 1 << 18
 _LONGEST = 4 << 20  # bytes without an end of line
 _TOLD = 10  # bad lines that are shown

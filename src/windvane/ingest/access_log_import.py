@@ -51,7 +51,8 @@ def kind() -> Kind:
         "input_format_skip_unknown_fields": 0,
         "exclude_materialize_skip_indexes_on_insert": "words",
     }
-    return Kind(KIND, lambda _: PayloadInsert("envoy_access_logs", columns, select, "JSONEachRow", structure, settings))
+    insert = PayloadInsert("envoy_access_logs", columns, select, "JSONEachRow", structure, settings)
+    return Kind(KIND, lambda _: insert, eager=True)
 
 
 class AccessLogImport:
