@@ -35,12 +35,42 @@ TRACE = {
 }
 
 
+def _sidecar(trace: str, number: int, kind: int, at_ms: int, length_ms: int, guid: str) -> dict[str, object]:
+    """A span of a sidecar: 2 for a request that it served, 3 for one that it made."""
+    start, end = NOW - 60_000_000_000 + at_ms * 1_000_000, at_ms + length_ms
+    values = {
+        "node_id": "sidecar~10.0.0.1~page-v1.shop~x",
+        "component": "proxy",
+        "guid:x-request-id": guid,
+        "upstream_cluster": "inbound|80||" if kind == 2 else "outbound|80||cart.shop.svc.cluster.local",
+    }
+    return {
+        "traceId": trace, "spanId": f"{number:016x}", "name": "page", "kind": kind, "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(NOW - 60_000_000_000 + end * 1_000_000), "status": {},
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in values.items()],
+    }  # fmt: skip
+
+
+# The application handed on x-request-id alone.
+LOST = {
+    "resourceSpans": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "page.shop"}}]},
+            "scopeSpans": [{"scope": {"name": "envoy"}, "spans": [
+                _sidecar("a" * 32, 1, 2, 0, 50, "r"), _sidecar("b" * 32, 2, 3, 10, 20, "r"),
+                _sidecar("c" * 32, 3, 2, 5_000, 50, "s"),
+            ]}],
+        }
+    ]
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The addresses of the console and of Tempo's API."""
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(tmp_path_factory.mktemp("traces")),
                "--http", "127.0.0.1:0", "--tempo", "127.0.0.1:0", "--grpc", "none", "--otlp-http", "none",
-               "--zipkin", "none"]  # fmt: skip
+               "--zipkin", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none"]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -103,3 +133,16 @@ def test_tempos_api_has_an_address_of_its_own(server: tuple[str, str]) -> None:
     assert len(client.get(server[1] + "/api/search", params={"q": "{ }"}).json()["traces"]) == 1
     assert client.get(server[1] + "/api/services").status_code == 404  # nothing but Tempo's
     assert client.get(server[0] + "/tempo/api/nothing").status_code == 404
+
+
+def test_lost_context(server: tuple[str, str]) -> None:
+    assert httpx.post(server[0] + "/v1/traces", json=LOST, timeout=60, trust_env=False).status_code == 200
+    result = traces(server, "propagation")
+    assert result.returncode == 1, "findings"
+    assert re.search(r"^page-v1.shop +1 +1 +100.0% .* seen +traceparent \(seen\) +loses context$", result.stdout, re.M)
+    assert "page-v1.shop: The application hands on x-request-id alone: copy traceparent" in result.stdout
+    other = traces(server, "propagation", "--workload", "cart-v1", "--output", "json")
+    assert (other.returncode, json.loads(other.stdout)["workloads"]) == (0, [])
+    whole = traces(server, "show", "a" * 32, "--inferred").stdout
+    assert "2 spans" in whole
+    assert re.search(r"^    └── page.shop  page  \(inferred, 1.00\)  client", whole, re.M)

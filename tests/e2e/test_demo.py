@@ -74,6 +74,11 @@ def test_a_trace_from_the_ingress_reaches_the_deepest_service_as_one_tree(demo: 
     assert root_service == "istio-ingressgateway.istio-system"
 
 
+def test_no_workload_of_the_shop_is_said_to_lose_its_traces(demo: Demo) -> None:
+    found = until(lambda: demo.get("/api/windvane/v1/traces/propagation")["workloads"], 60, "calls of workloads")
+    assert {one["status"] for one in found} <= {"keeps", "unclear"}
+
+
 def test_a_trace_has_the_access_log_entries_of_its_request(demo: Demo) -> None:
     trace = until(lambda: _deepest(demo), 60, "a trace through payment and fraud")
     entries = demo.get("/api/windvane/v1/access-logs", trace_id=trace["traceID"])["entries"]

@@ -54,6 +54,15 @@ def test_an_endpoint_is_the_longest_prefix_and_inherits_the_rest() -> None:
     assert other.latency == spec.latency
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "share"),
+    [("all", 10, 1), ("none", 10, 0), ("90%", 10, 0.9), ("0.25", 10, 0.25), ("[X-Request-Id]", 1, 1), ("[]", 0, 1)],
+)
+def test_headers_of_a_trace_can_be_forgotten(text: str, names: int, share: float) -> None:
+    handed_on = parse_emulate(f"trace_headers: {text}", "w").trace_headers
+    assert (len(handed_on.names), handed_on.share) == (names, share)
+
+
 def test_nothing_given_is_a_plain_service() -> None:
     assert parse_emulate("", "w") == EmulateSpec()
 
@@ -81,6 +90,9 @@ def test_nothing_given_is_a_plain_service() -> None:
         ("calls: [{}]", "calls[0]: give exactly one of to, parallel, sequence"),
         ("response: {bytes: much}", "response.bytes[0]: not a size: 'much'"),
         ("endpoints: [{path: checkout}]", "endpoints[0].path: String should match pattern"),
+        ("trace_headers: some", "trace_headers.share: Input should be a valid number"),
+        ("trace_headers: 140%", "trace_headers.share: Input should be less than or equal to 1"),
+        ("trace_headers: [cookie]", "trace_headers.names: no header of a trace: cookie (expected b3, baggage,"),
         ("- a", "expected a mapping, found list"),
         ("a: [", "is not YAML"),
     ],

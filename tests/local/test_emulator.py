@@ -137,6 +137,24 @@ def test_headers_of_the_application_are_forwarded_only_when_named() -> None:
     assert forwarded(received, ["end-user", "X-Tenant"]) == (("end-user", "jo"), ("x-tenant", "a"), *W3C)
 
 
+@pytest.mark.parametrize(
+    ("forgetting", "kept"), [("none", []), ("[x-request-id]", ["x-request-id"]), ("0%", []), ("all", None)]
+)
+def test_an_application_can_forget_headers(forgetting: str, kept: list[str] | None, free_port: Free) -> None:
+    sent = [("x-request-id", "r-1"), *W3C]
+    expected = [pair for pair in sent if kept is None or pair[0] in kept]
+
+    async def scenario() -> None:
+        port, proxy = free_port(), free_port()
+        call = f"latency: 0s\ntrace_headers: {forgetting}\ncalls: [{{to: 'http://other.d:80/'}}]"
+        async with recording(HttpFace, proxy) as seen, running(workload({port: "http"}, call, proxy=proxy)):
+            assert (await get(port, "/", [*sent, ("end-user", "jo")])).status == 200
+        assert trace_part(seen[0][1], sent) == expected
+        assert ("end-user", "jo") in seen[0][1]
+
+    asyncio.run(scenario())
+
+
 def test_repeated_headers_stay_repeated_and_in_order() -> None:
     received = [("baggage", "a=1"), ("tracestate", "x=1"), ("baggage", "b=2")]
     assert forwarded(received) == tuple(received)

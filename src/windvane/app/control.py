@@ -38,7 +38,7 @@ class MeshControl:
         clock: Clock,
         plane: ControlPlane | None = None,
     ) -> None:
-        self._source = FileSource(files, identity)
+        self._source = FileSource(files, identity, implied_gateways=placement is not None)
         self._placement_file = placement
         self._clock = clock
         self.plane = plane

@@ -38,7 +38,17 @@ from windvane.api import (
 from windvane.api.app import build_app, health_routes
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, logs, logs_import, logs_tail, status, telemetry, traces
+from windvane.api.windvane import (
+    analysis,
+    dashboards,
+    logs,
+    logs_import,
+    logs_tail,
+    propagation,
+    status,
+    telemetry,
+    traces,
+)
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
@@ -212,6 +222,7 @@ class _Rooms:
             *logs_tail.routes(self.tail),
             *logs_import.routes(self.imports),
             *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
+            *propagation.routes(engine, clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from windvane.cli.mesh_files import mesh_files, mesh_source
 from windvane.cli.output import print_json
-from windvane.mesh.build import MeshIdentity
 from windvane.mesh.files import FileSource
 from windvane.mesh.findings import Finding
 
@@ -19,16 +19,14 @@ _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 @click.command("analyze")
-@click.argument("paths", nargs=-1, required=True, metavar="FILES|DIR|-")
+@mesh_files
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print.")
-@click.option("--namespace", "-n", default="default", show_default=True, help="Namespace of objects that name none.")
-@click.option("--root-namespace", default="istio-system", show_default=True, help="Istio's root namespace.")
 def command(paths: tuple[str, ...], output: str, namespace: str, root_namespace: str) -> None:
     """Validate Istio and Kubernetes YAML, and tell what in it does not fit together.
 
     Exit code 1 when any finding is an error.
     """
-    source = FileSource(paths, MeshIdentity(root_namespace=root_namespace), namespace)
+    source = mesh_source(paths, namespace, root_namespace)
     findings = source.load().findings
     if output == "json":
         print_json([_as_json(item) for item in findings])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import pkgutil
 import sys
 
@@ -11,7 +12,9 @@ import click
 from windvane import __version__
 from windvane.kit.errors import BadInputError, WindvaneError
 
-_NOT_COMMANDS = {"client", "log_import", "main", "mesh_options", "output", "trace_analysis"}
+_NOT_COMMANDS = {
+    "client", "log_import", "main", "mesh_files", "mesh_options", "output", "trace_analysis", "trace_propagation",
+}  # fmt: skip
 
 
 class LazyGroup(click.Group):
@@ -20,15 +23,21 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         package = importlib.import_module("windvane.cli")
         names = (module.name for module in pkgutil.iter_modules(package.__path__))
-        return sorted(name.replace("_", "-") for name in names if name not in _NOT_COMMANDS)
+        return sorted(_command_name(name) for name in names if name not in _NOT_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"windvane.cli.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"windvane.cli.{name}_" if keyword.iskeyword(name) else f"windvane.cli.{name}")
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+
+def _command_name(module: str) -> str:
+    """`delete_series` is the command delete-series; `try_` is try, whose module cannot have Python's own word."""
+    return module.rstrip("_").replace("_", "-")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -49,10 +49,10 @@ def critical_path(trace_id: str | None, output: str, server: str, tenant: str | 
     With many traces: who owns how much of it around each quantile, and what would be gained.
     """
     if trace_id:
-        found = _get(server, tenant, f"{trace_id}/critical-path", {})
+        found = ask(server, tenant, f"{trace_id}/critical-path", {})
         _show(output, found, _print_path)
     else:
-        _show(output, _get(server, tenant, "critical-path", given), _print_paths)
+        _show(output, ask(server, tenant, "critical-path", given), _print_paths)
 
 
 @click.command()
@@ -65,7 +65,7 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
     """Spans merged by the way of services and operations that leads to them: of one trace, or of many."""
     path = f"{trace_id}/flame" if trace_id else "flame"
     asked = {"min_share": given["min_share"]} if trace_id else given
-    _show(output, _get(server, tenant, path, asked), _print_flame)
+    _show(output, ask(server, tenant, path, asked), _print_flame)
 
 
 @click.command()
@@ -75,7 +75,7 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
 @output_option
 def compare(a: str, b: str, output: str, server: str, tenant: str | None) -> None:
     """Two traces side by side, A and B by their ids: what B has more, lacks, or takes longer for."""
-    _show(output, _get(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
+    _show(output, ask(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
 
 
 @click.command()
@@ -114,7 +114,7 @@ def cohorts(question: str | None, output: str, server: str, tenant: str | None, 
 @output_option
 def findings(output: str, server: str, tenant: str | None, **given: Any) -> None:
     """Where failures begin, calls that repeat (N+1), retry storms, operations that became slower."""
-    _show(output, _get(server, tenant, "findings", given), _print_findings)
+    _show(output, ask(server, tenant, "findings", given), _print_findings)
 
 
 COMMANDS: Sequence[click.Command] = (critical_path, flame, compare, cohorts, findings)
@@ -145,7 +145,8 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
     return tags
 
 
-def _get(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def ask(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server answers under `/api/windvane/v1/traces/`; parameters that are None are left out."""
     params = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     return answer(
         server, tenant, f"traces/{path}", params={name: value for name, value in params.items() if value is not None}
@@ -172,12 +173,12 @@ def _print_paths(found: dict[str, Any]) -> None:
     click.echo(f"{_read(found)}: {quantiles}")
     for title, names in (("operations", ("service", "operation")), ("edges", ("caller", "service"))):
         print_table([*names, "traces", "share", *(f"share {band}" for band in _BANDS), "path ms", "self ms"], (
-            (*(one[name] for name in names), one["traces"], _percent(one["share"]),
-             *(_percent(one["at"][band]["share"]) for band in _BANDS), _ms(one["path_ms"]), _ms(one["self_ms"]))
+            (*(one[name] for name in names), one["traces"], percent(one["share"]),
+             *(percent(one["at"][band]["share"]) for band in _BANDS), _ms(one["path_ms"]), _ms(one["self_ms"]))
             for one in found[title]
         ), title=title)  # fmt: skip
     print_table(["service", "operation", "faster by", *(f"{band} ms" for band in _BANDS)], (
-        (one["service"], one["operation"], _percent(one["faster"]),
+        (one["service"], one["operation"], percent(one["faster"]),
          *(f"{_ms(one['before_ms'][band])} → {_ms(one['after_ms'][band])}" for band in _BANDS))
         for one in found["what_if"]
     ), title="what if")  # fmt: skip
@@ -205,14 +206,14 @@ def _print_cohorts(found: dict[str, Any]) -> None:
     sizes = " against ".join(f"{found[side]['traces']} traces" for side in ("selection", "baseline"))
     click.echo(f"{sizes}; {found['comparisons']} comparisons, {found['correction']} at {found['rate']:g}")
     print_table(["kind", "what", "value", "selection", "baseline", "difference (95 %)", "ratio", "p adjusted"], (
-        (one["kind"], one["key"], one["value"], _percent(one["selection"]["share"]),
-         _percent(one["baseline"]["share"]), _interval(one["difference"]), f"{one['ratio']['value']:.2f}",
+        (one["kind"], one["key"], one["value"], percent(one["selection"]["share"]),
+         percent(one["baseline"]["share"]), _interval(one["difference"]), f"{one['ratio']['value']:.2f}",
          f"{one['adjusted']:.2g}")
         for one in found["differences"]
     ), title="differences")  # fmt: skip
     print_table(["service", "operation", "selection p50 ms", "baseline p50 ms", "slower with", "p adjusted"], (
         (one["service"] or "(whole trace)", one["operation"], _ms(one["selection"]["p50_ms"]),
-         _ms(one["baseline"]["p50_ms"]), _percent(one["chance"]["value"]), f"{one['adjusted']:.2g}")
+         _ms(one["baseline"]["p50_ms"]), percent(one["chance"]["value"]), f"{one['adjusted']:.2g}")
         for one in found["latencies"]
     ), title="latency")  # fmt: skip
 
@@ -283,7 +284,8 @@ def _interval(one: dict[str, float]) -> str:
     return f"{one['value']:+.1%} ({one['low']:+.1%} … {one['high']:+.1%})"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as people read it."""
     return f"{share:.1%}"
 
 

@@ -9,13 +9,15 @@ from typing import Any
 
 import click
 import httpx
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from windvane.cli.client import server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import COMMANDS
+from windvane.cli.trace_analysis import COMMANDS, ask
+from windvane.cli.trace_propagation import propagation
 from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
 from windvane.kit.values import parse_duration
 
@@ -28,7 +30,7 @@ def command() -> None:
     """Search traces with TraceQL, show one, count spans; answers from many: paths, flame graphs, differences."""
 
 
-for _one in COMMANDS:
+for _one in (*COMMANDS, propagation):
     command.add_command(_one)
 
 
@@ -64,15 +66,49 @@ def _row(trace: Mapping[str, Any]) -> tuple[object, ...]:
 
 @command.command()
 @click.argument("trace_id")
+@click.option("--inferred", is_flag=True, help="Attach the traces that calls of this one began without its headers.")
 @server_option
 @output_option
-def show(trace_id: str, output: str, **target: str | None) -> None:
-    """One trace as a tree of its spans; JSON is OTLP."""
+def show(trace_id: str, inferred: bool, output: str, **target: str | None) -> None:
+    """One trace as a tree of its spans; JSON is OTLP, with --inferred that of Windvane's own API."""
+    if inferred:
+        _show_inferred(trace_id, output, target)
+        return
     answer = _get(target, f"/api/v2/traces/{trace_id}", {}).json()["trace"]
     if output == "json":
         print_json(answer)
         return
     Console(highlight=False).print(tree_of(list(_spans(answer)), trace_id))
+
+
+def _show_inferred(trace_id: str, output: str, target: Mapping[str, str | None]) -> None:
+    answer = ask(target["server"] or "", target["tenant"], trace_id, {"inferred": 1})
+    if output == "json":
+        print_json(answer)
+        return
+    Console(highlight=False).print(tree_of([_as_otlp(span) for span in answer["spans"]], answer["trace_id"]))
+    print_table(["inferred from", "to trace", "calls", "by", "candidates", "confidence"], (
+        (one["parent_span"], one["trace"], one["destination"], one["by"], one["candidates"], f"{one['confidence']:.2f}")
+        for one in answer["inferred"]
+    ))  # fmt: skip
+    if answer["truncated"]:
+        click.echo("more traces belong to this one than are shown", err=True)
+
+
+def _as_otlp(span: Mapping[str, Any]) -> dict[str, Any]:
+    """What `tree_of` reads of a span of our own API; an inferred parent shows beside the name."""
+    start = int(np.datetime64(span["start"].rstrip("Z"), "ns").astype(np.int64))
+    sure = span["attributes"].get("windvane.inferred.confidence")
+    return {
+        "spanId": base64.b64encode(bytes.fromhex(span["span_id"])).decode(),
+        "parentSpanId": base64.b64encode(bytes.fromhex(span["parent_id"])).decode(),
+        "service": span["service"],
+        "name": span["name"] if sure is None else f"{span['name']}  (inferred, {sure:.2f})",
+        "kind": span["kind"].upper(),
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + round(span["duration_ms"] * 1e6)),
+        "status": {"code": "STATUS_CODE_ERROR"} if span["status"] == "error" else {},
+    }
 
 
 def _spans(trace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

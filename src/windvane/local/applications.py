@@ -39,7 +39,10 @@ def applications(view: MeshView, placement: Placement, before: EmulatorPlan | No
     for key, place in placement.places.items():
         workload = view.workloads[key]
         if EMULATE not in workload.annotations and RUN not in workload.annotations:
-            if place.app:
+            if place.app and workload.kind != "WorkloadEntry":
+                # Its image cannot run here: something that answers stands in for it.
+                emulated[key] = _emulated(view, workload, place, "{}")
+            elif place.app:
                 problems.append(f"{_at(workload)}: has neither {RUN} nor {EMULATE}: nothing answers behind its sidecar")
         elif EMULATE in workload.annotations and RUN in workload.annotations:
             problems.append(f"{_at(workload)}: has both {RUN} and {EMULATE}; neither is used")

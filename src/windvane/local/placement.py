@@ -12,7 +12,7 @@ from itertools import count
 
 from windvane.kit.errors import LimitError
 from windvane.kit.values import Address
-from windvane.local.addresses import SHARED, Claim
+from windvane.local.addresses import SHARED, Claim, state_directory
 from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.view import MeshView, MeshWorkload
 
@@ -137,3 +137,17 @@ def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> Worklo
         return replace(place, outbound=outbound)
     inbound, app = ({port: had[port] for port in ports} for had in (place.inbound, place.app))
     return replace(place, inbound=inbound, app=app, outbound=outbound)
+
+
+@dataclass(slots=True)
+class _Nowhere(Claim):
+    """Addresses that are only spoken of: nobody holds them, so all of them are free."""
+
+    def visible_port(self, host: str, wanted: int) -> int:
+        return wanted
+
+
+def imagined_placement(view: MeshView) -> Placement:
+    """Places that workloads could have on this machine, the same for the same view; nothing is claimed."""
+    claim = _Nowhere(state_directory(), "127.80.0", range(10_000, 11_000), lambda _host, _port: True)
+    return Allocator(claim, Address("127.0.0.1", 8080)).update(view)

@@ -111,7 +111,7 @@ class LocalMesh:
             TrafficProfile.load(options.traffic.profile)
         self.options, self._clock, self._report = options, clock, report
         self.supervisor = Supervisor(options.run_dir / "logs", clock, report)
-        self._source = FileSource(options.mesh)
+        self._source = FileSource(options.mesh, implied_gateways=True)
         self._view = self._first_view()
         self._claim = claim(options.state_dir, prefer=_prefix(options.run_dir))
         self._allocator = Allocator(self._claim, options.gateway)

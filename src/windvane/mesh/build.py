@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from windvane.mesh import hosts
+from windvane.mesh.delegates import merged
 from windvane.mesh.models import (
+    AuthorizationPolicy,
     Destination,
     DestinationRule,
     Gateway,
     HTTPRoute,
     PeerAuthentication,
+    PodOwner,
+    RequestAuthentication,
     Resource,
     Service,
     ServiceEntry,
@@ -61,15 +65,24 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
     """The view of resources that each are valid and whose names do not clash."""
     identity = identity or MeshIdentity()
     ordered = sorted(resources, key=lambda item: item.age_key)
-    workloads = [_workload(entry) for entry in _of(ordered, WorkloadEntry)]
+    made = [*map(_workload, _of(ordered, WorkloadEntry)), *map(_pods, _of(ordered, PodOwner))]
+    by_key: dict[str, MeshWorkload] = {}
+    for workload in made:
+        by_key.setdefault(workload.key, workload)
+    workloads = list(by_key.values())
     return MeshView(
         version=_version(ordered),
         services=_services(ordered, workloads, identity.domain),
-        workloads={workload.key: workload for workload in workloads},
-        virtual_services=tuple(_resolve_routes(item, identity.domain) for item in _of(ordered, VirtualService)),
+        workloads=by_key,
+        virtual_services=_virtual_services(_of(ordered, VirtualService), identity.domain),
+        delegates=frozenset(
+            f"{item.namespace}/{item.name}" for item in _of(ordered, VirtualService) if not item.spec.hosts
+        ),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
         gateways=tuple(_of(ordered, Gateway)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
+        request_authentications=tuple(_of(ordered, RequestAuthentication)),
+        authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,
@@ -102,6 +115,23 @@ def _meaning(resource: Resource) -> str:
 def _workload(entry: WorkloadEntry) -> MeshWorkload:
     # Istio lets labels stand in the spec or in the metadata; where both say something the metadata wins.
     return _from_spec(entry.spec, entry, entry.name, {**entry.spec.labels, **entry.labels})
+
+
+def _pods(owner: PodOwner) -> MeshWorkload:
+    """All pods of an owner as one workload, named as Istio's telemetry names it."""
+    pods = owner.pods
+    listening = [port for container in pods.spec.containers for port in container.ports]
+    return MeshWorkload(
+        name=owner.name,
+        namespace=owner.namespace,
+        labels=pods.metadata.labels,
+        annotations={**owner.annotations, **pods.metadata.annotations},
+        service_account=pods.spec.service_account_name or "default",
+        ports={port.name: port.container_port for port in listening if port.name},
+        kind=owner.kind,
+        file=owner.file,
+        line=owner.line,
+    )
 
 
 def _from_spec(spec: WorkloadEntrySpec, owner: Resource, name: str, labels: Mapping[str, str]) -> MeshWorkload:
@@ -203,6 +233,11 @@ def _entry_port(port: EntryPort) -> ServicePort:
     return ServicePort(port.number, port.name, port_protocol(port.protocol), port.target_port or port.number)
 
 
+def _virtual_services(items: Sequence[VirtualService], domain: str) -> tuple[VirtualService, ...]:
+    """Those with hosts, names in full; a delegate's names are of its own namespace."""
+    return tuple(merged(_resolve_routes(item, domain) for item in items))
+
+
 def _resolve_routes(item: VirtualService, domain: str) -> VirtualService:
     """A VirtualService with hosts and destinations in full and gateways as `namespace/name`."""
     spec = item.spec
@@ -244,15 +279,15 @@ def _resolve_route(route: HTTPRoute, namespace: str, domain: str) -> HTTPRoute:
 
 def _merge_rules(rules: Iterable[DestinationRule], domain: str) -> tuple[DestinationRule, ...]:
     """One rule for each host, namespace and scope, as Istio merges them: subsets add up, the first policy stays."""
-    merged: dict[tuple[object, ...], DestinationRule] = {}
+    by_scope: dict[tuple[object, ...], DestinationRule] = {}
     for rule in rules:
         host = hosts.resolve(rule.spec.host, rule.namespace, domain)
         full = rule.model_copy(update={"spec": rule.spec.model_copy(update={"host": host})})
         selector = rule.spec.workload_selector
         labels = tuple(sorted(selector.match_labels.items())) if selector else ()
         key = (rule.namespace, host, labels, tuple(sorted(rule.spec.export_to)))
-        merged[key] = _merge_two(merged[key], full) if key in merged else full
-    return tuple(merged.values())
+        by_scope[key] = _merge_two(by_scope[key], full) if key in by_scope else full
+    return tuple(by_scope.values())
 
 
 def _merge_two(first: DestinationRule, second: DestinationRule) -> DestinationRule:

@@ -14,6 +14,7 @@ from pathlib import Path
 from windvane.mesh.build import MeshIdentity, build_view
 from windvane.mesh.decode import Loaded, decode
 from windvane.mesh.findings import Finding, finding, ordered
+from windvane.mesh.implied import with_gateways
 from windvane.mesh.validate import validate
 from windvane.mesh.view import MeshView
 from windvane.mesh.yaml_source import read_documents
@@ -53,6 +54,8 @@ class FileSource:
     paths: Sequence[str | Path]
     identity: MeshIdentity = field(default_factory=MeshIdentity)
     default_namespace: str = "default"
+    implied_gateways: bool = False
+    """Whether there is no cluster that would have the ingress gateways which the files leave to it."""
     _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
 
     def load(self) -> LoadResult:
@@ -62,6 +65,7 @@ class FileSource:
         loaded = [item for decoded in self._cache.values() for item in decoded.loaded]
         findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
         view = build_view((item.resource for item in loaded), self.identity)
+        view = with_gateways(view) if self.implied_gateways else view
         findings.extend(validate(loaded, view, self.identity.domain))
         refused = any(item.refuses for item in findings)
         return LoadResult(None if refused else view, ordered(findings))
@@ -88,9 +92,9 @@ class FileSource:
         texts: dict[str, str] = {}
         findings: list[Finding] = []
         for path in self.paths:
-            for file in _expand(path):
+            for file in expand(path):
                 try:
-                    texts[str(file)] = _read(file)
+                    texts[str(file)] = read_text(file)
                 except (OSError, UnicodeDecodeError) as error:
                     reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
                     findings.append(finding("WV0105", f"cannot be read: {reason}", file=str(file)))
@@ -109,11 +113,13 @@ class FileSource:
         return _Decoded(text, tuple(loaded), tuple(findings))
 
 
-def _read(file: str | Path) -> str:
+def read_text(file: str | Path) -> str:
+    """The text of a file or of standard input; `OSError` and `UnicodeDecodeError` as they come."""
     return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8-sig")
 
 
-def _expand(path: str | Path) -> Iterable[str | Path]:
+def expand(path: str | Path) -> Iterable[str | Path]:
+    """The files that a path means: itself, or what counts below a directory."""
     if str(path) == STDIN:
         return (STDIN,)
     root = Path(path)

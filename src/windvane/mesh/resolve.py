@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from windvane.mesh import hosts
-from windvane.mesh.models import CustomTag, DestinationRule, LabelSelector, PeerAuthentication, Telemetry
+from windvane.mesh.models import (
+    AuthorizationPolicy,
+    CustomTag,
+    DestinationRule,
+    JWTRule,
+    LabelSelector,
+    PeerAuthentication,
+    RequestAuthentication,
+    Telemetry,
+)
 from windvane.mesh.models.security import MTLSMode
 from windvane.mesh.models.telemetry import MetricsOverrides, TrafficSelector
 from windvane.mesh.view import MeshView, MeshWorkload, ServicePort
@@ -15,6 +24,7 @@ from windvane.mesh.view import MeshView, MeshWorkload, ServicePort
 Side = Literal["CLIENT", "SERVER"]
 T = TypeVar("T")
 P = TypeVar("P", PeerAuthentication, Telemetry)
+A = TypeVar("A", AuthorizationPolicy, RequestAuthentication)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,22 @@ def mtls_mode(view: MeshView, workload: MeshWorkload, port: int | None, default:
         if on_port is not None and on_port.mode != "UNSET" and _has_selector(policy.spec.selector):
             return on_port.mode
     return mode
+
+
+def authorization_policies_for(view: MeshView, workload: MeshWorkload) -> list[AuthorizationPolicy]:
+    """Every AuthorizationPolicy in force for a workload: they add up, from the root namespace and its own."""
+    return _in_force(view, view.authorization_policies, workload)
+
+
+def jwt_rules_for(view: MeshView, workload: MeshWorkload) -> list[JWTRule]:
+    """The token rules in force for a workload, by issuer: RequestAuthentications add up."""
+    found = _in_force(view, view.request_authentications, workload)
+    return sorted((rule for item in found for rule in item.spec.jwt_rules), key=lambda rule: rule.issuer)
+
+
+def _in_force(view: MeshView, policies: Iterable[A], workload: MeshWorkload) -> list[A]:
+    spaces = (view.root_namespace, workload.namespace)
+    return [item for item in policies if item.namespace in spaces and selects(item.spec.selector, workload.labels)]
 
 
 def destination_rule_for(

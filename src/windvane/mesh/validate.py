@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from windvane.mesh.checks import destination_rule, gateway, policy, services, virtual_service
+from windvane.mesh.checks import authorization, destination_rule, gateway, policy, services, virtual_service
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
 from windvane.mesh.checks.references import Registry, references
@@ -21,10 +21,13 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Service": services.check_service,
     "ServiceEntry": services.check_service_entry,
     "WorkloadEntry": services.check_workload_entry,
+    **dict.fromkeys(("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), services.check_pods),
     "VirtualService": virtual_service.check,
     "DestinationRule": destination_rule.check,
     "Gateway": gateway.check,
     "PeerAuthentication": policy.check_peer_authentication,
+    "RequestAuthentication": authorization.check_request_authentication,
+    "AuthorizationPolicy": authorization.check_authorization_policy,
     "Telemetry": policy.check_telemetry,
 }
 

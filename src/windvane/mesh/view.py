@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from windvane.mesh.models import (
+        AuthorizationPolicy,
         DestinationRule,
         Gateway,
         PeerAuthentication,
+        RequestAuthentication,
         Telemetry,
         VirtualService,
     )
@@ -41,7 +43,10 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class MeshWorkload:
-    """A workload, from a WorkloadEntry. `address` may be empty until a placement gives one."""
+    """A workload: a WorkloadEntry, or the pods of a Deployment and the like (`kind` says which).
+
+    `address` may be empty until a placement gives one.
+    """
 
     name: str
     namespace: str
@@ -53,6 +58,7 @@ class MeshWorkload:
     weight: int = 0
     locality: str = ""
     network: str = ""
+    kind: str = "WorkloadEntry"
     file: str = ""
     line: int = 0
 
@@ -112,9 +118,12 @@ class MeshView:
     services: Mapping[str, MeshService] = field(default_factory=dict)  # by hostname
     workloads: Mapping[str, MeshWorkload] = field(default_factory=dict)  # by "name.namespace"
     virtual_services: tuple[VirtualService, ...] = ()
+    delegates: frozenset[str] = frozenset()  # "namespace/name" of VirtualServices that others delegate to
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
+    request_authentications: tuple[RequestAuthentication, ...] = ()
+    authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"

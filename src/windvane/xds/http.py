@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.listener import v3 as listener
@@ -21,9 +22,12 @@ def outbound_manager(wanted: Reporting, peer_metadata: str, stat_prefix: str, ro
     return _filter(_client_side(wanted, peer_metadata, stat_prefix, routes))
 
 
-def gateway_manager(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str) -> listener.Filter:
-    """Requests from outside the mesh: nothing they say of themselves is believed."""
+def gateway_manager(
+    wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str, guarding: Sequence[hcm.HttpFilter] = ()
+) -> listener.Filter:
+    """Requests from outside the mesh: nothing they say of themselves is believed. `guarding` filters come first."""
     manager = _client_side(wanted, peer_metadata, stat_prefix, routes)
+    manager.http_filters = [*guarding, *manager.http_filters]
     manager.use_remote_address = True
     manager.preserve_external_request_id = True
     _forward_identity(manager)
@@ -31,9 +35,17 @@ def gateway_manager(wanted: Reporting, peer_metadata: str, stat_prefix: str, rou
 
 
 def inbound_manager(
-    wanted: Reporting, stat_prefix: str, routes: route.RouteConfiguration, *, mutual_tls: bool
+    wanted: Reporting,
+    stat_prefix: str,
+    routes: route.RouteConfiguration,
+    guarding: Sequence[hcm.HttpFilter] = (),
+    *,
+    mutual_tls: bool,
 ) -> listener.Filter:
-    """Requests for the application. What a caller says of itself is kept only if mutual TLS vouches for it."""
+    """Requests for the application. What a caller says of itself is kept only if mutual TLS vouches for it.
+
+    `guarding` filters refuse requests; by then it is known for telemetry who asks.
+    """
     manager = _manager(wanted, stat_prefix)
     manager.route_config = routes
     manager.server_header_transformation = hcm.HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH
@@ -42,6 +54,7 @@ def inbound_manager(
         *([filters.keep_peer_metadata()] if mutual_tls else []),
         filters.header_mutation(remove=filters.PEER_METADATA_HEADER),
         filters.grpc_stats(),
+        *guarding,
         filters.router(),
     ]
     return _filter(manager)

@@ -15,12 +15,14 @@ from functools import lru_cache
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
 
-from windvane.mesh.models import Gateway, MTLSMode, Server, ServerTLSSettings
-from windvane.mesh.resolve import mtls_mode
+from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
+from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import filters, http, telemetry, tls
+from windvane.xds import authentication, authorization, filters, http, telemetry, tls
+from windvane.xds.authorization import Guard
 from windvane.xds.clusters import inbound_name, inbound_ports
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
@@ -51,7 +53,8 @@ class ListenerSpec:
 
     `target` is the RDS name of HTTP, the cluster of TCP and of inbound listeners; `peer_metadata` is
     what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
-    server's spans; `report_interval` (seconds) is for open TCP connections.
+    server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
+    authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones.
     """
 
     name: str
@@ -66,6 +69,9 @@ class ListenerSpec:
     operation: str = ""
     report_interval: float = 5.0
     servers: tuple[ServerSpec, ...] = ()
+    tokens: tuple[JWTRule, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    guarded_ports: tuple[tuple[int, int], ...] = ()
 
 
 def listeners(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
@@ -162,6 +168,7 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
 def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     view, settings = snapshot.view, snapshot.settings
     reporting = telemetry.reporting(proxy, snapshot, "inbound")
+    tokens, guarding = tuple(jwt_rules_for(view, proxy.workload)), authorization.guards(proxy, snapshot)
     for number, served in inbound_ports(proxy, snapshot).items():
         yield ListenerSpec(
             name=inbound_name(number),
@@ -174,6 +181,9 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             trust_domain=view.trust_domain,
             operation=f"{served[0].hostname}:{served[1].number}/*" if served else "",
             report_interval=settings.tcp_report_interval,
+            tokens=tokens,
+            guards=guarding,
+            guarded_ports=((number, proxy.place.inbound[number]),) if guarding else (),
         )
 
 
@@ -192,6 +202,9 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             is_http=True,
             peer_metadata=peer,
             servers=here,
+            tokens=tuple(jwt_rules_for(snapshot.view, proxy.workload)),
+            guards=authorization.guards(proxy, snapshot),
+            guarded_ports=((number, proxy.place.inbound.get(number, number)),),
         )
 
 
@@ -223,9 +236,10 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
 def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterChain:
     name = "mutual-tls" if mutual_tls else "plaintext"
     if not spec.is_http:
-        return listener.FilterChain(name=name, filters=[_tcp(spec, after_handshake=mutual_tls)])
+        guarding = authorization.network_filters(spec.guards, spec.guarded_ports)
+        return listener.FilterChain(name=name, filters=[*guarding, _tcp(spec, after_handshake=mutual_tls)])
     routes = http.inbound_routes(spec.target, spec.operation)
-    only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, mutual_tls=mutual_tls)
+    only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, _guarding(spec), mutual_tls=mutual_tls)
     return listener.FilterChain(name=name, filters=[only])
 
 
@@ -236,12 +250,20 @@ def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
 
 
 def _gateway_chain(spec: ListenerSpec, server: ServerSpec) -> listener.FilterChain:
-    only = http.gateway_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), server.routes)
+    only = http.gateway_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), server.routes, _guarding(spec))
     chain = listener.FilterChain(name=server.routes, filters=[only])
     if server.tls is not None:
         chain.filter_chain_match = listener.FilterChainMatch(transport_protocol="tls", server_names=list(server.names))
         chain.transport_socket = tls.server_from_files(server.tls)
     return chain
+
+
+def _guarding(spec: ListenerSpec) -> list[HttpFilter]:
+    """The filters that refuse requests: wrong tokens first, for policies ask about right ones."""
+    return [
+        *authentication.http_filters(spec.tokens),
+        *authorization.http_filters(spec.guards, spec.guarded_ports),
+    ]
 
 
 def _tcp(spec: ListenerSpec, *, after_handshake: bool = False) -> listener.Filter:

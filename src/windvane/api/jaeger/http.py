@@ -96,8 +96,9 @@ class _Face:
         return _traces(traces, missing or None)
 
     def trace(self, request: Request) -> dict[str, Any]:
-        trace_id, window = _trace_and_window(request)
-        return _traces([self._queries.one(trace_id, window, raw=params.boolean(request.query_params, "raw"))])
+        given, (trace_id, window) = request.query_params, _trace_and_window(request)
+        read = self._queries.whole if params.boolean(given, "inferred") else self._queries.one
+        return _traces([read(trace_id, window, raw=params.boolean(given, "raw"))])
 
     def archive(self, request: Request) -> dict[str, Any]:
         trace_id, window = _trace_and_window(request)

@@ -11,6 +11,7 @@ from windvane.store.api import Engine
 from windvane.tracing import search, summaries
 from windvane.tracing.adjust import adjust
 from windvane.tracing.archive import archive, read_kept
+from windvane.tracing.inferred import infer
 from windvane.tracing.model import Trace
 from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import Path, service_paths
@@ -53,6 +54,11 @@ class JaegerQueries:
         if not found:
             raise NotFoundError(NOT_FOUND)
         return found[0]
+
+    def whole(self, trace_id: str, window_ns: tuple[int, int] | None = None, *, raw: bool = False) -> Trace:
+        """One trace with the subtraces that calls of it began, marked as inferred, or `NotFoundError`."""
+        found = self.one(trace_id, window_ns, raw=True)
+        return self._shown([infer(self.engine, found).trace], raw)[0]
 
     def archive(self, trace_id: str, window_ns: tuple[int, int] | None = None) -> None:
         """Keep a trace beyond retention; `NotFoundError` when there is none."""

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.telemetry import PREFIX, seconds
+from windvane.api.windvane.traces_heatmap import DEFAULT_COLUMNS, MAX_COLUMNS, heatmap_answer, heatmap_doc
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
@@ -100,7 +101,7 @@ class FieldNames(BaseModel):
 
 
 _Q = Parameter("q", "What one span of the trace must satisfy, in the query bar's language; everything if absent.")
-_WINDOW = (
+WINDOW = (
     Parameter(
         "start", "Earliest start of a span, seconds since the epoch; an hour before the end if absent.", "number"
     ),
@@ -111,7 +112,7 @@ _TRACES = RouteDoc(
     FoundTraces,
     (
         _Q,
-        *_WINDOW,
+        *WINDOW,
         Parameter("limit", f"How many traces at most (up to {MAX_TRACES}).", "integer", default=DEFAULT_TRACES),
         Parameter("sort", f"The order: {', '.join(SORTS)}.", default="newest"),
         Parameter("cursor", "`next` of the page before; its time bounds stay those of the first page."),
@@ -124,7 +125,7 @@ _FIELDS = RouteDoc(
     FieldNames,
     (
         _Q,
-        *_WINDOW,
+        *WINDOW,
         Parameter("name", "Only fields with this name."),
         Parameter("limit", f"How many values of each (up to {MAX_VALUES}).", "integer", default=10),
     ),
@@ -149,7 +150,16 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         name, limit = params.get("name", ""), whole(params, "limit", 10, MAX_VALUES)
         return _json(completion.fields(engine, asked.query, name, limit))
 
-    return [documented(f"{PREFIX}/traces", traces, _TRACES), documented(f"{PREFIX}/traces/fields", fields, _FIELDS)]
+    def heatmap(request: Request) -> Response:
+        params = request.query_params
+        columns = whole(params, "columns", DEFAULT_COLUMNS, MAX_COLUMNS)
+        return _json(heatmap_answer(engine, _Asked.of(params, clock).query, columns).model_dump())
+
+    return [
+        documented(f"{PREFIX}/traces", traces, _TRACES),
+        documented(f"{PREFIX}/traces/fields", fields, _FIELDS),
+        documented(f"{PREFIX}/traces/heatmap", heatmap, heatmap_doc((_Q, *WINDOW))),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +190,7 @@ class _Asked:
 
 
 def window(params: QueryParams, clock: Clock) -> tuple[int, int]:
-    """The bounds `start` and `end` in nanoseconds; the last hour if they are not given."""
+    """The times asked for in nanoseconds: the last hour, or the hour before `end`, if `start` is absent."""
     start, end = seconds(params, "start"), seconds(params, "end")
     end_ns = clock.now_ns() if end is None else end
     start_ns = end_ns - DEFAULT_LOOKBACK_NS if start is None else start
@@ -199,7 +209,7 @@ def choice(params: QueryParams, name: str, words: Sequence[Word]) -> Word:
 
 
 def whole(params: QueryParams, name: str, default: int, most: int) -> int:
-    """A whole number from 1 to `most`."""
+    """A parameter that is a whole number from 1 to `most`."""
     text = params.get(name, str(default))
     if not text.isdecimal() or not 0 < int(text) <= most:
         raise BadInputError(f"{name} {text!r}: expected a whole number from 1 to {most}")
@@ -211,7 +221,7 @@ def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
         "trace_id": summary.trace_id,
         "root_service": summary.root_service,
         "root_name": summary.root_name,
-        "start": _moment(summary.start_ns),
+        "start": moment(summary.start_ns),
         "duration_ms": summary.duration_ns / 1e6,
         "spans": summary.spans,
         "errors": summary.errors,
@@ -229,12 +239,13 @@ def _match(span: MatchedSpan) -> dict[str, Any]:
         "name": span.name,
         "kind": span.kind,
         "status": span.status,
-        "start": _moment(span.start_ns),
+        "start": moment(span.start_ns),
         "duration_ms": span.duration_ns / 1e6,
     }
 
 
-def _moment(nanoseconds: int) -> str:
+def moment(nanoseconds: int) -> str:
+    """A time in ISO 8601 with nanoseconds, UTC."""
     return f"{np.datetime64(nanoseconds, 'ns')}Z"
 
 

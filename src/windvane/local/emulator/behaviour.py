@@ -51,9 +51,14 @@ class Application:
         await self._clock.sleep(endpoint.latency.sample(self._rng))
         failure = self._pick(endpoint.errors or ())
         if failure is None and endpoint.calls:
-            done = await self._caller.run(endpoint.calls, forwarded(headers, self.spec.forward_headers))
+            done = await self._caller.run(endpoint.calls, self._handed_on(headers))
             failure = None if done else _CALL_FAILED
         return Answer(endpoint.response.sample(self._rng), failure)
+
+    def _handed_on(self, headers: Sequence[Header]) -> tuple[Header, ...]:
+        wanted = self.spec.trace_headers
+        remembered = wanted.share >= 1 or self._rng.random() < wanted.share
+        return forwarded(headers, self.spec.forward_headers, wanted.names if remembered else ())
 
     def _pick(self, failures: Sequence[Failure]) -> Failure | None:
         chance = self._rng.random() if failures else 1.0

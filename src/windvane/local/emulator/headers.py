@@ -7,7 +7,7 @@ outgoing one belongs to. The three formats in use are forwarded exactly as recei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 Header = tuple[str, str]
 
@@ -19,7 +19,9 @@ TRACE_HEADERS = frozenset(
 )  # fmt: skip
 
 
-def forwarded(headers: Iterable[Header], extra: Sequence[str] = ()) -> tuple[Header, ...]:
+def forwarded(
+    headers: Iterable[Header], extra: Sequence[str] = (), of_trace: Collection[str] = TRACE_HEADERS
+) -> tuple[Header, ...]:
     """The headers to send with calls made for a request, in their order, repeated ones included."""
-    wanted = TRACE_HEADERS.union(name.lower() for name in extra)
+    wanted = {*of_trace, *(name.lower() for name in extra)}
     return tuple((name.lower(), value) for name, value in headers if name.lower() in wanted)

@@ -10,6 +10,8 @@ calls:
 endpoints: [{path: /checkout, latency: 30ms, calls: […]}]  # longest matching prefix; inherits the rest
 background: [{every: 2s, calls: […]}]
 outages: {every: 60s, for: 500ms}
+trace_headers: none            # forgets them; or [x-request-id]: only these; or 90%: of requests; default: all
+forward_headers: [end-user]    # handed on besides
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import parse_duration, parse_size
+from windvane.local.emulator.headers import TRACE_HEADERS
 
 GRPC_CODES = (
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
@@ -264,6 +267,31 @@ class Outages(_Strict):
     duration: Annotated[Interval, Field(alias="for")]
 
 
+def _handed_on(value: Any) -> Any:
+    if value in ("all", "none"):
+        return {"share": 1.0 if value == "all" else 0.0}
+    if isinstance(value, list):
+        return {"names": value}
+    return value if isinstance(value, (dict, BaseModel)) else {"share": value}
+
+
+class HandedOn(_Strict):
+    """Which headers of a trace calls get, and of what share of the requests (the others' calls get none)."""
+
+    names: frozenset[str] = TRACE_HEADERS
+    share: Ratio = 1.0
+
+    @field_validator("names")
+    @classmethod
+    def _known(cls, value: frozenset[str]) -> frozenset[str]:
+        names = frozenset(name.lower() for name in value)
+        if unknown := sorted(names - TRACE_HEADERS):
+            raise ValueError(
+                f"no header of a trace: {', '.join(unknown)} (expected {', '.join(sorted(TRACE_HEADERS))})"
+            )
+        return names
+
+
 class EmulateSpec(_Strict):
     """A whole annotation."""
 
@@ -274,6 +302,8 @@ class EmulateSpec(_Strict):
     endpoints: tuple[Endpoint, ...] = ()
     background: tuple[Background, ...] = ()
     outages: Outages | None = None
+    trace_headers: Annotated[HandedOn, BeforeValidator(_handed_on)] = HandedOn()
+    """An application that forgets: `none`, a list of the headers handed on, or the share of requests with all."""
     forward_headers: tuple[str, ...] = ("end-user",)
     """Request headers copied to calls besides those that carry a trace."""
 

@@ -136,6 +136,9 @@ def check_regex(path: Path, pattern: str, *, lone_star: bool = False) -> Iterato
     """A pattern that RE2, Envoy's engine, takes; `*` alone stands for presence where that is possible."""
     if lone_star and pattern == "*":
         return
+    if not pattern:
+        yield invalid(path, "an empty regex is not allowed")
+        return
     if _NOT_RE2.search(pattern):
         yield invalid(
             path, f"invalid regex {pattern!r}: RE2 has no look-around, back-references, comments or possessive repeats"

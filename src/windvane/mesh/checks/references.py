@@ -9,11 +9,13 @@ from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
 from windvane.mesh.checks.common import Problem
 from windvane.mesh.models import (
+    AuthorizationPolicy,
     Destination,
     DestinationRule,
     Gateway,
     HTTPRoute,
     PeerAuthentication,
+    RequestAuthentication,
     Resource,
     Telemetry,
     VirtualService,
@@ -21,6 +23,8 @@ from windvane.mesh.models import (
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.view import MeshService, MeshView
 from windvane.mesh.yaml_source import Path
+
+_SELECTING = (PeerAuthentication, RequestAuthentication, AuthorizationPolicy, Telemetry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_destination_rule(resource, registry)
     elif isinstance(resource, Gateway):
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
-    elif isinstance(resource, PeerAuthentication | Telemetry) and resource.spec.selector is not None:
+    elif isinstance(resource, _SELECTING) and resource.spec.selector is not None:
         labels = resource.spec.selector.match_labels
         yield from _of_selector(resource, labels, ("spec", "selector"), registry)
 
@@ -80,6 +84,10 @@ def _of_virtual_service(item: VirtualService, registry: Registry) -> Iterator[Pr
         else:
             yield from _of_gateway_hosts(item, registry.gateways[full], name)
     for index, route in enumerate(item.spec.http):
+        if route.delegate is not None:
+            name = f"{route.delegate.namespace or item.namespace}/{route.delegate.name}"
+            if name not in registry.view.delegates:
+                yield _not_found(("spec", "http", index, "delegate"), "delegate", name)
         for path, destination in _destinations(("spec", "http", index), route):
             yield from _of_destination(path, destination, item, registry)
         if len(route.route) > 1:

@@ -1,4 +1,4 @@
-"""Istio's validation of where things run: Service, ServiceEntry, WorkloadEntry."""
+"""Istio's validation of where things run: Service, ServiceEntry, WorkloadEntry, pods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from windvane.mesh.checks.common import (
     not_yet,
     repeated,
 )
-from windvane.mesh.models import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
+from windvane.mesh.models import PodOwner, Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
 from windvane.mesh.models.services import ServiceEntrySpec
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.yaml_source import Path
@@ -52,6 +52,12 @@ def check_service(item: Service) -> Iterator[Problem]:
 def check_workload_entry(item: WorkloadEntry) -> Iterator[Problem]:
     """A WorkloadEntry; its address may be empty, the local mesh then gives it one."""
     yield from _check_endpoint(("spec",), item.spec)
+
+
+def check_pods(item: PodOwner) -> Iterator[Problem]:
+    """A kind that has pods: their labels, by which services and policies find them."""
+    path: Path = ("metadata", "labels") if item.kind == "Pod" else ("spec", "template", "metadata", "labels")
+    yield from check_labels(path, item.pods.metadata.labels)
 
 
 def _check_endpoint(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:

@@ -112,7 +112,7 @@ def check(item: VirtualService) -> Iterator[Problem]:
 def _check_hosts(item: VirtualService) -> Iterator[Problem]:
     spec = item.spec
     if not spec.hosts:
-        yield invalid(("spec", "hosts"), "virtual service must have at least one host")
+        yield from _check_delegated(item)
     in_mesh = not spec.gateways or "mesh" in spec.gateways
     for index, host in enumerate(spec.hosts):
         path: Path = ("spec", "hosts", index)
@@ -121,6 +121,20 @@ def _check_hosts(item: VirtualService) -> Iterator[Problem]:
         yield from check_host(path, host)
     for index, host in repeated(spec.hosts):
         yield invalid(("spec", "hosts", index), f"duplicate host {host!r} in virtual service")
+
+
+def _check_delegated(item: VirtualService) -> Iterator[Problem]:
+    """A VirtualService without hosts is one that others delegate to."""
+    if item.spec.gateways:
+        yield invalid(("spec", "gateways"), "virtual service must have at least one host (a delegate has no gateways)")
+    for index, route in enumerate(item.spec.http):
+        path: Path = ("spec", "http", index)
+        if route.delegate is not None:
+            yield invalid((*path, "delegate"), "delegate HTTP route cannot contain delegate")
+        for number, match in enumerate(route.match):
+            if match.source_labels or match.source_namespace or match.gateways:
+                words = "sourceLabels, sourceNamespace and gateways cannot be set in a delegate"
+                yield invalid((*path, "match", number), words)
 
 
 def _check_gateway(path: Path, gateway: str) -> Iterator[Problem]:
@@ -163,6 +177,10 @@ def _check_cors(path: Path, cors: CorsPolicy | None) -> Iterator[Problem]:
 
 
 def _check_action(path: Path, route: HTTPRoute) -> Iterator[Problem]:
+    if route.delegate is not None:
+        if not route.delegate.name:
+            yield invalid((*path, "delegate", "name"), "delegate name is required")
+        return
     if route.redirect is None and route.direct_response is None and not route.route:
         yield invalid(path, "HTTP route, redirect or direct_response is required")
     if route.redirect is not None:

@@ -18,7 +18,16 @@ from windvane.mesh.models.destination_rule import (
 )
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.metadata import ObjectMeta, Resource
-from windvane.mesh.models.security import MTLSMode, PeerAuthentication
+from windvane.mesh.models.security import (
+    AuthorizationPolicy,
+    JWTRule,
+    MTLSMode,
+    Operation,
+    PeerAuthentication,
+    RequestAuthentication,
+    Rule,
+    Source,
+)
 from windvane.mesh.models.services import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
 from windvane.mesh.models.telemetry import AccessLogging, CustomTag, Telemetry, Tracing
 from windvane.mesh.models.virtual_service import (
@@ -31,19 +40,29 @@ from windvane.mesh.models.virtual_service import (
     HTTPRouteDestination,
     VirtualService,
 )
+from windvane.mesh.models.workloads import DaemonSet, Deployment, Pod, PodOwner, ReplicaSet, StatefulSet
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
 _SECURITY = ("security.istio.io/v1", "security.istio.io/v1beta1")
 _TELEMETRY = ("telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1")
 
+_APPS = ("apps/v1",)
+
 KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Service": (Service, ("v1",)),
+    "Pod": (Pod, ("v1",)),
+    "Deployment": (Deployment, _APPS),
+    "StatefulSet": (StatefulSet, _APPS),
+    "DaemonSet": (DaemonSet, _APPS),
+    "ReplicaSet": (ReplicaSet, _APPS),
     "ServiceEntry": (ServiceEntry, _NETWORKING),
     "WorkloadEntry": (WorkloadEntry, _NETWORKING),
     "VirtualService": (VirtualService, _NETWORKING),
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
+    "RequestAuthentication": (RequestAuthentication, _SECURITY),
+    "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
     "Telemetry": (Telemetry, _TELEMETRY),
 }
 """Every kind that has a model: the class and the API versions it is read from."""
@@ -51,10 +70,13 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
 __all__ = [
     "KINDS",
     "AccessLogging",
+    "AuthorizationPolicy",
     "ClientTLSSettings",
     "ConnectionPoolSettings",
     "ConsistentHashLB",
     "CustomTag",
+    "DaemonSet",
+    "Deployment",
     "Destination",
     "DestinationRule",
     "Gateway",
@@ -64,21 +86,30 @@ __all__ = [
     "HTTPRoute",
     "HTTPRouteDestination",
     "Headers",
+    "JWTRule",
     "LabelSelector",
     "LoadBalancerSettings",
     "MTLSMode",
     "Model",
     "ObjectMeta",
+    "Operation",
     "OutlierDetection",
     "PeerAuthentication",
     "Percent",
+    "Pod",
+    "PodOwner",
     "PortSelector",
     "PortTrafficPolicy",
+    "ReplicaSet",
+    "RequestAuthentication",
     "Resource",
+    "Rule",
     "Server",
     "ServerTLSSettings",
     "Service",
     "ServiceEntry",
+    "Source",
+    "StatefulSet",
     "StringMatch",
     "Subset",
     "Telemetry",

@@ -174,17 +174,24 @@ class HTTPMirrorPolicy(Model):
     percentage: Percent | None = None
 
 
+class Delegate(Model):
+    """A VirtualService without hosts whose routes take this one's place; of the same namespace unless it says."""
+
+    name: str = ""
+    namespace: str = ""
+
+
 class HTTPRoute(Model):
     """One rule: the first whose match holds decides."""
 
-    one_of = (("redirect", "direct_response", "route"),)
+    one_of = (("redirect", "direct_response", "route", "delegate"),)
 
     name: str = ""
     match: Items[HTTPMatchRequest] = ()
     route: Items[HTTPRouteDestination] = ()
     redirect: HTTPRedirect | None = None
     direct_response: HTTPDirectResponse | None = None
-    delegate: NotYet = None
+    delegate: Delegate | None = None
     rewrite: HTTPRewrite | None = None
     timeout: Seconds | None = None
     retries: HTTPRetry | None = None

@@ -1,0 +1,46 @@
+"""The arguments of commands that read Istio YAML: files, directories or standard input, and namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from windvane.kit.errors import BadInputError
+from windvane.mesh.build import MeshIdentity
+from windvane.mesh.files import FileSource
+from windvane.mesh.view import MeshView
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.argument("paths", nargs=-1, required=True, metavar="FILES|DIR|-"),
+    click.option(
+        "--namespace", "-n", default="default", show_default=True, help="Namespace of objects that name none."
+    ),
+    click.option("--root-namespace", default="istio-system", show_default=True, help="Istio's root namespace."),
+)
+
+
+def mesh_files(command: Command) -> Command:
+    """Add the arguments, as `paths`, `namespace` and `root_namespace`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def mesh_source(paths: tuple[str, ...], namespace: str, root_namespace: str) -> FileSource:
+    """What the arguments name."""
+    return FileSource(paths, MeshIdentity(root_namespace=root_namespace), namespace)
+
+
+def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str) -> MeshView:
+    """The mesh of the arguments as it would run here; `BadInputError` with every finding that refuses it."""
+    source = mesh_source(paths, namespace, root_namespace)
+    source.implied_gateways = True
+    result = source.load()
+    if result.view is None:
+        wrong = "\n".join(f"  {item}" for item in result.findings if item.refuses)
+        raise BadInputError(f"the configuration is not valid:\n{wrong}")
+    return result.view

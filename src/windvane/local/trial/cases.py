@@ -1,0 +1,173 @@
+"""Tests of a configuration as YAML: requests, and what must become of them.
+
+```yaml
+apiVersion: windvane.dev/v1
+kind: RequestTests
+tests:
+  - name: one in five goes to v2
+    from: productpage-v1.default        # who asks; default as `windvane try`
+    request: GET http://reviews:9080/reviews/1
+    headers: {end-user: jason}
+    jwt: {sub: alice}                   # claims of a trusted token
+    times: 200
+    expect:
+      status: 200                       # or a list
+      workload: {reviews-v1.default: 80%, reviews-v2.default: 20%}   # or one name, or a list
+      route: canary
+      path: /new                        # as the application got it; also authority
+      requestHeaders: {x-env: canary, secret: null}                  # null: absent
+      responseHeaders: {x-served: v1}
+      mirroredTo: reviews-v2.default
+      refusedBy: AuthorizationPolicy default/readers                 # a part of what is told
+      flags: DI,FI
+      atLeast: 100ms                    # how long the answer took at least
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from windvane.kit.errors import BadInputError
+from windvane.kit.values import parse_duration
+from windvane.local.trial.asking import Asked, parse_request
+from windvane.mesh.files import expand, read_text
+from windvane.mesh.yaml_source import Document, read_documents
+
+API_VERSION, KIND = "windvane.dev/v1", "RequestTests"
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple | dict) or value is None else [value]
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, str) and value.endswith("%"):
+        try:
+            return float(value[:-1]) / 100
+        except ValueError:
+            raise ValueError(f"not a share: {value!r} (expected for example 20% or 0.2)") from None
+    return value
+
+
+def _shares(value: Any) -> Any:
+    listed = _listed(value)
+    return {name: _share(share) for name, share in listed.items()} if isinstance(listed, dict) else listed
+
+
+def _seconds(value: Any) -> Any:
+    try:
+        return parse_duration(value) if isinstance(value, str) else value
+    except BadInputError as error:
+        raise ValueError(error.message) from None
+
+
+Names = Annotated[tuple[str, ...] | None, BeforeValidator(_listed)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True)
+
+
+class Expectation(_Strict):
+    """What must be true of every answer; what is not given is not looked at."""
+
+    status: Annotated[tuple[int, ...] | None, BeforeValidator(_listed)] = None
+    workload: Annotated[tuple[str, ...] | dict[str, float] | None, BeforeValidator(_shares)] = None
+    route: Names = None
+    path: str | None = None
+    authority: str | None = None
+    request_headers: dict[str, str | None] = Field(default_factory=dict)
+    response_headers: dict[str, str | None] = Field(default_factory=dict)
+    mirrored_to: Names = None
+    refused_by: str | None = None
+    flags: str | None = None
+    at_least: Annotated[float | None, BeforeValidator(_seconds)] = None
+
+
+class Case(_Strict):
+    """One test: a request sent `times` times, and what must become of it."""
+
+    name: str = ""
+    from_: str = Field(default="", alias="from")
+    request: str
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str = ""
+    jwt: dict[str, Any] | None = None
+    times: Annotated[int, Field(ge=1, le=100_000)] = 1
+    expect: Expectation
+
+    def asked(self) -> Asked:
+        """The request; `BadInputError` when it is none."""
+        return parse_request(
+            self.request, [f"{name}: {value}" for name, value in self.headers.items()], self.body.encode()
+        )
+
+
+class _Suite(_Strict):
+    api_version: str
+    kind: str
+    metadata: Any = None
+    tests: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A test, and where it stands."""
+
+    case: Case
+    file: str
+    line: int
+
+    @property
+    def title(self) -> str:
+        """What it is called in reports."""
+        return self.case.name or self.case.request
+
+
+def read_cases(paths: Sequence[str | Path]) -> list[Placed]:
+    """Every test of files and directories; `BadInputError` names the file, line and field of what is wrong."""
+    found: list[Placed] = []
+    problems: list[str] = []
+    for path in paths:
+        for file in expand(path):
+            documents, _ = read_documents(read_text(file), str(file))
+            for document in documents:
+                if _is_suite(document):
+                    _read(document, found, problems)
+    if problems:
+        raise BadInputError("tests that cannot be read:\n" + "\n".join(problems))
+    return found
+
+
+def _is_suite(document: Document) -> bool:
+    value = document.value
+    return isinstance(value, Mapping) and value.get("apiVersion") == API_VERSION and value.get("kind") == KIND
+
+
+def _read(document: Document, found: list[Placed], problems: list[str]) -> None:
+    try:
+        suite = _Suite.model_validate(document.value)
+    except ValidationError as error:
+        problems += [f"  {line}" for line in _told(document, error)]
+        return
+    for index, case in enumerate(suite.tests):
+        line = document.line_of(("tests", index))
+        try:
+            case.asked()
+        except BadInputError as error:
+            problems.append(f"  {document.file}:{line}: {error.message}")
+        found.append(Placed(case, document.file, line))
+
+
+def _told(document: Document, error: ValidationError) -> Iterator[str]:
+    for detail in error.errors(include_url=False):
+        path = tuple(part for part in detail["loc"] if not str(part).startswith(("tuple[", "dict[", "function-")))
+        place = ".".join(map(str, path))
+        yield f"{document.file}:{document.line_of(path)}: {place}: {detail['msg']}"
