@@ -55,13 +55,13 @@ GROWTH = 32
 """Each window is so many times as long as the one before."""
 
 
-def windows(start_ns: int, end_ns: int, sort: Sort, most: int = 3) -> list[tuple[int, int]]:
+def windows(start_ns: int, end_ns: int, sort: Sort, first_ns: int = 0) -> list[tuple[int, int]]:
     """Time bounds (inclusive) one behind the other, from the end where the order begins: first short, then longer.
 
-    About `most` of them, the last with nearly all of the time.
+    The first is `first_ns` long; without it so short that there are about three.
     """
     found: list[tuple[int, int]] = []
-    width = max(1, (end_ns - start_ns) // GROWTH ** (most - 1))
+    width = first_ns or max(1, (end_ns - start_ns) // GROWTH**2)
     while start_ns <= end_ns:
         if sort == "newest":
             low = max(start_ns, end_ns - width)

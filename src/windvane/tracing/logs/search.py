@@ -22,6 +22,9 @@ from windvane.tracing.logs.sources import SOURCES, Source
 
 MAX_LINES = 10_000
 
+# For words the engine reads the whole dictionary of each part's index in every window, and parts are of a day.
+_DAY_NS = 86_400 * 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class LineQuery:
@@ -55,9 +58,8 @@ def _page(engine: Engine, source: Source, query: LineQuery) -> list[Line]:
         start_ns = max(start_ns, query.after.time_ns) if query.sort == "oldest" else start_ns
         end_ns = min(end_ns, query.after.time_ns) if query.sort == "newest" else end_ns
     found: list[Line] = []
-    # For words the engine reads the dictionary of a part's index anew in every window.
-    most = 2 if any(isinstance(term, Words) for term in walk(query.where)) else 3
-    for low, high in windows(start_ns, end_ns, query.sort, most):
+    worded = any(isinstance(term, Words) for term in walk(query.where))
+    for low, high in windows(start_ns, end_ns, query.sort, _DAY_NS if worded else 0):
         found += _window(engine, source, query, (low, high), query.limit - len(found))
         if len(found) >= query.limit:
             break
