@@ -39,6 +39,15 @@ _SPAN_COLUMNS = {
     "AttributeTypes": "Map(String, String)",
 }
 
+_LOG_COLUMNS = {
+    "Timestamp": "DateTime64(9, 'UTC')",
+    **dict.fromkeys(("TraceId", "SpanId", "SeverityText", "ServiceName", "Body", "ScopeName", "EventName"), "String"),
+    "SeverityNumber": "UInt8",
+    **dict.fromkeys(
+        ("ResourceAttributes", "ScopeAttributes", "LogAttributes", "AttributeTypes"), "Map(String, String)"
+    ),
+}
+
 
 def store_spans(engine: Engine, spans: Iterable[Span], commit: int = 0) -> None:
     """Insert spans as the OTLP decoder would, in a group commit of this number."""
@@ -55,6 +64,13 @@ def store_entries(engine: Engine, entries: Iterable[Mapping[str, Any]]) -> None:
     )
     known = dict(zip(types["name"], types["type"], strict=True))
     _insert(engine, "envoy_access_logs", {name: known[name] for name in names}, rows)
+
+
+def store_logs(engine: Engine, records: Iterable[Mapping[str, Any]]) -> None:
+    """Insert OTLP log records; a column that is not given has its default. `Timestamp` is nanoseconds."""
+    rows = [{**record, "Timestamp": moment(record["Timestamp"])} for record in records]
+    names = sorted({name for row in rows for name in row})
+    _insert(engine, "otel_logs", {name: _LOG_COLUMNS[name] for name in names}, rows)
 
 
 def moment(nanoseconds: int) -> str:

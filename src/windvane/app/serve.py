@@ -142,6 +142,7 @@ class Server:
         await _serve_jaeger(stack, tenants, settings)
         await _serve_sampling(stack, tenants, settings)
         warm(default.queries)
+        stack.push_async_callback(tenants.end_tails)
         return cls(http, loops.failed, default.monitoring)
 
 

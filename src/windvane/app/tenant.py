@@ -40,7 +40,19 @@ from windvane.api.app import build_app, health_routes
 from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, graphs, propagation, sampling, status, telemetry, traces
+from windvane.api.windvane import (
+    analysis,
+    dashboards,
+    graphs,
+    logs,
+    logs_import,
+    logs_tail,
+    propagation,
+    sampling,
+    status,
+    telemetry,
+    traces,
+)
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
@@ -48,8 +60,9 @@ from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
-from windvane.ingest import als, metric_commit
+from windvane.ingest import access_log_import, als, metric_commit
 from windvane.ingest import otlp as otlp_ingest
+from windvane.ingest.access_log_import import AccessLogImport
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import otlp_services
 from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
@@ -73,6 +86,7 @@ from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
 from windvane.store.snapshot import snapshot
 from windvane.topology.traffic import asker
+from windvane.tracing.logs.tail import Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,8 @@ class Tenant:
     strategies_service: grpc.GenericRpcHandler
     queries: QueryEngine
     monitoring: Monitoring
+    tail: Tail
+    """Its streams end before the listeners wait for what is being answered."""
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
@@ -144,6 +160,7 @@ class Tenant:
             strategies_service,
             rooms.queries,
             rooms.monitoring,
+            rooms.tail,
         )
 
 
@@ -162,6 +179,8 @@ class _Rooms:
     queries: QueryEngine
     monitoring: Monitoring
     sampling: Sampling
+    tail: Tail
+    imports: AccessLogImport
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -220,7 +239,10 @@ class _Rooms:
             )
         )
         sampled.start(stack, common.keep)
-        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled)
+        tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
+        return cls(
+            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
+        )
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -232,6 +254,9 @@ class _Rooms:
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
+            *logs.routes(engine, clock),
+            *logs_tail.routes(self.tail),
+            *logs_import.routes(self.imports),
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
@@ -296,7 +321,7 @@ class _Rooms:
 
 
 def _kinds() -> list[Kind]:
-    return [*otlp_ingest.kinds(), als.kind(), *metric_commit.kinds()]
+    return [*otlp_ingest.kinds(), als.kind(), access_log_import.kind(), *metric_commit.kinds()]
 
 
 def _open_store(settings: ServeSettings, own: Identity) -> EmbeddedEngine:

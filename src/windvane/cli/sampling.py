@@ -10,8 +10,8 @@ from typing import Any
 import click
 import orjson
 
+from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import answer_of, server_option
 from windvane.kit.strict_yaml import read_text
 from windvane.kit.values import parse_duration
 from windvane.tracing.sampling import policy_file
@@ -48,11 +48,11 @@ def check(file: Path, output: str) -> None:
 def attempt(file: Path, last: str, output: str, server: str, tenant: str | None) -> None:
     """What the policies of FILE would have kept of the traces that a server has stored. Nothing is changed."""
     body = {"policies": read_text(file), "file": str(file), "seconds": parse_duration(last)}
-    answer = answer_of(server, tenant, "sampling/try", content=orjson.dumps(body))
+    outcome = answer(server, tenant, "sampling/try", content=orjson.dumps(body))
     if output == "json":
-        print_json(answer)
+        print_json(outcome)
     else:
-        _print_outcome(answer)
+        _print_outcome(outcome)
 
 
 @command.command()
@@ -60,18 +60,18 @@ def attempt(file: Path, last: str, output: str, server: str, tenant: str | None)
 @output_option
 def status(output: str, server: str, tenant: str | None) -> None:
     """What a server samples, and what its policies did in the last day."""
-    answer = answer_of(server, tenant, "sampling")
+    state = answer(server, tenant, "sampling")
     if output == "json":
-        print_json(answer)
+        print_json(state)
         return
     for name in ("strategies", "tail"):
-        found = answer[name] and answer[name].get("file", answer[name])
+        found = state[name] and state[name].get("file", state[name])
         click.echo(f"{name}: {found['source'] if found else 'none'}{_problem(found)}")
-    if answer["adaptive"] is not None:
-        rows = ((one["service"], one["operation"], f"{one['probability']:.3g}") for one in answer["adaptive"])
+    if state["adaptive"] is not None:
+        rows = ((one["service"], one["operation"], f"{one['probability']:.3g}") for one in state["adaptive"])
         print_table(["service", "operation", "probability"], rows, title="adaptive")
-    if answer["tail"]:
-        _print_outcome(answer["tail"]["last_day"])
+    if state["tail"]:
+        _print_outcome(state["tail"]["last_day"])
 
 
 def _problem(found: Mapping[str, Any] | None) -> str:

@@ -8,26 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import httpx
 import orjson
 
+from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
+from windvane.kit.errors import BadInputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_ERRORS: dict[str, type[WindvaneError]] = {"bad_input": BadInputError, "not_found": NotFoundError}
 _BANDS = ("p50", "p95", "p99")
-
-
-def server_option(command: Command) -> Command:
-    """Add `--server` and `--tenant`."""
-    for option in (
-        click.option("--tenant", envvar="WINDVANE_TENANT", help="The tenant to ask, where the server has tenants."),
-        click.option("--server", default="http://127.0.0.1:9900", show_default=True, envvar="WINDVANE_SERVER",
-                     help="Base URL of the server."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
 
 
 def choice_options(command: Command) -> Command:
@@ -115,7 +103,7 @@ def cohorts(question: str | None, output: str, server: str, tenant: str | None, 
         data = sys.stdin.buffer.read() if question == "-" else Path(question).read_bytes()
     else:
         data = orjson.dumps(_question(given))
-    found = _answer(server, tenant, "cohorts", content=data)
+    found = answer(server, tenant, "traces/cohorts", content=data)
     show(output, found, _print_cohorts)
 
 
@@ -158,31 +146,9 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
 def ask(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the server answers under `/api/windvane/v1/traces/`; options that are not given are left out."""
     params = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return _answer(server, tenant, path, params={name: value for name, value in params.items() if value is not None})
-
-
-def _answer(server: str, tenant: str | None, path: str, **request: Any) -> dict[str, Any]:
-    return answer_of(server, tenant, f"traces/{path}", **request)
-
-
-def answer_of(server: str, tenant: str | None, path: str, **request: Any) -> dict[str, Any]:
-    """What a route of Windvane's own API answers; POST where there is content."""
-    url = f"{server.rstrip('/')}/api/windvane/v1/{path}"
-    headers = {"X-Scope-OrgID": tenant} if tenant else {}
-    try:
-        response = httpx.request(
-            "POST" if "content" in request else "GET", url, headers=headers, timeout=150, **request
-        )
-        answer: dict[str, Any] = response.json()
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"no answer from {url}: {error}") from error
-    except ValueError as error:
-        raise UnavailableError(f"{url} did not answer in JSON; is it a Windvane server?") from error
-    if response.is_error:
-        detail = answer.get("error", {})
-        detail = detail if isinstance(detail, dict) else {"message": str(detail)}
-        raise _ERRORS.get(detail.get("kind", ""), WindvaneError)(str(detail.get("message", response.text)))
-    return answer
+    return answer(
+        server, tenant, f"traces/{path}", params={name: value for name, value in params.items() if value is not None}
+    )
 
 
 def show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from windvane.cli.client import server_option
 from windvane.cli.output import output_option, print_table
-from windvane.cli.trace_analysis import ask, choice_options, ms, percent, server_option, show
+from windvane.cli.trace_analysis import ask, choice_options, ms, percent, show
 
 _QUANTILES = ("p50", "p95", "p99")
 

@@ -15,8 +15,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from windvane.cli import trace_analysis, trace_graphs
+from windvane.cli.client import server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import ask, server_option
+from windvane.cli.trace_analysis import ask
 from windvane.cli.trace_propagation import propagation
 from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
 from windvane.kit.values import parse_duration

@@ -89,7 +89,7 @@ def _insert(made: Statement) -> PayloadInsert:
 
 
 def _kind(name: str, insert: PayloadInsert) -> Kind:
-    settings = dict(insert.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens"}
+    settings = dict(insert.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens, words"}
     made = replace(insert, settings=settings)
     if name == "otlp_logs":
         return Kind(name, lambda _: made)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import orjson
@@ -21,11 +22,12 @@ from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
 from windvane.tracing import completion
 from windvane.tracing.filters.parse import parse
-from windvane.tracing.pages import SORTS, Cursor, Sort, digest
+from windvane.tracing.pages import SORTS, Cursor, digest
 from windvane.tracing.sampling.kept import Sampled, sampled
 from windvane.tracing.search import Found, TraceQuery, find
 from windvane.tracing.summaries import MatchedSpan, Matches, TraceSummary, matches, summaries
 
+Word = TypeVar("Word", bound=str)
 DEFAULT_TRACES, MAX_TRACES = 20, 1_000
 DEFAULT_LOOKBACK_NS = 3_600 * 10**9
 MATCHED_SPANS = 3
@@ -179,7 +181,7 @@ class _Asked:
     @classmethod
     def of(cls, params: QueryParams, clock: Clock) -> _Asked:
         """What a request asks; a cursor brings the time bounds of the first page along."""
-        text, sort = params.get("q", ""), _sort(params)
+        text, sort = params.get("q", ""), choice(params, "sort", SORTS)
         asked, cursor = digest(text, sort), params.get("cursor", "")
         after, (start_ns, end_ns) = None, window(params, clock)
         if cursor:
@@ -208,12 +210,13 @@ def window(params: QueryParams, clock: Clock) -> tuple[int, int]:
     return start_ns, end_ns
 
 
-def _sort(params: QueryParams) -> Sort:
-    text = params.get("sort", "newest")
-    for sort in SORTS:
-        if text == sort:
-            return sort
-    raise BadInputError(f"sort {text!r}: expected one of {', '.join(SORTS)}")
+def choice(params: QueryParams, name: str, words: Sequence[Word]) -> Word:
+    """One of the words; the first of them if the parameter is not given."""
+    text = params.get(name, words[0])
+    for word in words:
+        if text == word:
+            return word
+    raise BadInputError(f"{name} {text!r}: expected one of {', '.join(words)}")
 
 
 def whole(params: QueryParams, name: str, default: int, most: int) -> int:
