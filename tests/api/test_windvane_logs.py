@@ -65,6 +65,13 @@ def test_a_page_and_the_next(client: AsgiClient) -> None:
     assert client.get(PATH, {"cursor": first["next"], "q": "x"}).status_code == 400
 
 
+def test_attributes_of_logs_are_asked_of_both_kinds(client: AsgiClient) -> None:
+    kinds = {q: [line["kind"] for line in client.get(PATH, {"q": q}).json()["lines"]] for q in ("log.k:v", "-log.k:v")}
+    assert kinds == {"log.k:v": ["log"] * 7, "-log.k:v": ["access"]}
+    assert client.get(PATH, {"q": "resource.k:v OR path:/x"}).json()["lines"][0]["kind"] == "access"
+    assert client.get(PATH, {"q": "span.k:v"}).status_code == 400
+
+
 def test_counts_completion_patterns(client: AsgiClient) -> None:
     counts = client.get(f"{PATH}/histogram", {"start": str(NOW / 1e9 - 60), "step": "10s"}).json()
     assert (counts["total"], counts["step_ms"]) == (8, 10_000)

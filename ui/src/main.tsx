@@ -10,6 +10,7 @@ import "./styles/traces.css";
 import "./styles/trace.css";
 import "./styles/analysis.css";
 import "./styles/metrics.css";
+import "./styles/logs.css";
 import "./styles/rules.css";
 import { render } from "preact";
 import { App } from "./app/App";

@@ -13,6 +13,8 @@ const ServicesPage = lazy(() => import("../services/ServicesPage").then((m) => m
 const ServicePage = lazy(() => import("../services/ServicePage").then((m) => m.ServicePage));
 const TracesPage = lazy(() => import("../traces/TracesPage").then((m) => m.TracesPage));
 const TracePage = lazy(() => import("../traces/TracePage").then((m) => m.TracePage));
+const LogsPage = lazy(() => import("../logs/LogsPage").then((m) => m.LogsPage));
+const PatternsPage = lazy(() => import("../logs/PatternsPage").then((m) => m.PatternsPage));
 const CriticalPathPage = lazy(() => import("../analysis/CriticalPathPage").then((m) => m.CriticalPathPage));
 const FlamePage = lazy(() => import("../analysis/FlamePage").then((m) => m.FlamePage));
 const CohortsPage = lazy(() => import("../analysis/CohortsPage").then((m) => m.CohortsPage));
@@ -54,6 +56,8 @@ function match(pathname: string): Match | null {
   if (first === "traces" && parts.length === 1) return page(TracesPage);
   if (first === "traces" && second && ANALYSES[second]) return page(ANALYSES[second]);
   if (first === "traces" && second) return page(TracePage, { id: second });
+  if (first === "logs" && parts.length === 1) return page(LogsPage);
+  if (first === "logs" && second === "patterns" && parts.length === 2) return page(PatternsPage);
   if (first === "explore" && parts.length === 1) return page(ExplorerPage);
   if (first === "dashboards" && parts.length === 1) return page(DashboardsPage);
   if (first === "dashboards" && second && parts.length === 2) return page(DashboardPage, { uid: second });

@@ -37,6 +37,7 @@ export function Header() {
           {link("/", "graph", t("nav.graph"), here === "/")}
           {link("/services", "services", t("nav.services"), here.startsWith("/services"))}
           {link("/traces", "traces", t("nav.traces"), here.startsWith("/traces"))}
+          {link("/logs", "list", t("nav.logs"), here.startsWith("/logs"))}
           {link("/explore", "metrics", t("nav.metrics"), here === "/explore")}
           {link("/dashboards", "dashboards", t("nav.dashboards"), here.startsWith("/dashboards"))}
           {link("/alerts", "bell", t("nav.alerts"), here === "/alerts")}

@@ -8,8 +8,9 @@ export const REFRESH_CHOICES = [5, 10, 30, 60, 0] as const;
 /** Rises by one when data should be asked again. */
 export const tick = signal(0);
 export const paused = signal(false);
-/** Found traces and a query's answer must not change under the pointer; everything else is live. */
-const defaultRefresh = (): number => (path.value.startsWith("/traces") || path.value === "/explore" ? 0 : 10);
+/** What was found and a query's answer must not change under the pointer; everything else is live. */
+const STILL = /^\/(?:traces|logs|explore|dependencies|propagation)(?:\/|$)/;
+const defaultRefresh = (): number => (STILL.test(path.value) ? 0 : 10);
 
 /** Seconds between ticks; 0 is off. */
 export function refreshSeconds(): number {

@@ -1,11 +1,13 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
+import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
 import { tracesEn } from "./traces.en";
 
 export const en = {
   ...metricsEn,
   ...tracesEn,
+  ...logsEn,
 
   "app.title": "Windvane",
   "app.skip": "Skip to content",

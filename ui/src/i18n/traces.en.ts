@@ -91,7 +91,7 @@ export const tracesEn = {
   "keys.match": "Next match, previous match",
   "keys.error": "Next place where a failure began",
   "keys.zoom": "Whole time again",
-  "keys.views": "Waterfall, flame graph, spans, statistics",
+  "keys.views": "Waterfall, flame graph, spans, statistics, logs",
   "keys.close": "Close details or this help",
   "keys.help": "This help",
 

@@ -93,7 +93,7 @@ export const tracesZh: Record<keyof typeof tracesEn, string> = {
   "keys.match": "下一个、上一个匹配",
   "keys.error": "下一个故障起点",
   "keys.zoom": "恢复整段时间",
-  "keys.views": "瀑布图、火焰图、Span 表、统计",
+  "keys.views": "瀑布图、火焰图、Span 表、统计、日志",
   "keys.close": "关闭详情或本窗口",
   "keys.help": "显示本窗口",
 

@@ -2,7 +2,8 @@
 
 import { read, write } from "./stored";
 
-export type QueryList = "windvane.recent-queries" | "windvane.recent-trace-queries";
+export type QueryList =
+  "windvane.recent-queries" | "windvane.recent-trace-queries" | "windvane.recent-log-queries";
 const KEPT = 20;
 
 /** What is kept after queries were run: those first, each once, no more than `KEPT`. */

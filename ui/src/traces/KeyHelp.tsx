@@ -16,7 +16,7 @@ const KEYS: { keys: string[]; text: PlainKey }[] = [
   { keys: ["n", "N"], text: "keys.match" },
   { keys: ["x"], text: "keys.error" },
   { keys: ["z"], text: "keys.zoom" },
-  { keys: ["1", "2", "3", "4"], text: "keys.views" },
+  { keys: ["1", "2", "3", "4", "5"], text: "keys.views" },
   { keys: ["Esc"], text: "keys.close" },
   { keys: ["?"], text: "keys.help" },
 ];

@@ -1,4 +1,4 @@
-/** One trace: its numbers, four ways to look at it, and the details of the chosen span. */
+/** One trace: its numbers, five ways to look at it, and the details of the chosen span. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
@@ -11,6 +11,7 @@ import { Segmented } from "../components/Controls";
 import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { t } from "../i18n";
 import { useData } from "../lib/useData";
+import { TraceLogs } from "../logs/TraceLogs";
 import { type CriticalPath, layOver, NO_PATH } from "./criticalPath";
 import { KeyHelp } from "./KeyHelp";
 import { SpanPanel } from "./SpanPanel";
@@ -23,7 +24,7 @@ import { useKeys } from "./useKeys";
 import { useSelection } from "./useSelection";
 import { Waterfall } from "./Waterfall";
 
-export const VIEWS = ["waterfall", "flame", "table", "statistics"] as const;
+export const VIEWS = ["waterfall", "flame", "table", "statistics", "logs"] as const;
 export type TraceView = (typeof VIEWS)[number];
 
 export function TracePage({ id }: { id: string }) {
@@ -94,6 +95,7 @@ function Shown({ trace }: { trace: Trace }) {
         {view === "flame" && <TraceFlame {...props} />}
         {view === "table" && <SpanTable {...props} />}
         {view === "statistics" && <Statistics {...props} />}
+        {view === "logs" && <TraceLogs {...props} />}
         {selected >= 0 && (
           <SpanPanel
             trace={trace}

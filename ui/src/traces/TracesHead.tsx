@@ -1,20 +1,19 @@
 /** What all pages about traces begin with: which page, and the query that it is about. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { refreshNow } from "../app/clock";
 import { lazy } from "../app/lazy";
 import { hrefWith, linkTo, navigate, params } from "../app/router";
 import { Button, Select } from "../components/Controls";
 import type { EditorProps } from "../components/CodeEditor";
 import { CopyButton } from "../components/CopyButton";
-import { Icon } from "../components/Icon";
-import { RecentQueries } from "../components/RecentQueries";
 import { fetchTracedServices } from "../api/jaeger";
 import { type PlainKey, t } from "../i18n";
 import { remember } from "../lib/recent";
 import { useData } from "../lib/useData";
+import { QueryLine } from "./QueryLine";
 import { valueOf, withTerm, writeValue } from "./querySyntax";
-import { asTraceId, mistakeOf, readState, stateParams } from "./searchState";
+import { asTraceId, readState, stateParams } from "./searchState";
 
 const QueryEditor = lazy<EditorProps>(() => import("./QueryEditor").then((m) => m.QueryEditor));
 
@@ -63,50 +62,18 @@ export function runQuery(q: string): void {
 /** The query bar; `error` is what the server said of the query in the URL. */
 export function QueryBar({ error, busy }: { error: Error | undefined; busy: boolean }) {
   const { q } = readState(params.value);
-  const [text, setText] = useState(q);
-  useEffect(() => setText(q), [q]);
-  const mistake = error ? mistakeOf(error.message, q) : null;
-  const problems = mistake
-    ? [{ line: 1, column: mistake.at + 1, message: mistake.reason, severity: "error" as const }]
-    : [];
   return (
     <section class="card query-bar" aria-label={t("query.label")}>
-      <div class={`query-line ${mistake ? "query-bad" : ""}`}>
-        <div class="query-editor">
-          <QueryEditor
-            testId="trace-query"
-            value={text}
-            label={t("query.label")}
-            hint={t("query.placeholder")}
-            problems={problems}
-            asked={q}
-            focus={false}
-            onInput={setText}
-            onRun={() => runQuery(text)}
-          />
-        </div>
-        <span class="button-group query-buttons">
-          <RecentQueries list="windvane.recent-trace-queries" align="right" iconOnly onPick={runQuery} />
-          <button
-            type="button"
-            class="button button-primary"
-            data-testid="trace-search"
-            aria-busy={busy}
-            onClick={() => runQuery(text)}
-          >
-            <Icon name="search" size={14} />
-            <span>{t("query.run")}</span>
-          </button>
-        </span>
-      </div>
-      {mistake && (
-        <p class="query-message text-bad" role="alert" data-testid="query-error">
-          <Icon name="warning" size={14} />
-          <span>
-            {t("query.mistake", { at: mistake.at + 1 })} {mistake.reason}
-          </span>
-        </p>
-      )}
+      <QueryLine
+        editor={QueryEditor}
+        name="trace"
+        hint={t("query.placeholder")}
+        list="windvane.recent-trace-queries"
+        q={q}
+        error={error}
+        busy={busy}
+        onRun={runQuery}
+      />
       <QuickFilters q={q} />
     </section>
   );

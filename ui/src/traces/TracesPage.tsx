@@ -72,10 +72,11 @@ export function TracesPage() {
 
 function Results(props: { found: Found; state: SearchState; stale: boolean; range: TimeRange }) {
   const { found, state, stale, range } = props;
-  const pages = usePages(found.traces, found.next, (cursor, signal) =>
-    searchTraces({ q: state.q, sort: state.sort, limit: PAGE, cursor }, signal),
-  );
-  const traces = useMemo(() => pages.traces.map(ofFound), [pages.traces]);
+  const pages = usePages(found.traces, found.next, async (cursor, signal) => {
+    const page = await searchTraces({ q: state.q, sort: state.sort, limit: PAGE, cursor }, signal);
+    return { rows: page.traces, next: page.next };
+  });
+  const traces = useMemo(() => pages.rows.map(ofFound), [pages.rows]);
   const [chosen, setChosen] = useState<readonly string[]>([]);
   useEffect(() => publish("traces", { ids: traces.map((trace) => trace.id) }), [traces]);
   if (traces.length === 0) return <NothingFound filtered={state.q !== ""} />;

@@ -19,7 +19,7 @@ export interface Token {
 }
 
 const KEY =
-  /(?:(?:resource|span|scope|event|link)\.(?="))?(?:"(?:\\.|[^"\\])*"|(?:\\.|[^\s():=<>~!"\\])+)(?=:|!=|!~|>=|<=|=|>|<|~)/y;
+  /(?:(?:resource|span|scope|event|link|log)\.(?="))?(?:"(?:\\.|[^"\\])*"|(?:\\.|[^\s():=<>~!"\\])+)(?=:|!=|!~|>=|<=|=|>|<|~)/y;
 const OPERATOR = /:?(?:!=|!~|>=|<=|=|>|<|~)|:/y;
 const KEYWORD = /(?:OR|AND|NOT|TO)(?=[\s()]|$)|\|\||&&/y;
 const STRING = /"(?:\\.|[^"\\])*"?/y;

@@ -1,27 +1,29 @@
 /** Further pages of a search behind the first one. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { FoundTrace, FoundTraces } from "../api/traces";
 
-interface Pages {
-  traces: FoundTrace[];
+interface Page<Row> {
+  rows: Row[];
   next: string | null;
+}
+
+interface Pages<Row> extends Page<Row> {
   busy: boolean;
   error: Error | null;
   load: () => void;
 }
 
-export function usePages(
-  first: FoundTrace[],
+export function usePages<Row>(
+  first: Row[],
   cursor: string | null,
-  ask: (cursor: string, signal: AbortSignal) => Promise<FoundTraces>,
-): Pages {
-  const [further, setFurther] = useState<FoundTraces>({ traces: [], next: cursor });
+  ask: (cursor: string, signal: AbortSignal) => Promise<Page<Row>>,
+): Pages<Row> {
+  const [further, setFurther] = useState<Page<Row>>({ rows: [], next: cursor });
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const running = useRef<AbortController | null>(null);
   useEffect(() => {
-    setFurther({ traces: [], next: cursor });
+    setFurther({ rows: [], next: cursor });
     setBusy(false);
     setError(null);
     return () => running.current?.abort();
@@ -34,7 +36,7 @@ export function usePages(
     ask(further.next, control.signal).then(
       (page) => {
         if (control.signal.aborted) return;
-        setFurther({ traces: [...further.traces, ...page.traces], next: page.next });
+        setFurther({ rows: [...further.rows, ...page.rows], next: page.next });
         setBusy(false);
         setError(null);
       },
@@ -45,5 +47,5 @@ export function usePages(
       },
     );
   };
-  return { traces: [...first, ...further.traces], next: further.next, busy, error, load };
+  return { rows: [...first, ...further.rows], next: further.next, busy, error, load };
 }

@@ -110,6 +110,8 @@ class _Compiler:
 
     def _attribute(self, term: _Leaf) -> str:
         places = self._fields.places(term.key)
+        if not places and term.key.scope in self._fields.elsewhere:
+            return "0"
         if not places:
             raise FilterError(f"there are no attributes of scope {term.key.scope!r} here", term.key.at)
         if isinstance(term, Equal):

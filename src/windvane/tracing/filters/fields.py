@@ -58,6 +58,7 @@ class FieldMap:
         `words` are for regexes, which know case.
     ids: columns of hex ids or UUIDs that a free word finds by being one, whole.
     rules: names of which equality has a rule of its own; what else is asked of them is asked of the column.
+    elsewhere: scopes of tables that are asked together with this one; nothing here has their attributes.
     """
 
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class FieldMap:
     lowered: str = ""
     ids: tuple[str, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
 
     def column(self, key: Key) -> Column | None:
         """The column that a key names, if it names one."""

@@ -239,6 +239,7 @@ _ACCESS = Source(
             "flags": _flag,
             "response_flags": _flag,
         },
+        elsewhere=frozenset(_LOGS.fields.attributes),
     ),
     severity=_ACCESS_SEVERITY,
     service=_ACCESS_SERVICE,
