@@ -241,3 +241,38 @@ export interface FindingsAnswer {
 
 export const fetchFindings = (choice: Choice, signal: AbortSignal): Promise<FindingsAnswer> =>
   getJson(`${BASE}/findings`, { ...choice }, signal);
+
+export interface CallFigures {
+  calls: number;
+  errors: number;
+  /** With every call counted as often as its sampler says. */
+  estimated_calls: number;
+  error_share: number;
+  duration_ms: Quantiles;
+}
+
+export interface DependencyEdge {
+  parent: string;
+  child: string;
+  connection: "" | "messaging_system" | "database";
+  spans: CallFigures | null;
+  access_logs: CallFigures | null;
+}
+
+export const fetchDependencies = (
+  query: { start: number; end: number },
+  signal: AbortSignal,
+): Promise<{ dependencies: DependencyEdge[] }> => getJson(`${BASE}/dependencies`, query, signal);
+
+export interface ServicePath {
+  entries: Named[];
+  traces: number;
+  failed: number;
+  duration_ms: Quantiles;
+  exemplars: string[];
+}
+
+export const fetchServicePaths = (
+  query: { service: string; start: number; end: number; limit: number },
+  signal: AbortSignal,
+): Promise<{ paths: ServicePath[]; truncated: boolean }> => getJson(`${BASE}/paths`, query, signal);

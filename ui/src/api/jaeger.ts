@@ -62,8 +62,14 @@ export async function findTraces(query: TraceQuery, signal: AbortSignal): Promis
   return body.data ?? [];
 }
 
-export async function fetchTrace(id: string, signal: AbortSignal): Promise<RawTrace | null> {
-  const body = await getJson<Envelope<RawTrace[]>>(`/api/traces/${encodeURIComponent(id)}`, {}, signal);
+/** A trace; `inferred` attaches those that its calls probably began. */
+export async function fetchTrace(
+  id: string,
+  inferred: boolean,
+  signal: AbortSignal,
+): Promise<RawTrace | null> {
+  const query = inferred ? { inferred: 1 } : {};
+  const body = await getJson<Envelope<RawTrace[]>>(`/api/traces/${encodeURIComponent(id)}`, query, signal);
   return body.data?.[0] ?? null;
 }
 

@@ -20,6 +20,10 @@ const FlamePage = lazy(() => import("../analysis/FlamePage").then((m) => m.Flame
 const CohortsPage = lazy(() => import("../analysis/CohortsPage").then((m) => m.CohortsPage));
 const FindingsPage = lazy(() => import("../analysis/FindingsPage").then((m) => m.FindingsPage));
 const ComparePage = lazy(() => import("../analysis/ComparePage").then((m) => m.ComparePage));
+const DependenciesPage = lazy(() =>
+  import("../dependencies/DependenciesPage").then((m) => m.DependenciesPage),
+);
+const PropagationPage = lazy(() => import("../propagation/PropagationPage").then((m) => m.PropagationPage));
 const ExplorerPage = lazy(() => import("../metrics/ExplorerPage").then((m) => m.ExplorerPage));
 const DashboardsPage = lazy(() => import("../dashboards/DashboardsPage").then((m) => m.DashboardsPage));
 const DashboardPage = lazy(() => import("../dashboards/DashboardPage").then((m) => m.DashboardPage));
@@ -56,6 +60,8 @@ function match(pathname: string): Match | null {
   if (first === "traces" && parts.length === 1) return page(TracesPage);
   if (first === "traces" && second && ANALYSES[second]) return page(ANALYSES[second]);
   if (first === "traces" && second) return page(TracePage, { id: second });
+  if (first === "dependencies" && parts.length === 1) return page(DependenciesPage);
+  if (first === "propagation" && parts.length === 1) return page(PropagationPage);
   if (first === "logs" && parts.length === 1) return page(LogsPage);
   if (first === "logs" && second === "patterns" && parts.length === 2) return page(PatternsPage);
   if (first === "explore" && parts.length === 1) return page(ExplorerPage);

@@ -11,6 +11,8 @@ import { TimeControl } from "./TimeControl";
 const THEMES: ThemeChoice[] = ["system", "light", "dark"];
 /** Pages about the server itself: one entry, with tabs on the pages. */
 const SERVER_PAGES = ["/status", "/targets", "/cardinality"];
+/** Pages about traces, likewise. */
+const TRACE_PAGES = /^\/(?:traces|dependencies|propagation)(?:\/|$)/;
 const THEME_ICONS: Record<ThemeChoice, IconName> = { system: "system", light: "sun", dark: "moon" };
 
 export function Header() {
@@ -36,7 +38,7 @@ export function Header() {
         <ul>
           {link("/", "graph", t("nav.graph"), here === "/")}
           {link("/services", "services", t("nav.services"), here.startsWith("/services"))}
-          {link("/traces", "traces", t("nav.traces"), here.startsWith("/traces"))}
+          {link("/traces", "traces", t("nav.traces"), TRACE_PAGES.test(here))}
           {link("/logs", "list", t("nav.logs"), here.startsWith("/logs"))}
           {link("/explore", "metrics", t("nav.metrics"), here === "/explore")}
           {link("/dashboards", "dashboards", t("nav.dashboards"), here.startsWith("/dashboards"))}

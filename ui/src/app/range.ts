@@ -5,7 +5,7 @@ import { params, path, setParams } from "./router";
 
 /** What a page shows when the URL names no range, in seconds. */
 function defaultSeconds(pathname: string): number {
-  if (pathname.startsWith("/traces") || pathname === "/explore") return 3600;
+  if (/^\/(?:traces|explore|dependencies|propagation)(?:\/|$)/.test(pathname)) return 3600;
   if (pathname.startsWith("/logs") || pathname.startsWith("/dashboards/")) return 900;
   if (pathname === "/services") return 300;
   return pathname.startsWith("/services/") ? 900 : 60;

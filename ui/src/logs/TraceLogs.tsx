@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { fetchTraceLogs, type LogLine } from "../api/logs";
 import { linkTo, navigate, params, setParams } from "../app/router";
 import { Button } from "../components/Controls";
-import { EmptyState, LoadStates } from "../components/States";
+import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { t } from "../i18n";
 import { formatMs } from "../lib/format";
 import { useData } from "../lib/useData";
@@ -53,7 +53,8 @@ export function TraceLogs({ trace, select, tabs }: ViewProps) {
         </span>
       </div>
       <div class="trace-logs-lines">
-        <LoadStates loaded={loaded} rows={8} />
+        {loaded.loading && <Skeleton rows={8} />}
+        {loaded.error && <ErrorState error={loaded.error} retry={loaded.retry} />}
         {loaded.data?.lines.length === 0 && (
           <EmptyState title={t("logs.trace.none")} text={t("logs.trace.none.text")} icon="list" />
         )}

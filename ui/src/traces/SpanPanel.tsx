@@ -11,6 +11,7 @@ import { count, t } from "../i18n";
 import { formatMicros } from "../lib/format";
 import { AccessLogs } from "./AccessLogs";
 import type { CriticalPath } from "./criticalPath";
+import { attachedOf } from "./inferred";
 import { spanTitle, tagOf } from "./summary";
 import { requestId, type SpanNode, type Trace } from "./tree";
 
@@ -85,6 +86,7 @@ export function SpanPanel({ trace, critical, node, onClose }: Props) {
 function Details({ trace, node }: { trace: Trace; node: SpanNode }) {
   const { span } = node;
   const warnings = [...(span.warnings ?? []), ...(node.orphan ? [t("span.orphan")] : [])];
+  const attached = attachedOf(span);
   const links = (span.references ?? []).filter((reference) => reference.refType !== "CHILD_OF");
   return (
     <>
@@ -98,7 +100,19 @@ function Details({ trace, node }: { trace: Trace; node: SpanNode }) {
           ))}
         </Section>
       )}
-      <AccessLogs traceId={trace.id} requestId={requestId(trace)} node={node} traceStart={trace.start} />
+      {attached && (
+        <Section title={t("trace.inferred.original")}>
+          <a class="mono" href={`/traces/${attached.trace}?span=${span.spanID}`}>
+            {attached.trace}
+          </a>
+        </Section>
+      )}
+      <AccessLogs
+        traceId={attached?.trace ?? trace.id}
+        requestId={requestId(trace)}
+        node={node}
+        traceStart={trace.start}
+      />
       <Section title={t("span.tags")}>
         <Tags tags={inReadingOrder(span.tags ?? [])} />
       </Section>

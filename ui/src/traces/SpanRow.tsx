@@ -2,9 +2,10 @@
 
 import { Icon } from "../components/Icon";
 import { t } from "../i18n";
-import { formatMicros } from "../lib/format";
+import { formatMicros, formatRatio } from "../lib/format";
 import { memo } from "../lib/memo";
 import { joined, type Section } from "./criticalPath";
+import { type Attached, attachedOf } from "./inferred";
 import { spanTitle, tagOf } from "./summary";
 import type { SpanNode } from "./tree";
 
@@ -34,7 +35,14 @@ export const SpanRow = memo(function SpanRow(props: Props) {
   const { node, colour, collapsed, selected, matched, dim, start, end } = props;
   const parent = node.children.length > 0;
   const failed = node.error || (collapsed && node.errorBelow);
-  const classes = ["span-row", selected && "chosen", matched && "matched", dim && "faded"]
+  const attached = attachedOf(node.span);
+  const classes = [
+    "span-row",
+    selected && "chosen",
+    matched && "matched",
+    dim && "faded",
+    attached && "span-attached",
+  ]
     .filter(Boolean)
     .join(" ");
   return (
@@ -72,6 +80,7 @@ export const SpanRow = memo(function SpanRow(props: Props) {
           <b>{props.name}</b> <Kind node={node} />
           <span class="muted">{spanTitle(node.span)}</span>
         </span>
+        {attached && attached.confidence !== null && <Inferred attached={attached} />}
         {collapsed && <span class="tag">+{node.below}</span>}
         {failed && (
           <span class="span-error" title={node.errorRoot ? t("trace.errorRoot") : undefined}>
@@ -83,6 +92,20 @@ export const SpanRow = memo(function SpanRow(props: Props) {
     </div>
   );
 });
+
+/** Where an attached trace begins, and how sure the link is. */
+function Inferred({ attached }: { attached: Attached }) {
+  const confidence = formatRatio(attached.confidence ?? 0, 0);
+  return (
+    <span
+      class="tag span-inferred"
+      data-testid="span-inferred"
+      title={t("trace.inferred.span", { confidence, by: attached.by, trace: attached.trace })}
+    >
+      <Icon name="link" size={12} /> {confidence}
+    </span>
+  );
+}
 
 function Kind({ node }: { node: SpanNode }) {
   const kind = tagOf(node.span.tags, "span.kind");

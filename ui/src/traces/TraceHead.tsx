@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { getJson } from "../api/client";
-import { linkTo } from "../app/router";
+import { linkTo, params, setParams } from "../app/router";
+import { Check } from "../components/Controls";
 import { CopyButton } from "../components/CopyButton";
 import { Icon } from "../components/Icon";
 import { Popover } from "../components/Popover";
@@ -13,6 +14,7 @@ import { formatMicros } from "../lib/format";
 import { assignColours } from "../lib/palette";
 import { dateTime } from "../lib/time";
 import type { CriticalPath } from "./criticalPath";
+import { attachedTraces } from "./inferred";
 import { spanTitle } from "./summary";
 import type { Trace } from "./tree";
 
@@ -46,9 +48,12 @@ export function TraceHead({ trace, critical }: { trace: Trace; critical: Critica
           { label: t("trace.started"), value: dateTime(trace.start / 1e6, true) },
         ]}
       />
-      <span class="button-group trace-actions">
-        <CopyButton label={t("metrics.share")} icon="link" text={() => window.location.href} />
-        <Export id={trace.id} />
+      <span class="trace-actions">
+        <Inferred trace={trace} />
+        <span class="button-group">
+          <CopyButton label={t("metrics.share")} icon="link" text={() => window.location.href} />
+          <Export id={trace.id} />
+        </span>
       </span>
       <ul class="service-key">
         {trace.services.map((service) => (
@@ -70,6 +75,24 @@ export function TraceHead({ trace, critical }: { trace: Trace; critical: Critica
         )}
       </ul>
     </header>
+  );
+}
+
+/** Attaches what this trace's calls probably began, where their context was lost. */
+function Inferred({ trace }: { trace: Trace }) {
+  const on = params.value.get("inferred") === "1";
+  return (
+    <span class="inferred-toggle" title={t("trace.inferred.text")} data-testid="trace-inferred">
+      <Check
+        label={
+          on
+            ? `${t("trace.inferred")} · ${count("trace.inferred.found", attachedTraces(trace))}`
+            : t("trace.inferred")
+        }
+        checked={on}
+        onChange={(checked) => setParams({ inferred: checked ? "1" : null })}
+      />
+    </span>
   );
 }
 

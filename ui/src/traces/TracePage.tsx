@@ -31,7 +31,11 @@ export function TracePage({ id }: { id: string }) {
   useEffect(() => {
     document.title = `${t("traces.id")} ${id.slice(0, 8)} · Windvane`;
   });
-  const loaded = useData(`trace ${id}`, (signal) => fetchTrace(id, signal), { live: false, keep: false });
+  const inferred = params.value.get("inferred") === "1";
+  const loaded = useData(`trace ${id} ${inferred}`, (signal) => fetchTrace(id, inferred, signal), {
+    live: false,
+    keep: false,
+  });
   const trace = useMemo(() => loaded.data && buildTrace(loaded.data), [loaded.data]);
   useEffect(() => {
     if (!trace) return;

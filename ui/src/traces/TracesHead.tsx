@@ -17,11 +17,26 @@ import { asTraceId, readState, stateParams } from "./searchState";
 
 const QueryEditor = lazy<EditorProps>(() => import("./QueryEditor").then((m) => m.QueryEditor));
 
-export const PAGES = ["search", "critical-path", "flame", "cohorts", "findings", "compare"] as const;
+const PAGES = [
+  "search",
+  "critical-path",
+  "flame",
+  "cohorts",
+  "findings",
+  "compare",
+  "dependencies",
+  "propagation",
+] as const;
 export type TracesPageName = (typeof PAGES)[number];
 
-const href = (page: TracesPageName): string =>
-  linkTo(page === "search" ? "/traces" : `/traces/${page}`, { q: params.value.get("q") });
+/** Pages about all traces of a time have an address of their own. */
+const WITHOUT_QUERY: readonly TracesPageName[] = ["dependencies", "propagation"];
+
+function href(page: TracesPageName): string {
+  const query = { q: params.value.get("q") };
+  if (WITHOUT_QUERY.includes(page)) return linkTo(`/${page}`, query);
+  return linkTo(page === "search" ? "/traces" : `/traces/${page}`, query);
+}
 
 export function TracesTabs({ here }: { here: TracesPageName }) {
   useEffect(() => {
