@@ -111,7 +111,7 @@ def test_what_loses_context_is_told_with_advice_and_examples(page: Page) -> None
     expect(card).to_contain_text("traceparent")
     expect(card.locator("h2")).to_have_text("half-v1.shop")
     page.get_by_test_id("propagation-examples").get_by_text("Whole, with inferred links").first.click()
-    expect(page.get_by_test_id("trace-inferred")).to_contain_text("1 attached trace")
+    expect(page.get_by_test_id("trace-inferred")).to_contain_text("1 attached")
     expect(page.get_by_test_id("span-inferred")).to_have_text("100%")
     attached = page.get_by_test_id("span-row").count()
     page.get_by_test_id("trace-inferred").locator("label").click()

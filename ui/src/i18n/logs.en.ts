@@ -143,10 +143,10 @@ export const logsEn = {
   "certainty.seen": "seen",
   "certainty.likely": "likely",
   "certainty.unknown": "unknown",
-  "trace.inferred": "With inferred links",
+  "trace.inferred": "Inferred links",
   "trace.inferred.text": "Attach traces that calls of this one probably began (lost context)",
-  "trace.inferred.found.one": "{n} attached trace",
-  "trace.inferred.found.other": "{n} attached traces",
+  "trace.inferred.found.one": "{n} attached",
+  "trace.inferred.found.other": "{n} attached",
   "trace.inferred.span": "Probably called from here ({confidence}, by {by}); a trace of its own: {trace}",
   "trace.inferred.original": "Its own trace",
 } as const;

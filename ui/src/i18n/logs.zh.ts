@@ -144,10 +144,10 @@ export const logsZh: Record<keyof typeof logsEn, string> = {
   "certainty.seen": "已证实",
   "certainty.likely": "很可能",
   "certainty.unknown": "未知",
-  "trace.inferred": "补全推断链接",
+  "trace.inferred": "推断链接",
   "trace.inferred.text": "附上很可能由本链路的调用开始的链路（上下文丢失）",
-  "trace.inferred.found.one": "已附上 {n} 条链路",
-  "trace.inferred.found.other": "已附上 {n} 条链路",
+  "trace.inferred.found.one": "附上 {n} 条",
+  "trace.inferred.found.other": "附上 {n} 条",
   "trace.inferred.span": "很可能由此处调用（{confidence}，依据：{by}）；原属链路 {trace}",
   "trace.inferred.original": "原属链路",
 };
