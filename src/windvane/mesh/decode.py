@@ -56,7 +56,7 @@ class Loaded:
     document: Document
     prefix: Path = ()
 
-    def finding(self, code: str, message: str, path: Path = ()) -> Finding:
+    def finding(self, code: str, message: str, path: Path = (), kiali: str = "") -> Finding:
         """A finding about this resource, at the line of a field of it."""
         return finding(
             code,
@@ -65,6 +65,7 @@ class Loaded:
             file=self.document.file,
             line=self.document.line_of((*self.prefix, *path)),
             path=path_text(path),
+            kiali=kiali,
         )
 
 
