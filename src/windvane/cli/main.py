@@ -12,7 +12,7 @@ import click
 from windvane import __version__
 from windvane.kit.errors import BadInputError, WindvaneError
 
-_NOT_COMMANDS = {"main", "mesh_files", "mesh_options", "output", "trace_analysis", "trace_propagation"}
+_NOT_COMMANDS = {"main", "mesh_files", "mesh_options", "output", "sarif", "trace_analysis", "trace_propagation"}
 
 
 class LazyGroup(click.Group):

@@ -15,7 +15,7 @@ import yaml
 
 from windvane.mesh import hosts
 from windvane.mesh.models import AuthorizationPolicy, VirtualService
-from windvane.mesh.resolve import selects
+from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshView, MeshWorkload
 
 _EMULATE = "windvane.dev/emulate"
@@ -87,12 +87,10 @@ def _names(view: MeshView, namespace: str) -> dict[str, str]:
 
 def _by_source_labels(view: MeshView) -> Iterator[tuple[MeshWorkload, str]]:
     for item in view.virtual_services:
-        wanted = [match for route in item.spec.http for match in route.match if match.source_labels]
-        for workload in view.workloads.values() if wanted else ():
-            for match in wanted:
-                inside = not match.source_namespace or match.source_namespace == workload.namespace
-                if inside and match.source_labels.items() <= workload.labels.items():
-                    yield from ((workload, host) for host in _known_hosts(item, view))
+        for match in (match for route in item.spec.http for match in route.match if match.source_labels):
+            space = match.source_namespace
+            for workload in chosen(view, space, match.source_labels, everywhere=not space):
+                yield from ((workload, host) for host in _known_hosts(item, view))
 
 
 def _known_hosts(item: VirtualService, view: MeshView) -> Iterable[str]:
@@ -108,10 +106,9 @@ def _by_allowed_accounts(view: MeshView, hosts_of: Mapping[str, list[str]]) -> I
         if policy.spec.action != "ALLOW" or not (policy.spec.selector and policy.spec.selector.match_labels):
             continue
         callers = [caller for account in _accounts(policy) for caller in by_account.get(account, ())]
-        for workload in view.workloads.values() if callers else ():
-            if workload.namespace == policy.namespace and selects(policy.spec.selector, workload.labels):
-                for host in hosts_of.get(workload.key, ()):
-                    yield from ((caller, host) for caller in callers if caller.key != workload.key)
+        for workload in chosen(view, policy.namespace, policy.spec.selector.match_labels):
+            for host in hosts_of.get(workload.key, ()):
+                yield from ((caller, host) for caller in callers if caller.key != workload.key)
 
 
 def _accounts(policy: AuthorizationPolicy) -> Iterator[tuple[str, str]]:

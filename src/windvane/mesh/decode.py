@@ -64,6 +64,7 @@ class Loaded:
             resource=self.resource.reference,
             file=self.document.file,
             line=self.document.line_of((*self.prefix, *path)),
+            columns=self.document.columns_of((*self.prefix, *path)),
             path=path_text(path),
             kiali=kiali,
         )
@@ -86,8 +87,15 @@ class _Object:
         return f"{self.value.get('kind')} {namespace}/{metadata.get('name') or '?'}"
 
     def finding(self, code: str, message: str, path: Path = ()) -> Finding:
-        line = self.document.line_of((*self.prefix, *path))
-        return finding(code, message, resource=self.reference, file=self.document.file, line=line, path=path_text(path))
+        return finding(
+            code,
+            message,
+            resource=self.reference,
+            file=self.document.file,
+            line=self.document.line_of((*self.prefix, *path)),
+            columns=self.document.columns_of((*self.prefix, *path)),
+            path=path_text(path),
+        )
 
 
 def decode(document: Document, default_namespace: str) -> tuple[list[Loaded], list[Finding]]:

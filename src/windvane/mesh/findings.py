@@ -115,7 +115,8 @@ class Finding:
     """One thing found, and where: `path` is a field path as `spec.http[0].route[1].weight`.
 
     `resource` is `"Kind namespace/name"`, empty where no object could be made out. `line` counts
-    from 1; 0 when the finding is about no single line. `kiali` is Kiali's code for the same, if it has one.
+    from 1; 0 when the finding is about no single line. `column` to before `end_column`, from 1, is the place in
+    the line; zeros where none is known. `kiali` is Kiali's code for the same, if it has one.
     """
 
     code: str
@@ -126,6 +127,8 @@ class Finding:
     line: int = 0
     path: str = ""
     kiali: str = ""
+    column: int = 0
+    end_column: int = 0
 
     @property
     def refuses(self) -> bool:
@@ -139,12 +142,20 @@ class Finding:
 
 
 def finding(
-    code: str, message: str, *, resource: str = "", file: str = "", line: int = 0, path: str = "", kiali: str = ""
+    code: str,
+    message: str,
+    *,
+    resource: str = "",
+    file: str = "",
+    line: int = 0,
+    columns: tuple[int, int] = (0, 0),
+    path: str = "",
+    kiali: str = "",
 ) -> Finding:
     """A finding at the level that the table gives its code; a lone code of Kiali's there is taken as well."""
     entry = CODES[code]
     known = entry.kiali[0] if len(entry.kiali) == 1 else ""
-    return Finding(code, entry.level, resource, message, file, line, path, kiali or known)
+    return Finding(code, entry.level, resource, message, file, line, path, kiali or known, *columns)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

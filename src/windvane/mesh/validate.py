@@ -23,6 +23,7 @@ from windvane.mesh.checks.unused import unused
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
 from windvane.mesh.models import Resource
+from windvane.mesh.suppress import ANNOTATION, told_of
 from windvane.mesh.view import MeshView
 
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
@@ -66,7 +67,12 @@ def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Find
         )
     for check in _TOGETHER:
         findings.extend(check(loaded, registry))
-    return findings
+    return _without_suppressed(findings, loaded)
+
+
+def _without_suppressed(findings: list[Finding], loaded: Sequence[Loaded]) -> list[Finding]:
+    quiet = {item.resource.reference: item.resource for item in loaded if ANNOTATION in item.resource.annotations}
+    return [item for item in findings if item.resource not in quiet or told_of(quiet[item.resource], item.code)]
 
 
 def _own_problems(item: Loaded) -> Iterator[Problem]:

@@ -14,7 +14,8 @@ from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
 from windvane.mesh.models import AuthorizationPolicy, PeerAuthentication, Rule, Source
 from windvane.mesh.models.security import MTLSMode
-from windvane.mesh.resolve import endpoint_port, mtls_mode, selects
+from windvane.mesh.resolve import endpoint_port, mtls_mode
+from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshView, MeshWorkload
 from windvane.mesh.yaml_source import Path
 
@@ -82,13 +83,12 @@ def _same_workloads(policies: Sequence[Loaded], view: MeshView) -> Iterator[Find
                 words = f"{first.reference} is for the whole namespace already, and older: it is used"
                 yield item.finding("WV0408", words, ("spec",), "KIA0002")
             continue
-        for workload in view.workloads.values():
-            if workload.namespace == policy.namespace and selects(selector, workload.labels):
-                first = picked.setdefault(workload.key, policy)
-                if first is not policy:
-                    words = f"{first.reference} is for workload {workload.name} already, and older: it is used"
-                    yield item.finding("WV0408", words, ("spec", "selector"), "KIA0003")
-                    break
+        for workload in chosen(view, policy.namespace, selector.match_labels):
+            first = picked.setdefault(workload.key, policy)
+            if first is not policy:
+                words = f"{first.reference} is for workload {workload.name} already, and older: it is used"
+                yield item.finding("WV0408", words, ("spec", "selector"), "KIA0003")
+                break
 
 
 def _unserved_modes(
@@ -96,8 +96,7 @@ def _unserved_modes(
 ) -> Iterator[Finding]:
     """WV0409."""
     selector = policy.spec.selector
-    chosen = [one for one in view.workloads.values() if one.namespace == policy.namespace]
-    ports = _ports([one for one in chosen if selector is not None and selects(selector, one.labels)], served)
+    ports = _ports(chosen(view, policy.namespace, selector.match_labels), served) if selector else []
     for number in policy.spec.port_level_mtls:
         if ports and number not in {port.number for port in ports}:
             words = f"port {number} is none that the selected workloads serve ({_listed(ports)})"
@@ -118,12 +117,8 @@ def _of_policy(
     item: Loaded, policy: AuthorizationPolicy, served: Mapping[str, list[_Served]], view: MeshView
 ) -> Iterator[Finding]:
     everywhere = policy.namespace == view.root_namespace
-    chosen = [
-        one
-        for one in view.workloads.values()
-        if (everywhere or one.namespace == policy.namespace) and selects(policy.spec.selector, one.labels)
-    ]
-    ports = _ports(chosen, served)
+    labels = policy.spec.selector.match_labels if policy.spec.selector else {}
+    ports = _ports(chosen(view, policy.namespace, labels, everywhere=everywhere), served)
     for number, rule in enumerate(policy.spec.rules):
         path: Path = ("spec", "rules", number)
         yield from _foreign_principals(item, path, rule, view.trust_domain)

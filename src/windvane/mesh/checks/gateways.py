@@ -11,6 +11,7 @@ from windvane.mesh.checks.references import Registry, exposed, selector_text
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
 from windvane.mesh.models import Gateway, Server, Service, VirtualService
+from windvane.mesh.selectable import chosen
 
 _Gateways = Sequence[tuple[Loaded, Gateway]]
 
@@ -74,7 +75,7 @@ def _files(gateway: Gateway) -> set[tuple[str, str]]:
 def _ports(item: Loaded, gateway: Gateway, services: Sequence[Service], registry: Registry) -> Iterator[Finding]:
     """IST0162. Proxies without any Service are reached otherwise, as those of a local mesh: nothing is said."""
     selector = gateway.spec.selector
-    picked = [one for one in registry.view.workloads.values() if selector and selector.items() <= one.labels.items()]
+    picked = chosen(registry.view, gateway.namespace, selector, everywhere=True) if selector else ()
     ports = {
         number
         for service in services

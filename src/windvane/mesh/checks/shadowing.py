@@ -95,8 +95,9 @@ def _covers_uri(wide: HTTPMatchRequest, narrow: HTTPMatchRequest) -> bool:
         return True
     if wide.ignore_uri_case and inner is not None and outer.regex is None and inner.regex is None:
         return _covers_text(_folded(outer), _folded(inner))
-    # A narrow match in any letter case is only surely within a wide one that is so as well.
-    return not narrow.ignore_uri_case and _covers_text(outer, inner)
+    # What matches in any letter case (regexes never do) is only surely within what does so as well.
+    caseless = narrow.ignore_uri_case and inner is not None and inner.regex is None
+    return not caseless and _covers_text(outer, inner)
 
 
 def _folded(match: StringMatch) -> StringMatch:

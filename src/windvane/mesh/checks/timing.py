@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from windvane.mesh.models import HTTPRoute, VirtualService
 
 _TOO_MANY_TRIES = 9
 """Tries of the last service for one request at the first: two hops of Istio's default of two retries."""
-_DEEPEST = 12
+_LONGEST = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Rule:
     """A route with the services that it leads to."""
 
@@ -45,9 +46,10 @@ def timing(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
     if any(rule.route.timeout or rule.tries > 1 for rule in rules):
         inner = _inside(rules, registry)
         known = calls(registry.view)
+        onwards = _most_tries(inner, known)
         for rule in rules:
             yield from _cut_calls(rule, inner, known)
-            yield from _multiplied(rule, inner, known)
+            yield from _multiplied(rule, onwards)
 
 
 def _rules(loaded: Sequence[Loaded], registry: Registry) -> Iterator[_Rule]:
@@ -96,37 +98,41 @@ def _cut_calls(rule: _Rule, inner: Mapping[str, list[_Rule]], known: Mapping[str
                 yield rule.item.finding("WV0407", words, ("spec", "http", rule.number, "timeout"))
 
 
-def _multiplied(
-    rule: _Rule, inner: Mapping[str, list[_Rule]], known: Mapping[str, frozenset[str]]
-) -> Iterator[Finding]:
-    """WV0405: at the first rule of a path that retries."""
+def _multiplied(rule: _Rule, onwards: Mapping[str, tuple[_Rule, ...]]) -> Iterator[Finding]:
+    """WV0405: at each rule of a path from which on it comes to so many."""
     if rule.tries < 2:
         return
-    found = [_most_tries(host, inner, known, (rule,)) for host in sorted(rule.targets)]
-    tries, path = max(found, key=lambda one: one[0], default=(1, ()))
-    if len(path) > 1 and tries >= _TOO_MANY_TRIES:
+    paths = [onwards.get(host, ()) for host in sorted(rule.targets)]
+    path = max(((rule, *one) for one in paths if rule not in one), key=_tries, default=(rule,))
+    if len(path) > 1 and _tries(path) >= _TOO_MANY_TRIES:
         steps = " × ".join(f"{one.tries} ({one.item.resource.reference})" for one in path)
-        words = f"a request can become {tries} where it ends: {steps}"
+        words = f"a request can become {_tries(path)} where it ends: {steps}"
         yield rule.item.finding("WV0405", words, ("spec", "http", rule.number, "retries"))
 
 
 def _most_tries(
-    host: str, inner: Mapping[str, list[_Rule]], known: Mapping[str, frozenset[str]], path: tuple[_Rule, ...]
-) -> tuple[int, tuple[_Rule, ...]]:
-    """The path that goes on from a host with the most tries, and how many they come to."""
-    best = (_product(path), path)
-    if len(path) >= _DEEPEST:
-        return best
-    for called in sorted(known.get(host, ())):
-        retrying = [one for one in inner.get(called, ()) if one.tries > 1]
-        longest = max(retrying, key=lambda one: one.tries, default=None)
-        if longest is not None and longest not in path:
-            best = max(best, _most_tries(called, inner, known, (*path, longest)), key=lambda one: one[0])
+    inner: Mapping[str, list[_Rule]], known: Mapping[str, frozenset[str]]
+) -> Mapping[str, tuple[_Rule, ...]]:
+    """For each service the path of retrying rules that goes on from it with the most tries, of a bounded length.
+
+    Paths grow by a call at a time: rings of calls end, and the work is that of the calls times the length.
+    """
+    most = {
+        host: max(rules, key=lambda one: one.tries)
+        for host, rules in inner.items()
+        if any(one.tries > 1 for one in rules)
+    }
+    best: dict[str, tuple[_Rule, ...]] = {}
+    for _ in range(_LONGEST):
+        longer: dict[str, tuple[_Rule, ...]] = {}
+        for host, called in known.items():
+            onward = ((most[one], *best.get(one, ())) for one in sorted(called) if one in most)
+            longer[host] = max((path for path in onward if path[0] not in path[1:]), key=_tries, default=())
+        if longer == best:
+            break
+        best = longer
     return best
 
 
-def _product(path: Sequence[_Rule]) -> int:
-    tries = 1
-    for rule in path:
-        tries *= rule.tries
-    return tries
+def _tries(path: Sequence[_Rule]) -> int:
+    return math.prod(rule.tries for rule in path)
