@@ -45,7 +45,9 @@ CODES: dict[str, Code] = {
     # WV0303 is retired: IST0174 says it.
     "WV0401": Code("warning", "A VirtualService rule is never used: earlier ones cover all that it matches."),
     "WV0402": Code("info", "A match of a VirtualService rule is covered by one of an earlier rule."),
-    "WV0403": Code("info", "Subsets that no route uses, of a host that has routes to subsets."),
+    "WV0403": Code(
+        "info", "Subsets that no route leads to, where others have routes or where they select no workload."
+    ),
     "WV0404": Code("info", "A mirror or fault that never happens: its percentage is 0."),
     "WV0405": Code("warning", "Retries multiply along a path of calls."),
     "WV0406": Code("warning", "The timeout of a route ends before its retries can."),
@@ -101,7 +103,7 @@ CODES: dict[str, Code] = {
     "IST0162": Code("warning", "A Gateway listens on a port that no Service of its workloads exposes."),
     "IST0165": Code("warning", "A VirtualService names a Gateway that Istio made of a Kubernetes Gateway."),
     "IST0171": Code("warning", "A condition in the resource's status is false."),
-    "IST0173": Code("error", "A subset of a DestinationRule selects no workload.", kiali=("KIA0203",)),
+    "IST0173": Code("error", "A subset that a route leads to selects no workload.", kiali=("KIA0203",)),
     "IST0174": Code("warning", "A DestinationRule is for a host that no service has.", kiali=("KIA0202",)),
     "IST0177": Code("warning", "ServiceEntries give one host and port different protocols.", kiali=("KIA1212",)),
 }

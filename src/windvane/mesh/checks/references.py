@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from windvane.mesh.models import (
     PeerAuthentication,
     RequestAuthentication,
     Resource,
+    Subset,
     Telemetry,
     VirtualService,
 )
@@ -49,6 +51,8 @@ class Registry:
     domain: str
     gateways: Mapping[str, Gateway]
     subsets: Mapping[str, frozenset[str]]
+    routed: Mapping[str, frozenset[str]]
+    """Subsets that a route leads to, by host."""
     namespaces: frozenset[str] = frozenset()
 
     @classmethod
@@ -58,7 +62,7 @@ class Registry:
             names = frozenset(subset.name for subset in rule.spec.subsets)
             subsets[rule.spec.host] = subsets.get(rule.spec.host, frozenset()) | names
         gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in view.gateways}
-        return cls(view, domain, gateways, subsets, frozenset(namespaces))
+        return cls(view, domain, gateways, subsets, _routed(view), frozenset(namespaces))
 
     def full(self, host: str, namespace: str) -> str:
         return hosts.resolve(host, namespace, self.domain)
@@ -70,6 +74,15 @@ class Registry:
         if host.startswith("*"):
             return next((name for name in self.view.services if hosts.matches(host, name)), None)
         return hosts.most_specific((name for name in self.view.services if name.startswith("*")), host)
+
+
+def _routed(view: MeshView) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for route in (route for item in view.virtual_services for route in item.spec.http):
+        for _, destination in _destinations((), route):
+            if destination.subset:
+                found[destination.host].add(destination.subset)
+    return {host: frozenset(names) for host, names in found.items()}
 
 
 def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
@@ -200,16 +213,23 @@ def _of_destination_rule(item: DestinationRule, registry: Registry) -> Iterator[
         yield Problem("IST0174", ("spec", "host"), words)
         return
     service = registry.view.services[known]
-    workloads = [registry.view.workloads[key] for key in service.workloads]
+    routed = registry.routed.get(host, frozenset())
     for index, subset in enumerate(item.spec.subsets):
-        labels = [workload.labels for workload in (*workloads, *service.endpoints)]
-        wanted = {name: value for name, value in subset.labels.items() if name not in _OF_NODES}
-        if workloads and not any(wanted.items() <= one.items() for one in labels):
+        # What no route leads to breaks no request: see WV0403.
+        if subset.name in routed and is_empty(subset, service, registry):
             words = f"The Subset {subset.name} defined in the DestinationRule does not select any pods. "
             words += "Which may lead to 503 UH (NoHealthyUpstream)."
             yield Problem("IST0173", ("spec", "subsets", index, "labels"), words)
     yield from _of_unverified_tls(item)
     yield from _of_peer_policy(item, service, registry)
+
+
+def is_empty(subset: Subset, service: MeshService, registry: Registry) -> bool:
+    """Whether a service has workloads, and none in a subset."""
+    workloads = [registry.view.workloads[key] for key in service.workloads]
+    wanted = {name: value for name, value in subset.labels.items() if name not in _OF_NODES}
+    labels = [workload.labels for workload in (*workloads, *service.endpoints)]
+    return bool(workloads) and not any(wanted.items() <= one.items() for one in labels)
 
 
 def _of_unverified_tls(item: DestinationRule) -> Iterator[Problem]:

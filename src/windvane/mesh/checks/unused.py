@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from windvane.mesh.checks.references import Registry
+from windvane.mesh.checks.references import Registry, is_empty
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import Destination, DestinationRule, HTTPRoute, VirtualService
+from windvane.mesh.models import DestinationRule, HTTPRoute, VirtualService
 from windvane.mesh.yaml_source import Path
 
 
 def unused(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
     """WV0403 and WV0404."""
-    used: dict[str, set[str]] = defaultdict(set)
     for item in loaded:
         if isinstance(item.resource, VirtualService):
             for number, route in enumerate(item.resource.spec.http):
                 yield from _never(item, ("spec", "http", number), route)
-                for destination in destinations(route):
-                    if destination.subset:
-                        used[registry.full(destination.host, item.resource.namespace)].add(destination.subset)
-    for item in loaded:
-        if isinstance(item.resource, DestinationRule):
-            routed = used.get(registry.full(item.resource.spec.host, item.resource.namespace), set())
-            names = [one.name for one in item.resource.spec.subsets if one.name not in routed]
-            if routed and names:
-                words = f"no route leads to subset{'s' if len(names) > 1 else ''} {', '.join(names)}"
-                yield item.finding("WV0403", words, ("spec", "subsets"))
+        elif isinstance(item.resource, DestinationRule):
+            yield from _unrouted(item, item.resource, registry)
 
 
-def destinations(route: HTTPRoute) -> list[Destination]:
-    """Everywhere that a route sends requests or copies of them."""
-    given = [*(one.destination for one in route.route), route.mirror, *(one.destination for one in route.mirrors)]
-    return [one for one in given if one is not None]
+def _unrouted(item: Loaded, rule: DestinationRule, registry: Registry) -> Iterator[Finding]:
+    """WV0403: where other subsets have routes, or where there is nothing in the subset."""
+    host = registry.full(rule.spec.host, rule.namespace)
+    routed, known = registry.routed.get(host, frozenset()), registry.service_host(host)
+    names = []
+    for subset in (subset for subset in rule.spec.subsets if subset.name not in routed):
+        empty = known is not None and is_empty(subset, registry.view.services[known], registry)
+        if routed or empty:
+            names.append(f"{subset.name} (which selects no workload)" if empty else subset.name)
+    if names:
+        words = f"no route leads to subset{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        yield item.finding("WV0403", words, ("spec", "subsets"))
 
 
 def _never(item: Loaded, path: Path, route: HTTPRoute) -> Iterator[Finding]:
