@@ -54,7 +54,7 @@ def test_json_is_a_list_of_findings() -> None:
 
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_notes_alone_exit_with_zero(output: str) -> None:
-    result = run(str(DATA / "good"), "--output", output)
+    result = run(str(DATA / "good" / "everything.yaml"), "--output", output)
     assert result.exit_code == 0
     assert "WV0207" in result.output
 
@@ -134,7 +134,7 @@ def served(config: dict[str, object] | None) -> httpx.MockTransport:
 
 def ask(monkeypatch: pytest.MonkeyPatch, transport: httpx.MockTransport) -> Result:
     client = httpx.Client(transport=transport)
-    monkeypatch.setattr(httpx, "get", client.get)
+    monkeypatch.setattr(httpx, "request", client.request)
     return run("--server", "http://mesh.example:9900/", "--output", "json")
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
-import httpx
 from rich.console import Console
 from rich.text import Text
 
+from windvane.cli.client import answer
 from windvane.cli.mesh_files import mesh_source, optional_mesh_files
 from windvane.cli.output import print_json
 from windvane.cli.sarif import as_sarif
@@ -58,13 +58,11 @@ def command(**given: Any) -> None:
 
 def _asked(server: str) -> tuple[Finding, ...]:
     """The findings of a server's last load; none for one without a mesh of its own."""
+    status = answer(server, None, "status")
     try:
-        answer = httpx.get(f"{server.rstrip('/')}/api/windvane/v1/status", timeout=30).raise_for_status().json()
-        config = answer["config"] or {"findings": []}
-        return tuple(Finding(**{name: item[name] for name in _FIELDS}) for item in config["findings"])
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UnavailableError(f"{server} cannot be asked: {error}") from None
-    except (ValueError, KeyError, TypeError):
+        found = status["config"]["findings"] if status["config"] else ()
+        return tuple(Finding(**{name: item[name] for name in _FIELDS}) for item in found)
+    except (KeyError, TypeError):
         raise UnavailableError(f"{server} does not answer as a Windvane server of this version") from None
 
 
