@@ -153,7 +153,7 @@ words = st.text(max_size=12)
 
 
 @given(service=words, duration=words, header=words, cookie=words, version=words)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_text_is_made_valid_or_refused(
     service: str, duration: str, header: str, cookie: str, version: str, mesh: Path
 ) -> None:
