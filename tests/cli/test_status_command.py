@@ -47,7 +47,7 @@ def test_proxies_in_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(monkeypatch, CONFIG, [GOOD])
     assert result.exit_code == 0
     assert result.output.startswith(
-        "configuration abc in force\n2 services, 3 workloads; findings: 2 of level warning, 1 of level info\n"
+        "configuration abc in force\nservices: 2; workloads: 3; findings: 2 of level warning, 1 of level info\n"
     )
     assert result.output.splitlines()[-1].split() == ["web.shop", "in", "sync", "01234567", "aaaa"]
 

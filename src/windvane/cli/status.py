@@ -41,7 +41,7 @@ def _print(config: dict[str, Any] | None, proxies: list[dict[str, Any]]) -> None
     found = ", ".join(f"{counts[level]} of level {level}" for level in ("error", "warning", "info") if counts[level])
     state = "in force" if config["applied"] else "in force; the newest edit is refused"
     click.echo(f"configuration {config['version'] or 'none'} {state}")
-    click.echo(f"{config['services']} services, {config['workloads']} workloads; findings: {found or 'none'}\n")
+    click.echo(f"services: {config['services']}; workloads: {config['workloads']}; findings: {found or 'none'}\n")
     print_table(("proxy", "state", *_TYPES), (_row(one) for one in proxies))
     for proxy in proxies:
         for each in proxy["types"]:

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from windvane.mesh import hosts
 from windvane.mesh.models import AuthorizationPolicy, VirtualService
 from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshView, MeshWorkload
+from windvane.mesh.yaml_source import read_documents
 
 _EMULATE = "windvane.dev/emulate"
 
@@ -43,28 +42,23 @@ def _emulated(view: MeshView) -> Iterator[tuple[MeshWorkload, str]]:
         text = workload.annotations.get(_EMULATE, "")
         if "calls" not in text:
             continue
-        try:
-            said = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError):
-            continue  # whoever runs the workload says so
-        for target in _targets(said):
+        documents, _ = read_documents(text, "")  # what is wrong with it whoever runs the workload says
+        for target in (target for document in documents for target in _targets(document.value)):
             host = _hostname(target, workload.namespace, view)
             if host:
                 yield workload, host
 
 
-def _targets(value: Any, depth: int = 0) -> Iterator[str]:
-    """Every `to` below a value; deeper than anything meant it is not looked for."""
-    if depth > 20:
-        return
+def _targets(value: Any) -> Iterator[str]:
+    """Every `to` below a value."""
     if isinstance(value, dict):
         if isinstance(value.get("to"), str):
             yield value["to"]
         for item in value.values():
-            yield from _targets(item, depth + 1)
+            yield from _targets(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _targets(item, depth + 1)
+            yield from _targets(item)
 
 
 def _hostname(url: str, namespace: str, view: MeshView) -> str:

@@ -77,6 +77,7 @@ CODES: dict[str, Code] = {
     "IST0113": Code("error", "A DestinationRule and a PeerAuthentication disagree on mTLS.", kiali=("KIA0207",)),
     "IST0116": Code("warning", "Services give one port of a Deployment's pods different protocols."),
     "IST0118": Code("info", "A port's name does not say its protocol.", kiali=("KIA0601",)),
+    "IST0123": Code("warning", "A namespace has labels for injection that contradict each other."),
     "IST0125": Code("warning", "The value of an annotation of Istio is not valid."),
     "IST0127": Code("warning", "No workload carries the labels that the resource selects.", kiali=("KIA0004",)),
     "IST0128": Code("warning", "A DestinationRule uses TLS without verifying the server's certificate."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windvane.mesh import hosts
@@ -20,11 +20,12 @@ from windvane.mesh.models import (
     Resource,
     Subset,
     Telemetry,
+    TrafficPolicy,
     VirtualService,
 )
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.selectable import chosen
-from windvane.mesh.view import MeshService, MeshView
+from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.mesh.yaml_source import Path
 
 _SELECTING = (PeerAuthentication, RequestAuthentication, AuthorizationPolicy, Telemetry)
@@ -249,25 +250,37 @@ def _of_unverified_tls(item: DestinationRule) -> Iterator[Problem]:
 
 def _of_peer_policy(item: DestinationRule, service: MeshService, registry: Registry) -> Iterator[Problem]:
     """IST0113: clients are told to use another transport than a workload accepts."""
-    policy = item.spec.traffic_policy
-    if policy is None:
-        return
-    by_port = {
-        setting.port.number: setting.tls for setting in policy.port_level_settings if setting.port and setting.tls
-    }
-    for port in service.ports:
-        tls = by_port.get(port.number, policy.tls)
+    view = registry.view
+    workloads = [view.workloads[key] for key in service.workloads]
+    whole: Path = ("spec", "trafficPolicy")
+    yield from _conflicting(item, whole, item.spec.traffic_policy, service=service, workloads=workloads, view=view)
+    for index, subset in enumerate(item.spec.subsets):
+        path: Path = ("spec", "subsets", index, "trafficPolicy")
+        picked = [one for one in workloads if subset.labels.items() <= one.labels.items()]
+        yield from _conflicting(item, path, subset.traffic_policy, service=service, workloads=picked, view=view)
+
+
+def _conflicting(
+    item: DestinationRule,
+    path: Path,
+    policy: TrafficPolicy | None,
+    *,
+    service: MeshService,
+    workloads: Sequence[MeshWorkload],
+    view: MeshView,
+) -> Iterator[Problem]:
+    settings = policy.port_level_settings if policy else ()
+    by_port = {setting.port.number: setting.tls for setting in settings if setting.port and setting.tls}
+    for port in service.ports if policy else ():
+        tls = by_port.get(port.number, policy.tls if policy else None)
         refused = {"DISABLE": "STRICT", "SIMPLE": "STRICT", "ISTIO_MUTUAL": "DISABLE"}.get(tls.mode if tls else "")
-        for workload in (registry.view.workloads[key] for key in service.workloads):
-            if refused and mtls_mode(registry.view, workload, endpoint_port(workload, port)) == refused:
-                words = (
-                    f"A DestinationRule and Policy are in conflict with regards to mTLS for host {service.hostname}. "
-                )
-                words += f'The DestinationRule "{item.namespace}/{item.name}" specifies that mTLS must be '
-                words += f"{'true' if refused == 'DISABLE' else 'false'} but the policy in force for workload "
+        for workload in workloads:
+            if refused and mtls_mode(view, workload, endpoint_port(workload, port)) == refused:
+                words = "A DestinationRule and Policy are in conflict with regards to mTLS for host "
+                words += f'{service.hostname}. The DestinationRule "{item.namespace}/{item.name}" specifies that mTLS '
+                words += f"must be {'true' if refused == 'DISABLE' else 'false'} but the policy in force for workload "
                 words += f'"{workload.namespace}/{workload.name}" specifies {refused}.'
-                kiali = "KIA0207" if refused == "STRICT" else ""
-                yield Problem("IST0113", ("spec", "trafficPolicy"), words, kiali)
+                yield Problem("IST0113", path, words, "KIA0207" if refused == "STRICT" else "")
                 return
 
 

@@ -86,9 +86,13 @@ def check_pods(item: PodOwner) -> Iterator[Problem]:
         yield Problem("IST0144", ("spec",) if item.kind == "Pod" else ("spec", "template", "spec"), words)
 
 
-def check_namespace(_: Namespace) -> Iterator[Problem]:
-    """A Namespace: nothing in it can be wrong for a mesh."""
-    return iter(())
+def check_namespace(item: Namespace) -> Iterator[Problem]:
+    """A Namespace: labels for injection that contradict each other."""
+    given = [name for name in ("istio-injection", "istio.io/rev") if name in item.labels]
+    if len(given) > 1:
+        words = f"The namespace has more than one type of injection labels [{' '.join(given)}], which may lead to "
+        words += "undefined behavior. Make sure only one injection label exists."
+        yield Problem("IST0123", ("metadata", "labels"), words)
 
 
 def _check_endpoint(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windvane.mesh.build import MESH_GATEWAY
@@ -102,12 +102,17 @@ def _multiplied(rule: _Rule, onwards: Mapping[str, tuple[_Rule, ...]]) -> Iterat
     """WV0405: at each rule of a path from which on it comes to so many."""
     if rule.tries < 2:
         return
-    paths = [onwards.get(host, ()) for host in sorted(rule.targets)]
-    path = max(((rule, *one) for one in paths if rule not in one), key=_tries, default=(rule,))
+    paths = [(rule, *_before(rule, onwards.get(host, ()))) for host in sorted(rule.targets)]
+    path = max(paths, key=_tries, default=(rule,))
     if len(path) > 1 and _tries(path) >= _TOO_MANY_TRIES:
         steps = " × ".join(f"{one.tries} ({one.item.resource.reference})" for one in path)
         words = f"a request can become {_tries(path)} where it ends: {steps}"
         yield rule.item.finding("WV0405", words, ("spec", "http", rule.number, "retries"))
+
+
+def _before(rule: _Rule, path: tuple[_Rule, ...]) -> tuple[_Rule, ...]:
+    """A path until it comes back to a rule."""
+    return path[: path.index(rule)] if rule in path else path
 
 
 def _most_tries(
@@ -124,14 +129,22 @@ def _most_tries(
     }
     best: dict[str, tuple[_Rule, ...]] = {}
     for _ in range(_LONGEST):
-        longer: dict[str, tuple[_Rule, ...]] = {}
-        for host, called in known.items():
-            onward = ((most[one], *best.get(one, ())) for one in sorted(called) if one in most)
-            longer[host] = max((path for path in onward if path[0] not in path[1:]), key=_tries, default=())
+        longer = {host: _longest(called, most, best) for host, called in known.items()}
         if longer == best:
             break
         best = longer
     return best
+
+
+def _longest(
+    called: Iterable[str], most: Mapping[str, _Rule], best: Mapping[str, tuple[_Rule, ...]]
+) -> tuple[_Rule, ...]:
+    """The path with the most tries that begins with one of these calls; what does not retry is passed through."""
+    paths = []
+    for host in sorted(called):
+        onward, own = best.get(host, ()), most.get(host)
+        paths.append(onward if own is None else (own, *_before(own, onward)))
+    return max(paths, key=_tries, default=())
 
 
 def _tries(path: Sequence[_Rule]) -> int:
