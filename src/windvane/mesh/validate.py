@@ -22,7 +22,7 @@ from windvane.mesh.checks.timing import timing
 from windvane.mesh.checks.unused import unused
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import Resource
+from windvane.mesh.models import Namespace, Resource
 from windvane.mesh.suppress import ANNOTATION, told_of
 from windvane.mesh.view import MeshView
 
@@ -56,7 +56,7 @@ _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...]
 def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Finding]:
     """All findings about resources that were decoded; `view` is made of them, valid or not."""
     findings = list(_repeated_names(loaded))
-    registry = Registry.of(view, domain, {item.resource.namespace for item in loaded})
+    registry = Registry.of(view, domain, _namespaces(loaded, view))
     for item in loaded:
         own = list(_own_problems(item))
         # What is malformed need not be told to be missing as well.
@@ -73,6 +73,13 @@ def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Find
 def _without_suppressed(findings: list[Finding], loaded: Sequence[Loaded]) -> list[Finding]:
     quiet = {item.resource.reference: item.resource for item in loaded if ANNOTATION in item.resource.annotations}
     return [item for item in findings if item.resource not in quiet or told_of(quiet[item.resource], item.code)]
+
+
+def _namespaces(loaded: Sequence[Loaded], view: MeshView) -> set[str]:
+    """Those that the files name, and those of every cluster; none where no file has a Namespace."""
+    if not any(isinstance(item.resource, Namespace) for item in loaded):
+        return set()
+    return {"default", "kube-system", view.root_namespace, *(item.resource.namespace for item in loaded)}
 
 
 def _own_problems(item: Loaded) -> Iterator[Problem]:

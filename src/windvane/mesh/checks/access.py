@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import AuthorizationPolicy, PeerAuthentication, Rule, Source
+from windvane.mesh.models import AuthorizationPolicy, PeerAuthentication, PodOwner, Rule, Source
 from windvane.mesh.models.security import MTLSMode
+from windvane.mesh.protocols import named_protocol
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.selectable import chosen
-from windvane.mesh.view import MeshView, MeshWorkload
+from windvane.mesh.view import MeshView, MeshWorkload, ServicePort
 from windvane.mesh.yaml_source import Path
 
 _IDENTITY = ("principals", "namespaces", "service_accounts")
@@ -35,10 +36,10 @@ _ALIAS = "cluster.local"
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """A port of a workload: whether it carries HTTP, and the transport that it accepts."""
+    """A port of a workload: whether it can carry HTTP, and the transport that it accepts."""
 
     number: int
-    is_http: bool
+    may_be_http: bool
     mode: MTLSMode
 
 
@@ -47,7 +48,7 @@ def access(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
     policies = [item for item in loaded if isinstance(item.resource, AuthorizationPolicy | PeerAuthentication)]
     if not policies:
         return
-    served = _served(registry.view)
+    served = _served(registry.view, loaded)
     yield from _same_workloads(policies, registry.view)
     for item in policies:
         if isinstance(item.resource, PeerAuthentication):
@@ -56,17 +57,42 @@ def access(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
             yield from _of_policy(item, item.resource, served, registry.view)
 
 
-def _served(view: MeshView) -> Mapping[str, list[_Served]]:
-    """The known ports of workloads, by workload. Where an edge proxy listens its Gateways say: it is not among them."""
+def _served(view: MeshView, loaded: Sequence[Loaded]) -> Mapping[str, list[_Served]]:
+    """The known ports of workloads, by workload: those of Services first, then those that only the workload tells of.
+
+    Where an edge proxy listens its Gateways say: it is not among them.
+    """
     edges = [gateway.spec.selector for gateway in view.gateways if gateway.spec.selector]
-    found: dict[str, list[_Served]] = defaultdict(list)
+    found: dict[str, dict[int, _Served]] = defaultdict(dict)
     for service in view.services.values():
         for workload in (view.workloads[key] for key in service.workloads):
             if not any(selector.items() <= workload.labels.items() for selector in edges):
                 for port in service.ports:
                     number = endpoint_port(workload, port)
-                    found[workload.key].append(_Served(number, port.is_http, mtls_mode(view, workload, number)))
-    return found
+                    mode = mtls_mode(view, workload, number)
+                    found[workload.key][number] = _Served(number, _may_be_http(port), mode)
+    listening = _listening(loaded)
+    for key, ports in found.items():
+        workload = view.workloads[key]
+        for number in {*workload.ports.values(), *listening.get(key, ())} - ports.keys():
+            ports[number] = _Served(number, True, mtls_mode(view, workload, number))
+    return {key: list(ports.values()) for key, ports in found.items()}
+
+
+def _may_be_http(port: ServicePort) -> bool:
+    """Whether a port carries HTTP, or does not say what: Istio then looks at the first bytes."""
+    return port.is_http or (port.protocol == "tcp" and not named_protocol(port.name.partition("-")[0]))
+
+
+def _listening(loaded: Sequence[Loaded]) -> Mapping[str, set[int]]:
+    """The ports of containers, with or without a name, by workload."""
+    owners = [item.resource for item in loaded if isinstance(item.resource, PodOwner)]
+    return {
+        f"{owner.name}.{owner.namespace}": {
+            port.container_port for box in owner.pods.spec.containers for port in box.ports if port.container_port
+        }
+        for owner in owners
+    }
 
 
 def _same_workloads(policies: Sequence[Loaded], view: MeshView) -> Iterator[Finding]:
@@ -152,7 +178,7 @@ def _on_ports(
         words = f"port {_listed(ports)} accepts plaintext, whose caller is not known: such requests are not denied"
         yield item.finding("WV0414", words, asks_who)
     asks_http = _field(rule, path, _HTTP_SOURCE) or _operation(rule, path) or _condition(rule, path, ("request.",))
-    if asks_http and not any(port.is_http for port in ports):
+    if asks_http and not any(port.may_be_http for port in ports):
         effect = _EFFECTS.get(policy.spec.action, "is never met")
         words = f"this is an attribute of HTTP, and port {_listed(ports)} carries none: it {effect}"
         yield item.finding("WV0413", words, asks_http)
@@ -209,6 +235,7 @@ def _unserved_ports(item: Loaded, path: Path, rule: Rule, ports: Sequence[_Serve
     ]
     for place, values in lists:
         for index, text in enumerate(values):
-            if text not in known:
+            # Istio's own proxies listen on ports of their own as well.
+            if text not in known and not (len(text) == 5 and text.startswith("150")):
                 words = f"port {text} is none that the selected workloads serve ({_listed(ports)})"
                 yield item.finding("WV0412", words, (*place, index))

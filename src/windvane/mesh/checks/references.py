@@ -55,6 +55,7 @@ class Registry:
     routed: Mapping[str, frozenset[str]]
     """Subsets that a route leads to, by host."""
     namespaces: frozenset[str] = frozenset()
+    """All there are; empty where that is not known."""
 
     @classmethod
     def of(cls, view: MeshView, domain: str, namespaces: Iterable[str] = ()) -> Registry:
@@ -108,8 +109,8 @@ def _not_found(path: Path, what: str, name: str, kiali: str = "") -> Problem:
 
 
 def _of_namespaces(item: AuthorizationPolicy, registry: Registry) -> Iterator[Problem]:
-    """Namespaces of a rule that nothing stands in. Without any workload the mesh is elsewhere: nothing is said."""
-    if not registry.view.workloads:
+    """Namespaces of a rule that are not there. Files without any Namespace leave them to the cluster."""
+    if not registry.namespaces:
         return
     for number, rule in enumerate(item.spec.rules):
         for index, source in enumerate(each.source for each in rule.from_):
