@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from quiet_server import QUIET
 
 from windvane.cli.logs import command
 from windvane.kit.errors import BadInputError, UnavailableError
@@ -33,9 +34,8 @@ def _line(number: int, code: int = 200) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = [sys.executable, "-m", "windvane", "serve", "--data", str(tmp_path_factory.mktemp("logs")), "--http",
-               "127.0.0.1:0", "--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--jaeger-grpc", "none",
-               "--jaeger-http", "none"]  # fmt: skip
+    data = str(tmp_path_factory.mktemp("logs"))
+    program = [sys.executable, "-m", "windvane", "serve", "--data", data, "--http", "127.0.0.1:0", *QUIET]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

@@ -99,7 +99,7 @@ _TRACE = RouteDoc(
     "Log lines of a trace",
     models.TraceLines,
     (
-        Parameter("trace_id", "The trace's id.", place="path"),
+        Parameter("id", "The trace's id.", place="path"),
         Parameter("limit", f"How many lines at most (up to {MAX_LINES}).", "integer", default=1_000),
     ),
     "Lines that name the trace, and lines that name a request id which its spans or access-log entries name.",
@@ -136,7 +136,7 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         return _json({"lines": found.lines, "read": found.read, "patterns": listed})
 
     def of_trace(request: Request) -> Response:
-        trace_id = str(request.path_params["trace_id"]).lower().zfill(32)
+        trace_id = str(request.path_params["id"]).lower().zfill(32)
         found = trace_lines(engine, trace_id, whole(request.query_params, "limit", 1_000, MAX_LINES))
         body = {"trace_id": trace_id, "request_ids": found.request_ids, "more": found.more}
         return _json({**body, "lines": lines_json(engine, found.lines)})
@@ -146,7 +146,7 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         documented(f"{PREFIX}/logs/histogram", counts, _HISTOGRAM),
         documented(f"{PREFIX}/logs/fields", fields, _FIELDS),
         documented(f"{PREFIX}/logs/patterns", shapes, _PATTERNS),
-        documented(f"{PREFIX}/traces/{{trace_id}}/logs", of_trace, _TRACE),
+        documented(f"{PREFIX}/traces/{{id}}/logs", of_trace, _TRACE),
     ]
 
 
