@@ -15,6 +15,7 @@ from typing import Any
 
 from machine import machine, measured
 from traces import END_NS, START_NS, fill
+from windvane.tracing.service_links import links
 
 from windvane.store.api import Engine
 from windvane.store.embedded import EmbeddedEngine
@@ -22,7 +23,6 @@ from windvane.store.migrate import Retention, migrate
 from windvane.tracing.archive import archive, read_kept
 from windvane.tracing.assembly import read_traces
 from windvane.tracing.search import TraceQuery, find_trace_ids
-from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import service_paths
 from windvane.tracing.span_rates import Measure, RateQuery, read_rates
 from windvane.tracing.summaries import summaries

@@ -44,7 +44,8 @@ def _call(number: int, start_ns: int) -> list[Span]:
     root = Span(span_id=f"{1:016x}", parent_id="", name="GET /", service="web.shop", start_ns=start_ns,
                 duration_ns=20 * MS, **ids)  # fmt: skip
     called = Span(span_id=f"{2:016x}", parent_id=root.span_id, name="SELECT", service="db.data",
-                  start_ns=start_ns + MS, duration_ns=10 * MS, status="Unset" if number % 4 else "Error", **ids)  # fmt: skip
+                  start_ns=start_ns + MS, duration_ns=10 * MS, status="Unset" if number % 4 else "Error",
+                  **ids)  # fmt: skip
     return [root, called]
 
 

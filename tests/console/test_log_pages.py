@@ -72,7 +72,7 @@ def _store(engine: Engine, now: int) -> None:
     """240 lines of cart in ten minutes, ten of them errors; one failed call of a trace that has a line of pay."""
     store_logs(
         engine,
-        [{"Timestamp": now - i * 2 * SECOND - SECOND, "Body": f"order {i} stored in {i + 7} ms" if i % 24 else "no stock",
+        [{"Timestamp": now - (2 * i + 1) * SECOND, "Body": f"order {i} stored in {i + 7} ms" if i % 24 else "no stock",
           "SeverityNumber": 9 if i % 24 else 17, "ServiceName": "cart.shop",
           "LogAttributes": {"zone": "b" if i % 3 else "a"}} for i in range(240)],
     )  # fmt: skip
