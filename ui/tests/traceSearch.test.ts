@@ -169,8 +169,10 @@ describe("the search's state", () => {
       services: [],
       matched: 1,
       matches: [],
+      sampled: true,
+      weight: 20,
     });
-    expect(found).toMatchObject({ operation: "cart.shop:80/*", duration: 1500 });
+    expect(found).toMatchObject({ operation: "cart.shop:80/*", duration: 1500, weight: 20 });
     expect(found.start).toBeCloseTo(1_000_300.5, 1);
   });
 

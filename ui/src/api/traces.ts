@@ -26,6 +26,9 @@ export interface FoundTrace {
   services: { name: string; spans: number; errors: number }[];
   matched: number;
   matches: SpanMatch[];
+  sampled: boolean;
+  /** How many traces a sampled one stands for. */
+  weight: number;
 }
 
 export interface FoundTraces {

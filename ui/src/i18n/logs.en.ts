@@ -1,4 +1,4 @@
-/** English texts of the pages about logs, dependencies and lost context. */
+/** English texts of the pages about logs, dependencies, lost context and sampling. */
 
 export const logsEn = {
   "nav.logs": "Logs",
@@ -149,4 +149,22 @@ export const logsEn = {
   "trace.inferred.found.other": "{n} attached",
   "trace.inferred.span": "Probably called from here ({confidence}, by {by}); a trace of its own: {trace}",
   "trace.inferred.original": "Its own trace",
+
+  "sampling.title": "Sampling",
+  "sampling.none": "Clients are told to sample everything, and all traces that arrive are kept.",
+  "sampling.strategies": "Clients are told what {source} says.",
+  "sampling.tail": "Traces are kept by the policies of {source}.",
+  "sampling.day": "Traces decided in a day",
+  "sampling.kept": "Kept",
+  "sampling.dropped": "Dropped",
+  "sampling.share": "Share kept",
+  "sampling.saved": "Bytes saved",
+  "sampling.policies": "Policies",
+  "sampling.policy": "Policy",
+  "sampling.noPolicy": "no policy keeps it",
+  "sampling.decision": "Decision",
+  "sampling.adaptive": "Adaptive probabilities, lowest first",
+  "sampling.adaptive.none": "Adaptive sampling: no operation was counted yet.",
+  "sampling.probability": "Probability",
+  "sampling.weight": "sampled: stands for about {n} traces",
 } as const;

@@ -1,4 +1,4 @@
-/** 日志、依赖关系与上下文丢失页面的中文文本。 */
+/** 日志、依赖关系、上下文丢失与采样页面的中文文本。 */
 
 import type { logsEn } from "./logs.en";
 
@@ -150,4 +150,22 @@ export const logsZh: Record<keyof typeof logsEn, string> = {
   "trace.inferred.found.other": "附上 {n} 条",
   "trace.inferred.span": "很可能由此处调用（{confidence}，依据：{by}）；原属链路 {trace}",
   "trace.inferred.original": "原属链路",
+
+  "sampling.title": "采样",
+  "sampling.none": "客户端被告知全部采样，收到的链路全部保留。",
+  "sampling.strategies": "客户端按 {source} 采样。",
+  "sampling.tail": "按 {source} 中的策略保留链路。",
+  "sampling.day": "一天内判定的链路",
+  "sampling.kept": "保留",
+  "sampling.dropped": "丢弃",
+  "sampling.share": "保留比例",
+  "sampling.saved": "节省字节",
+  "sampling.policies": "策略",
+  "sampling.policy": "策略",
+  "sampling.noPolicy": "没有策略保留",
+  "sampling.decision": "判定",
+  "sampling.adaptive": "自适应概率，最低在前",
+  "sampling.adaptive.none": "自适应采样：尚未统计到操作。",
+  "sampling.probability": "概率",
+  "sampling.weight": "已采样：约代表 {n} 条链路",
 };

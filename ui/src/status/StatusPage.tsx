@@ -11,6 +11,7 @@ import { useData } from "../lib/useData";
 import { ConfigCard } from "./ConfigCard";
 import { IngestCard, StoreCard } from "./DataCards";
 import { ProxiesCard } from "./ProxiesCard";
+import { SamplingCard } from "./SamplingCard";
 import { StatusTabs } from "./StatusTabs";
 
 export function StatusPage() {
@@ -36,6 +37,7 @@ export function StatusPage() {
           </div>
           <div class="stack">
             <ConfigCard config={status.config} />
+            <SamplingCard />
             <ProxiesCard />
           </div>
         </>

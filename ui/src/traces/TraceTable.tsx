@@ -2,7 +2,7 @@
 
 import type { SpanMatch } from "../api/traces";
 import { count, t } from "../i18n";
-import { formatMicros, formatMs } from "../lib/format";
+import { formatMicros, formatMs, formatNumber } from "../lib/format";
 import { assignColours } from "../lib/palette";
 import { clockTime, dateTime } from "../lib/time";
 import { shortOperation, type TraceSummary } from "./summary";
@@ -64,6 +64,11 @@ function Row(props: { trace: TraceSummary; longest: number; colours: Map<string,
         </span>
       </span>
       <span class="trace-numbers">
+        {(trace.weight ?? 1) > 1.005 && (
+          <span class="tag" title={t("sampling.weight", { n: formatNumber(trace.weight!) })}>
+            × {formatNumber(trace.weight!)}
+          </span>
+        )}
         {trace.errors > 0 && <span class="code code-bad">{count("traces.errors", trace.errors)}</span>}
         <span class="muted">{count("traces.spans", trace.spans)}</span>
       </span>

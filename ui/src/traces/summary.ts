@@ -17,6 +17,8 @@ export interface TraceSummary {
   /** Of a search: how many spans satisfied the query, and the earliest of them. */
   matched?: number;
   matches?: SpanMatch[];
+  /** Of a sampled trace: how many it stands for. */
+  weight?: number;
 }
 
 /** A trace as the search tells it. */
@@ -32,6 +34,7 @@ export function ofFound(trace: FoundTrace): TraceSummary {
     services: [...trace.services].sort((a, b) => b.spans - a.spans || a.name.localeCompare(b.name)),
     matched: trace.matched,
     matches: trace.matches,
+    weight: trace.sampled ? trace.weight : 1,
   };
 }
 
