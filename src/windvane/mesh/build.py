@@ -25,7 +25,9 @@ from windvane.mesh.models import (
     Resource,
     Service,
     ServiceEntry,
+    TCPRoute,
     Telemetry,
+    TLSRoute,
     VirtualService,
     WorkloadEntry,
 )
@@ -36,6 +38,7 @@ from windvane.mesh.protocols import port_protocol
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload, ServicePort
 
 R = TypeVar("R", bound=Resource)
+L4 = TypeVar("L4", TCPRoute, TLSRoute)
 
 MESH_GATEWAY = "mesh"
 """The name in `gateways` that stands for all sidecars."""
@@ -246,6 +249,8 @@ def _resolve_routes(item: VirtualService, domain: str) -> VirtualService:
             "hosts": tuple(hosts.resolve(host, item.namespace, domain) for host in spec.hosts),
             "gateways": _resolve_gateways(spec.gateways, item.namespace) or (MESH_GATEWAY,),
             "http": tuple(_resolve_route(route, item.namespace, domain) for route in spec.http),
+            "tls": tuple(_resolve_connections(route, item.namespace, domain) for route in spec.tls),
+            "tcp": tuple(_resolve_connections(route, item.namespace, domain) for route in spec.tcp),
         }
     )
     return item.model_copy(update={"spec": full})
@@ -255,11 +260,27 @@ def _resolve_gateways(names: Iterable[str], namespace: str) -> tuple[str, ...]:
     return tuple(name if name == MESH_GATEWAY or "/" in name else f"{namespace}/{name}" for name in names)
 
 
+def _full(destination: Destination | None, namespace: str, domain: str) -> Destination | None:
+    if destination is None:
+        return None
+    return destination.model_copy(update={"host": hosts.resolve(destination.host, namespace, domain)})
+
+
+def _resolve_connections(route: L4, namespace: str, domain: str) -> L4:
+    """A rule for TCP or TLS with names in full."""
+    matches = [
+        match.model_copy(update={"gateways": _resolve_gateways(match.gateways, namespace)}) for match in route.match
+    ]
+    targets = [
+        target.model_copy(update={"destination": _full(target.destination, namespace, domain)})
+        for target in route.route
+    ]
+    return route.model_copy(update={"match": tuple(matches), "route": tuple(targets)})
+
+
 def _resolve_route(route: HTTPRoute, namespace: str, domain: str) -> HTTPRoute:
     def full(destination: Destination | None) -> Destination | None:
-        if destination is None:
-            return None
-        return destination.model_copy(update={"host": hosts.resolve(destination.host, namespace, domain)})
+        return _full(destination, namespace, domain)
 
     def match(item: HTTPMatchRequest) -> HTTPMatchRequest:
         return item.model_copy(update={"gateways": _resolve_gateways(item.gateways, namespace)})

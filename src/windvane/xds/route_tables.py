@@ -47,7 +47,7 @@ def _service(proxy: Proxy, view: MeshView, hostname: str, port: int) -> Resource
 
 def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[Resource]:
     view = snapshot.view
-    for name in dict.fromkeys(server.routes for server in gateway_servers(proxy, snapshot)):
+    for name in dict.fromkeys(server.routes for server in gateway_servers(proxy, snapshot) if not server.tcp):
         yield _table(name, gateway_virtual_hosts(proxy, view, name))
 
 

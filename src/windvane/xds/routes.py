@@ -148,15 +148,18 @@ def _scope(proxy: RoutedProxy, view: MeshView, port: int) -> RouteScope:
 
 
 def _in_mesh(proxy: RoutedProxy, view: MeshView) -> hosts.HostIndex[VirtualService]:
-    """The VirtualServices that sidecars of a namespace see, by host, the oldest first."""
+    """The VirtualServices with rules for HTTP that sidecars of a namespace see, by host, the oldest first."""
     namespace = proxy.workload.namespace
     return view.derive(
         ("virtual services in the mesh", namespace),
-        lambda: hosts.HostIndex((host, item) for item in _seen(view, namespace) for host in item.spec.hosts),
+        lambda: hosts.HostIndex(
+            (host, item) for item in seen_in_mesh(view, namespace) if item.spec.http for host in item.spec.hosts
+        ),
     )
 
 
-def _seen(view: MeshView, namespace: str) -> list[VirtualService]:
+def seen_in_mesh(view: MeshView, namespace: str) -> list[VirtualService]:
+    """The VirtualServices that sidecars of a namespace see, the oldest first."""
     return [
         item
         for item in view.virtual_services
@@ -212,7 +215,7 @@ def _foreign_hosts(
     As in Istio they are known on the HTTP ports of the services that the same VirtualService is for,
     and on port 80 where it is for none.
     """
-    for item in _seen(view, proxy.workload.namespace):
+    for item in seen_in_mesh(view, proxy.workload.namespace):
         foreign = [host for host in item.spec.hosts if not _services_of(host, view)]
         for number in _ports_of(item, view) if foreign else ():
             if port in (None, number):
@@ -256,11 +259,11 @@ def _server_routes(
         if name not in item.spec.gateways or not seen:
             continue
         routes = rule_routes(item, scope)
-        for host in dict.fromkeys(_shared_hosts(item, gateway, server)) if routes else ():
+        for host in dict.fromkeys(shared_hosts(item, gateway, server)) if routes else ():
             yield host, list(routes)
 
 
-def _shared_hosts(item: VirtualService, gateway: Gateway, server: Server) -> Iterator[str]:
+def shared_hosts(item: VirtualService, gateway: Gateway, server: Server) -> Iterator[str]:
     """Hosts that a VirtualService and a server have in common: of two that overlap the narrower one."""
     for exposed in server.hosts:
         namespace, slash, pattern = exposed.rpartition("/")

@@ -10,7 +10,17 @@ from windvane.mesh.build import MESH_GATEWAY, service_hosts
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import Gateway, Service, ServiceEntry, StringMatch, Telemetry, VirtualService
+from windvane.mesh.models import (
+    Gateway,
+    HTTPRoute,
+    Service,
+    ServiceEntry,
+    StringMatch,
+    TCPRoute,
+    Telemetry,
+    TLSRoute,
+    VirtualService,
+)
 from windvane.mesh.models.virtual_service import HTTPMatchRequest
 
 
@@ -22,7 +32,9 @@ def conflicts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]
     yield from _telemetries(loaded, registry)
     for item in loaded:
         if isinstance(item.resource, VirtualService):
-            yield from _shadowed_rules(item, item.resource)
+            spec = item.resource.spec
+            for field, rules in (("http", spec.http), ("tls", spec.tls), ("tcp", spec.tcp)):
+                yield from _shadowed_rules(item, field, rules)
 
 
 def _same_mesh_hosts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
@@ -127,14 +139,14 @@ def _telemetry_labels(item: Loaded) -> dict[str, str]:
     return item.resource.spec.selector.match_labels if item.resource.spec.selector else {}
 
 
-def _shadowed_rules(item: Loaded, resource: VirtualService) -> Iterator[Finding]:
+def _shadowed_rules(item: Loaded, field: str, rules: Sequence[HTTPRoute | TLSRoute | TCPRoute]) -> Iterator[Finding]:
     """IST0130 and IST0131: matches that repeat an earlier one, rules after one that takes everything."""
     seen: dict[str, int] = {}
     catch_all: int | None = None
-    for number, route in enumerate(resource.spec.http):
+    for number, route in enumerate(rules):
         if catch_all is not None:
             words = f"VirtualService rule #{number} not used (rule #{catch_all} before it matches everything)."
-            yield item.finding("IST0130", words, ("spec", "http", number))
+            yield item.finding("IST0130", words, ("spec", field, number))
             continue
         repeats = 0
         for index, match in enumerate(route.match):
@@ -143,12 +155,12 @@ def _shadowed_rules(item: Loaded, resource: VirtualService) -> Iterator[Finding]
                 repeats += 1
                 words = f"VirtualService rule #{number} match #{index} is not used "
                 words += f"(duplicate/overlapping match in rule #{seen[text]})."
-                yield item.finding("IST0131", words, ("spec", "http", number, "match", index))
+                yield item.finding("IST0131", words, ("spec", field, number, "match", index))
             seen.setdefault(text, number)
         if route.match and repeats == len(route.match):
             words = f"VirtualService rule #{number} not used (all matches are used by earlier rules)."
-            yield item.finding("IST0130", words, ("spec", "http", number))
-        if not route.match or any(_takes_everything(match) for match in route.match):
+            yield item.finding("IST0130", words, ("spec", field, number))
+        if not route.match or any(isinstance(it, HTTPMatchRequest) and _takes_everything(it) for it in route.match):
             catch_all = number
 
 

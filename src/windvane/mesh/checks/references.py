@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windvane.mesh import hosts
@@ -17,6 +17,7 @@ from windvane.mesh.models import (
     PeerAuthentication,
     RequestAuthentication,
     Resource,
+    RouteDestination,
     Telemetry,
     VirtualService,
 )
@@ -90,11 +91,21 @@ def _of_virtual_service(item: VirtualService, registry: Registry) -> Iterator[Pr
                 yield _not_found(("spec", "http", index, "delegate"), "delegate", name)
         for path, destination in _destinations(("spec", "http", index), route):
             yield from _of_destination(path, destination, item, registry)
-        if len(route.route) > 1:
-            for number, target in enumerate(route.route):
-                if target.weight == 0:
-                    place: Path = ("spec", "http", index, "route", number, "weight")
-                    yield Problem("WV0302", place, "weight 0: no request goes to this destination")
+        yield from _of_weights(("spec", "http", index), route.route, "request")
+    targets = [(("spec", "tls", index), rule.route) for index, rule in enumerate(item.spec.tls)]
+    targets += [(("spec", "tcp", index), rule.route) for index, rule in enumerate(item.spec.tcp)]
+    for place, used in targets:
+        for number, target in enumerate(used):
+            if target.destination is not None:
+                yield from _of_destination((*place, "route", number, "destination"), target.destination, item, registry)
+        yield from _of_weights(place, used, "connection")
+
+
+def _of_weights(path: Path, targets: Sequence[RouteDestination], what: str) -> Iterator[Problem]:
+    for number, target in enumerate(targets if len(targets) > 1 else ()):
+        if target.weight == 0:
+            place: Path = (*path, "route", number, "weight")
+            yield Problem("WV0302", place, f"weight 0: no {what} goes to this destination")
 
 
 def _of_gateway_hosts(item: VirtualService, gateway: Gateway, name: str) -> Iterator[Problem]:
