@@ -25,6 +25,7 @@ from windvane.mesh.models import (
     Resource,
     Service,
     ServiceEntry,
+    Sidecar,
     TCPRoute,
     Telemetry,
     TLSRoute,
@@ -42,6 +43,9 @@ L4 = TypeVar("L4", TCPRoute, TLSRoute)
 
 MESH_GATEWAY = "mesh"
 """The name in `gateways` that stands for all sidecars."""
+
+_EXPORT_TO = "networking.istio.io/exportTo"
+"""The annotation of a Kubernetes Service that says which namespaces see it."""
 
 _MEANINGLESS_METADATA = {
     "uid",
@@ -83,6 +87,7 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         ),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
         gateways=tuple(_of(ordered, Gateway)),
+        sidecars=tuple(_of(ordered, Sidecar)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
         request_authentications=tuple(_of(ordered, RequestAuthentication)),
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
@@ -197,6 +202,7 @@ def _kubernetes_service(service: Service, workloads: _Selectable, domain: str) -
         resolution="dns" if external else "static",
         location="external" if external else "internal",
         labels=service.labels,
+        export_to=_exports(service.annotations.get(_EXPORT_TO, "")),
     )
 
 
@@ -221,7 +227,13 @@ def _entry_service(entry: ServiceEntry, host: str, workloads: _Selectable) -> Me
         resolution={"NONE": "none", "STATIC": "static"}.get(spec.resolution, "dns"),
         location="external" if spec.location == "MESH_EXTERNAL" else "internal",
         labels=entry.labels,
+        export_to=spec.export_to,
     )
+
+
+def _exports(text: str) -> tuple[str, ...]:
+    """Namespaces that see a Kubernetes Service, from its annotation."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _endpoints(entry: ServiceEntry, host: str) -> tuple[MeshWorkload, ...]:

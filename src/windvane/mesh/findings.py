@@ -42,6 +42,8 @@ CODES: dict[str, Code] = {
     "IST0101": Code("error", "A resource being referenced does not exist."),
     "IST0106": Code("error", "The resource has a schema validation error.", refuses=True),
     "IST0109": Code("error", "VirtualServices of the mesh gateway define the same host."),
+    "IST0110": Code("error", "Sidecars of a namespace select the same workload."),
+    "IST0111": Code("error", "A namespace has several Sidecars without a selector."),
     "IST0112": Code("error", "A route to a service of several ports does not say which."),
     "IST0113": Code("error", "A DestinationRule and a PeerAuthentication disagree on mTLS."),
     "IST0118": Code("info", "A port's name does not say its protocol."),

@@ -15,6 +15,7 @@ from windvane.mesh.models import (
     LabelSelector,
     PeerAuthentication,
     RequestAuthentication,
+    Sidecar,
     Telemetry,
 )
 from windvane.mesh.models.security import MTLSMode
@@ -119,6 +120,15 @@ def destination_rule_for(
             if fitting:
                 return max(fitting, key=lambda rule: _has_selector(rule.spec.workload_selector))
     return None
+
+
+def sidecar_for(view: MeshView, workload: MeshWorkload) -> Sidecar | None:
+    """The Sidecar of a workload: one that selects it, else its namespace's, else the root namespace's (oldest each)."""
+    own = [item for item in view.sidecars if item.namespace == workload.namespace]
+    picked = [item for item in own if item.selector_labels and item.selector_labels.items() <= workload.labels.items()]
+    whole = [item for item in own if not item.selector_labels]
+    root = [item for item in view.sidecars if item.namespace == view.root_namespace and not item.selector_labels]
+    return next(iter((*picked, *whole, *root)), None)
 
 
 def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from windvane.mesh.checks import authorization, destination_rule, gateway, policy, services, virtual_service
+from windvane.mesh.checks import (
+    authorization,
+    destination_rule,
+    gateway,
+    policy,
+    services,
+    sidecar,
+    virtual_service,
+)
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
 from windvane.mesh.checks.references import Registry, references
@@ -25,6 +33,7 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "VirtualService": virtual_service.check,
     "DestinationRule": destination_rule.check,
     "Gateway": gateway.check,
+    "Sidecar": sidecar.check,
     "PeerAuthentication": policy.check_peer_authentication,
     "RequestAuthentication": authorization.check_request_authentication,
     "AuthorizationPolicy": authorization.check_authorization_policy,

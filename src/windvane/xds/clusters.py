@@ -33,6 +33,7 @@ from windvane.xds.endpoints import (
 from windvane.xds.policy import NO_POLICY, Policy, policy_for
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import Resource, pack
+from windvane.xds.scope import outbound_scope
 from windvane.xds.secrets import ads_source
 from windvane.xds.snapshot import Snapshot
 
@@ -72,7 +73,7 @@ class OutboundCluster:
 
 def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     """CDS of a proxy."""
-    specs = [outbound.spec for outbound in outbound_clusters(proxy, snapshot).values()]
+    specs = [outbound.spec for outbound in outbound_clusters(proxy, outbound_scope(proxy, snapshot)).values()]
     if proxy.role == "sidecar":
         specs.extend(_inbound(proxy, snapshot))
     specs.append(ClusterSpec(BLACK_HOLE, "static"))
@@ -81,7 +82,7 @@ def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
 
 
 def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
-    """The clusters to every service, by name: the same for all proxies that have the same `outbound_key`."""
+    """The clusters to every service of a scope, by name: the same for all proxies that have the same `outbound_key`."""
     namespace, labels = outbound_key(proxy, snapshot)
     return snapshot.derive(("outbound", namespace, labels), lambda: dict(_outbound(namespace, dict(labels), snapshot)))
 

@@ -28,6 +28,7 @@ from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import Resource, pack
+from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
 from windvane.xds.tcp_routes import TcpRoute, filter_chains, gateway_routes, outbound_routes, tcp_filter, to_cluster
 from windvane.xds.telemetry import Reporting
@@ -87,7 +88,7 @@ def listener_specs(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     """What a proxy listens on."""
     if proxy.role == "router":
         return list(_gateway(proxy, snapshot))
-    return [*_outbound(proxy, snapshot), *_inbound(proxy, snapshot)]
+    return [*_outbound(proxy, outbound_scope(proxy, snapshot)), *_inbound(proxy, snapshot)]
 
 
 @lru_cache(maxsize=65_536)
@@ -105,7 +106,7 @@ def build(spec: ListenerSpec) -> Resource:
 
 
 def called_by_address(proxy: Proxy, snapshot: Snapshot) -> list[tuple[MeshService, ServicePort, int]]:
-    """The service ports a proxy has a listener for, with the port that it listens on."""
+    """The service ports of a scope that a proxy has a listener for, with the port that it listens on."""
     return snapshot.derive(("called by address", proxy.key), lambda: list(_called_by_address(proxy, snapshot)))
 
 
@@ -149,6 +150,7 @@ def _server(proxy: Proxy, snapshot: Snapshot, gateway: Gateway, server: Server) 
 
 def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     view, settings = snapshot.view, snapshot.settings
+    allow_any = unknown_hosts(proxy, snapshot) == "ALLOW_ANY"
     reporting = telemetry.reporting(proxy, snapshot, "outbound")
     peer, address = filters.peer_metadata(proxy.workload, view.cluster_id), proxy.place.address
     yield ListenerSpec(
@@ -156,7 +158,7 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     )
     for service, port, bound in called_by_address(proxy, snapshot):
         cluster = cluster_name(port.number, "", service.hostname)
-        connections = () if port.is_http else outbound_routes(proxy, view, service, port, allow_any=True)
+        connections = () if port.is_http else outbound_routes(proxy, view, service, port, allow_any=allow_any)
         yield ListenerSpec(
             name=cluster,
             address=address,

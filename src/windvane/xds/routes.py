@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Literal, Protocol
 
 from envoy_data_plane.envoy.config.route import v3 as route
 
@@ -23,6 +23,7 @@ from windvane.xds.route_match import takes_everything
 from windvane.xds.route_policy import consistent_hash
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
+UnknownHosts = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
 
 
 class RoutedProxy(Protocol):
@@ -36,13 +37,13 @@ class RoutedProxy(Protocol):
 
 
 def virtual_hosts(
-    proxy: RoutedProxy, view: MeshView, port: int | None = None, *, allow_any: bool = False
+    proxy: RoutedProxy, view: MeshView, port: int | None = None, *, unknown: UnknownHosts | None = None
 ) -> list[route.VirtualHost]:
     """A sidecar's HTTP proxy: every HTTP service by the names its clients use; a gateway: all servers of a port.
 
     With `port` a sidecar's are only services of that port. Names carry their port, but for port 80,
-    where a client leaves it out. `allow_any` adds Istio's virtual host of that name, which passes
-    requests for unknown hosts through.
+    where a client leaves it out. `unknown` adds Istio's virtual host for unknown hosts: `ALLOW_ANY` passes their
+    requests through, `REGISTRY_ONLY` refuses them.
     """
     if proxy.role == "router":
         servers = [pair for pair in _servers(proxy, view) if pair[1].port and pair[1].port.number == port]
@@ -55,7 +56,7 @@ def virtual_hosts(
         if free:
             made.append(_virtual_host(name, free, routes))
     made.sort(key=lambda host: host.name)
-    return [*made, _allow_any()] if allow_any else made
+    return [*made, _allow_any() if unknown == "ALLOW_ANY" else _block_all()] if unknown else made
 
 
 def service_virtual_hosts(proxy: RoutedProxy, view: MeshView, hostname: str, port: int) -> list[route.VirtualHost]:
@@ -305,3 +306,10 @@ def _allow_any() -> route.VirtualHost:
     )
     only = route.Route(name="allow_any", match=route.RouteMatch(prefix="/"), route=action)
     return _virtual_host("allow_any", ["*"], [only])
+
+
+def _block_all() -> route.VirtualHost:
+    """Hosts that the proxy does not know are refused (Istio's REGISTRY_ONLY)."""
+    refusal = route.DirectResponseAction(status=502)
+    only = route.Route(name="block_all", match=route.RouteMatch(prefix="/"), direct_response=refusal)
+    return _virtual_host("block_all", ["*"], [only])

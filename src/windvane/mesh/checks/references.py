@@ -18,6 +18,7 @@ from windvane.mesh.models import (
     RequestAuthentication,
     Resource,
     RouteDestination,
+    Sidecar,
     Telemetry,
     VirtualService,
 )
@@ -66,6 +67,8 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_destination_rule(resource, registry)
     elif isinstance(resource, Gateway):
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
+    elif isinstance(resource, Sidecar):
+        yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
     elif isinstance(resource, _SELECTING) and resource.spec.selector is not None:
         labels = resource.spec.selector.match_labels
         yield from _of_selector(resource, labels, ("spec", "selector"), registry)

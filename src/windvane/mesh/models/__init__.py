@@ -29,6 +29,7 @@ from windvane.mesh.models.security import (
     Source,
 )
 from windvane.mesh.models.services import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
+from windvane.mesh.models.sidecar import Sidecar
 from windvane.mesh.models.telemetry import AccessLogging, CustomTag, Telemetry, Tracing
 from windvane.mesh.models.virtual_service import (
     Destination,
@@ -65,6 +66,7 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "VirtualService": (VirtualService, _NETWORKING),
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
+    "Sidecar": (Sidecar, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
     "RequestAuthentication": (RequestAuthentication, _SECURITY),
     "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
@@ -115,6 +117,7 @@ __all__ = [
     "ServerTLSSettings",
     "Service",
     "ServiceEntry",
+    "Sidecar",
     "Source",
     "StatefulSet",
     "StringMatch",
