@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         DestinationRule,
         Gateway,
         PeerAuthentication,
+        ProxyConfig,
         RequestAuthentication,
         Sidecar,
         Telemetry,
@@ -125,6 +126,7 @@ class MeshView:
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
+    proxy_configs: tuple[ProxyConfig, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()

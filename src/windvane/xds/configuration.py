@@ -15,7 +15,7 @@ from windvane.xds.snapshot import Snapshot
 def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
     """CDS, EDS, LDS and RDS of a proxy, by type URL."""
     scope = outbound_scope(proxy, snapshot)
-    endpoints = scope.derive(("endpoints", *outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
+    endpoints = scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
     return {
         CDS: Bundle(clusters(proxy, snapshot)),
         EDS: endpoints,

@@ -15,6 +15,7 @@ from windvane.mesh.models import (
     Gateway,
     HTTPRoute,
     PeerAuthentication,
+    ProxyConfig,
     RequestAuthentication,
     Resource,
     RouteDestination,
@@ -26,7 +27,7 @@ from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.view import MeshService, MeshView
 from windvane.mesh.yaml_source import Path
 
-_SELECTING = (PeerAuthentication, RequestAuthentication, AuthorizationPolicy, Telemetry)
+_SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry)
 
 
 @dataclass(frozen=True, slots=True)

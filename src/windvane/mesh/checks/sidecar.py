@@ -40,6 +40,8 @@ def _check_hosts(path: Path, egress: IstioEgressListener, own: str) -> Iterator[
         if namespace not in ("*", "~") and not is_dns_label(namespace):
             yield invalid(place, f"invalid namespace value {namespace!r} in sidecar")
         yield from check_host(place, host)
+        if host and host != "*" and "." not in host:
+            yield invalid(place, "short names (non FQDN) are not allowed")
         before = seen.setdefault(namespace, set())
         if host in before or "*" in before or (host == "*" and before):
             yield doubtful(place, f"duplicated egress host: {text}")

@@ -18,6 +18,7 @@ from windvane.mesh.models.destination_rule import (
 )
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.metadata import ObjectMeta, Resource
+from windvane.mesh.models.proxies import ProxyConfig, WorkloadGroup
 from windvane.mesh.models.security import (
     AuthorizationPolicy,
     JWTRule,
@@ -67,6 +68,8 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
     "Sidecar": (Sidecar, _NETWORKING),
+    "ProxyConfig": (ProxyConfig, ("networking.istio.io/v1beta1",)),
+    "WorkloadGroup": (WorkloadGroup, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
     "RequestAuthentication": (RequestAuthentication, _SECURITY),
     "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
@@ -108,6 +111,7 @@ __all__ = [
     "PodOwner",
     "PortSelector",
     "PortTrafficPolicy",
+    "ProxyConfig",
     "ReplicaSet",
     "RequestAuthentication",
     "Resource",
@@ -131,4 +135,5 @@ __all__ = [
     "VirtualService",
     "WorkloadEntry",
     "WorkloadEntrySpec",
+    "WorkloadGroup",
 ]
