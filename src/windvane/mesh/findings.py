@@ -39,6 +39,7 @@ CODES: dict[str, Code] = {
     "WV0301": Code("warning", "Two services claim the same host; the first one is used."),
     "WV0302": Code("info", "A route sends nothing to a destination: its weight is 0."),
     "WV0303": Code("warning", "A DestinationRule is for a host that the registry does not have."),
+    "WV0304": Code("warning", "The keys that a RequestAuthentication names cannot be fetched at present."),
     "IST0101": Code("error", "A resource being referenced does not exist."),
     "IST0106": Code("error", "The resource has a schema validation error.", refuses=True),
     "IST0109": Code("error", "VirtualServices of the mesh gateway define the same host."),

@@ -156,7 +156,8 @@ async def _collector(reported: Reported) -> AsyncIterator[Address]:
 
 @asynccontextmanager
 async def _control_plane(folder: Path, snapshot: Snapshot, clock: Clock) -> AsyncIterator[ControlPlane]:
-    own = ControlPlaneSettings(folder / "ca", snapshot.settings, snapshot.settings.ads)
+    # Nothing leaves the machine: keys are those of `--jwt`, or none.
+    own = ControlPlaneSettings(folder / "ca", snapshot.settings, snapshot.settings.ads, fetch_keys=False)
     plane = ControlPlane(own, clock, Metrics())
     plane.update(snapshot.view, snapshot.placement)
     serving = asyncio.create_task(plane.serve())
