@@ -190,6 +190,7 @@ def running(name: str, directory: Path, options: Sequence[str] = ()) -> Iterator
         "windvane": [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", address,
                      "--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--tempo", "none",
                      "--jaeger-query", "none", "--jaeger-grpc-query", "none",
+                     "--sampling-http", "none", "--sampling-grpc", "none",
                      "--retention", "none", "--memory", "4GiB"],
         "prometheus": ["prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={data}",
                        f"--web.listen-address={address}", "--web.enable-remote-write-receiver", "--log.level=error",

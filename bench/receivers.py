@@ -235,6 +235,7 @@ def main() -> None:
         command = [sys.executable, "-m", "windvane", "serve", "--data", folder, "--retention", "none"]
         command += ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--otlp-http", "none", "--zipkin", "none"]
         command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none", "--tempo", "none"]
+        command += ["--sampling-http", "none", "--sampling-grpc", "none"]
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert server.stderr is not None
         told = ""

@@ -212,6 +212,7 @@ def windvane(folder: Path, case: Case) -> dict[str, float]:
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(data), "--http", f"127.0.0.1:{port}"]
     command += ["--grpc", "none", "--otlp-http", "none", "--zipkin", "none", "--tempo", "none", "--retention", "none"]
     command += ["--jaeger-query", "none", "--jaeger-grpc-query", "none"]
+    command += ["--sampling-http", "none", "--sampling-grpc", "none"]
     with running(command, _ready(port), folder / "windvane.log") as process:
         figures = _measured(process, port, case)
     engine = EmbeddedEngine.open(data / "store")

@@ -1,4 +1,6 @@
-"""How long reading traces takes: by id, newest-first by service, by attribute (hit and miss), lists.
+"""How long reading traces takes: by id, newest-first by service, by attribute (hit and miss), lists, dependencies.
+
+Also what counting spans costs (`windvane.ingest.span_metrics`): processor time of one tick, in microseconds a span.
 
 Spans are made inside the engine: 8 a trace, 40 services, 16 attributes, random ids, six hours.
 Run as `python bench/traces.py [spans]`; prints medians in milliseconds beside the targets.
@@ -6,6 +8,7 @@ Run as `python bench/traces.py [spans]`; prints medians in milliseconds beside t
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 import time
@@ -16,14 +19,17 @@ from typing import Any
 
 from machine import machine, measured
 
+from windvane.ingest.span_metrics import SpanMetrics
 from windvane.store.api import Engine
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 from windvane.tracing.adjust import adjust
 from windvane.tracing.assembly import read_traces
 from windvane.tracing.completion import fields
+from windvane.tracing.dependencies import calls_of_spans
 from windvane.tracing.filters.parse import parse
 from windvane.tracing.search import TraceQuery, find_trace_ids, find_traces, operations, services
+from windvane.tracing.service_paths import service_paths
 from windvane.tracing.summaries import summaries
 
 HOURS = 6
@@ -33,7 +39,7 @@ BATCH = 500_000
 
 _FILL = """
 INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, SpanKind, ServiceName,
-    ResourceAttributes, ScopeName, SpanAttributes, Duration, StatusCode, AttributeTypes{tokens})
+    ResourceAttributes, ScopeName, SpanAttributes, Duration, StatusCode, AttributeTypes, Commit{tokens})
 SELECT
     fromUnixTimestamp64Nano(toInt64({start} + trace * {step} + hop * 3000000)) AS Timestamp,
     lower(hex(sipHash128(trace))) AS TraceId,
@@ -54,7 +60,7 @@ SELECT
         'istio.namespace', 'shop', 'istio.canonical_service', concat('svc-', toString(service))) AS SpanAttributes,
     1000000 + sipHash64(number, 3) % 200000000 AS Duration,
     if(failed, 'Error', 'Unset') AS StatusCode,
-    map('span.http.status_code', 'int') AS AttributeTypes{token_values}
+    map('span.http.status_code', 'int') AS AttributeTypes, {commit} AS Commit{token_values}
 FROM (SELECT number, intDiv(number, 8) AS trace, number % 8 AS hop, (trace * 3 + hop) % 40 AS service,
              sipHash64(number, 9) % 500 = 0 AS failed
       FROM numbers({first}, {count}))
@@ -86,7 +92,7 @@ def fill(engine: Engine, spans: int) -> None:
         )
         engine.command(
             _FILL.format(
-                start=START_NS, step=step, first=first, count=min(BATCH, spans - first),
+                start=START_NS, step=step, first=first, count=min(BATCH, spans - first), commit=first // BATCH + 1,
                 tokens=", Tokens" if written else "", token_values=values + " AS Tokens" if written else "",
             )
         )  # fmt: skip
@@ -128,6 +134,10 @@ def cases(engine: Engine) -> list[Case]:
             engine, query(where=parse("http.status_code>=500 OR -http.method:GET")))),
         Case("summaries of 20", lambda: summaries(engine, newest)),
         Case("names and values", lambda: fields(engine, query(start_ns=END_NS - 3_600 * 10**9))),
+        Case("paths of 1,000 traces", lambda: service_paths(engine, query(service="svc-7.shop", limit=1_000))),
+        Case("dependencies, a day", lambda: calls_of_spans(engine, END_NS - 24 * 3_600 * 10**9, END_NS), 300),
+        Case("dependencies, an hour that cuts buckets", lambda: calls_of_spans(
+            engine, END_NS - 3_700 * 10**9, END_NS - 100 * 10**9)),
         Case("services", lambda: services(engine)),
         Case("operations of a service", lambda: operations(engine, "svc-7.shop")),
     ]  # fmt: skip
@@ -139,6 +149,29 @@ def _request_id(engine: Engine, trace_id: str) -> str:
         {"t": trace_id},
     )
     return str(frame["R"].iloc[0])
+
+
+def counting(engine: Engine, commit: int) -> None:
+    """What a tick costs at 10,000 spans a second, when the table holds the minutes before, too; without merges."""
+    a_tick, warm, ticks = 150_000, 12, 5
+    step = 8 * 10**9 // 10_000
+    counter = SpanMetrics(engine, lambda: commit)
+    counter.tick()
+    costs = []
+    for tick in range(warm + ticks):
+        commit += 1
+        values = {"start": END_NS, "step": step, "first": tick * a_tick, "count": a_tick, "commit": commit}
+        engine.command(_FILL.format(**values, tokens="", token_values=""))
+        engine.command("SYSTEM STOP MERGES otel_traces")
+        began = time.process_time()
+        counter.tick()
+        costs.append((time.process_time() - began) / a_tick * 1e6)
+        engine.command("SYSTEM START MERGES otel_traces")
+    print(f"counting spans: {statistics.median(costs[warm:]):.2f} µs of processor time a span (at most 2 wanted)")
+    began = time.process_time()
+    calls_of_spans(engine, END_NS, END_NS + 10**12)
+    cut = f"{1e3 * (time.process_time() - began):.0f} ms of processor time"
+    print(f"dependencies of a window whose start cuts a bucket, 100 seconds of it read from spans: {cut}")
 
 
 def main() -> None:
@@ -154,9 +187,13 @@ def main() -> None:
             " WHERE active AND database = currentDatabase() AND table = 'otel_traces'"
         )["B"].iloc[0]
         print(f"{spans:,} spans in {time.perf_counter() - started:.0f} s, {size / spans:.0f} bytes a span on disk")
+        commit, began = -(-spans // BATCH), time.process_time()
+        SpanMetrics(engine, lambda: commit).tick()
+        print(f"all of it counted: {(time.process_time() - began) / spans * 1e6:.2f} µs of processor time a span")
         for case in cases(engine):
             target = f"   target at 10 M: {case.target_ms:.0f}" if case.target_ms else ""
             print(f"{case.name:40s} {measured(case.run)}{target}", flush=True)
+        counting(engine, commit)
         engine.close()
 
 

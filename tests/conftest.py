@@ -63,9 +63,27 @@ def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def engine(data_directory: Path) -> Iterator[EmbeddedEngine]:
     """A migrated engine on a database of its own; nothing expires."""
+    yield from _opened(data_directory)
+
+
+def _opened(data_directory: Path) -> Iterator[EmbeddedEngine]:
     database = f"test_{next(_database_numbers)}"
     opened = EmbeddedEngine.open(data_directory, database=database)
     migrate(opened, Retention(default=None))
     yield opened
     opened.command(f"DROP DATABASE `{database}`")
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def log_store(data_directory: Path) -> Iterator[EmbeddedEngine]:
+    """A migrated engine for a module whose tests each empty the tables of logs (`empty_logs`)."""
+    yield from _opened(data_directory)
+
+
+@pytest.fixture
+def empty_logs(log_store: EmbeddedEngine) -> EmbeddedEngine:
+    """The module's engine without log lines, access logs and spans: much quicker than a new one."""
+    for table in ("otel_logs", "envoy_access_logs", "otel_traces"):
+        log_store.command(f"TRUNCATE TABLE {table}")
+    return log_store

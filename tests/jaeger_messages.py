@@ -27,7 +27,22 @@ _COMMON: dict[str, dict[int, str]] = {
     "DependencyLink": {1: "string parent", 2: "string child", 3: "uint64 call_count"},
     "GetDependenciesResponse": {1: "repeated DependencyLink dependencies"},
 }
+_SAMPLING = {
+    "SamplingStrategyParameters": {1: "string serviceName"},
+    "ProbabilisticSamplingStrategy": {1: "double samplingRate"},
+    "RateLimitingSamplingStrategy": {1: "int32 maxTracesPerSecond"},
+    "OperationSamplingStrategy": {1: "string operation", 2: "ProbabilisticSamplingStrategy probabilisticSampling"},
+    "PerOperationSamplingStrategies": {
+        1: "double defaultSamplingProbability", 2: "double defaultLowerBoundTracesPerSecond",
+        3: "repeated OperationSamplingStrategy perOperationStrategies", 4: "double defaultUpperBoundTracesPerSecond",
+    },
+    "SamplingStrategyResponse": {
+        1: "int32 strategyType", 2: "ProbabilisticSamplingStrategy probabilisticSampling",
+        3: "RateLimitingSamplingStrategy rateLimitingSampling", 4: "PerOperationSamplingStrategies operationSampling",
+    },
+}  # fmt: skip
 _V2 = {
+    **_SAMPLING,
     **_COMMON,
     "GetTraceRequest": {1: "bytes trace_id", 2: "Timestamp start_time", 3: "Timestamp end_time", 4: "bool raw_traces"},
     "ArchiveTraceRequest": {1: "bytes trace_id", 2: "Timestamp start_time", 3: "Timestamp end_time"},

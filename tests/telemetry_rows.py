@@ -39,10 +39,20 @@ _SPAN_COLUMNS = {
     "AttributeTypes": "Map(String, String)",
 }
 
+_LOG_COLUMNS = {
+    "Timestamp": "DateTime64(9, 'UTC')",
+    **dict.fromkeys(("TraceId", "SpanId", "SeverityText", "ServiceName", "Body", "ScopeName", "EventName"), "String"),
+    "SeverityNumber": "UInt8",
+    **dict.fromkeys(
+        ("ResourceAttributes", "ScopeAttributes", "LogAttributes", "AttributeTypes"), "Map(String, String)"
+    ),
+}
 
-def store_spans(engine: Engine, spans: Iterable[Span]) -> None:
-    """Insert spans as the OTLP decoder would."""
-    _insert(engine, "otel_traces", _SPAN_COLUMNS, [_span_row(span) for span in spans])
+
+def store_spans(engine: Engine, spans: Iterable[Span], commit: int = 0) -> None:
+    """Insert spans as the OTLP decoder would, in a group commit of this number."""
+    columns = {**_SPAN_COLUMNS, "Commit": "UInt64"}
+    _insert(engine, "otel_traces", columns, [{**_span_row(span), "Commit": commit} for span in spans])
 
 
 def store_entries(engine: Engine, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -54,6 +64,13 @@ def store_entries(engine: Engine, entries: Iterable[Mapping[str, Any]]) -> None:
     )
     known = dict(zip(types["name"], types["type"], strict=True))
     _insert(engine, "envoy_access_logs", {name: known[name] for name in names}, rows)
+
+
+def store_logs(engine: Engine, records: Iterable[Mapping[str, Any]]) -> None:
+    """Insert OTLP log records; a column that is not given has its default. `Timestamp` is nanoseconds."""
+    rows = [{**record, "Timestamp": moment(record["Timestamp"])} for record in records]
+    names = sorted({name for row in rows for name in row})
+    _insert(engine, "otel_logs", {name: _LOG_COLUMNS[name] for name in names}, rows)
 
 
 def moment(nanoseconds: int) -> str:

@@ -23,7 +23,10 @@ export default ts.config(
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
     },
   },
-  { files: ["dev/**"], languageOptions: { globals: { process: "readonly", URL: "readonly" } } },
+  {
+    files: ["dev/**"],
+    languageOptions: { globals: { process: "readonly", URL: "readonly", URLSearchParams: "readonly" } },
+  },
   {
     files: ["public/**"],
     languageOptions: {

@@ -116,8 +116,8 @@ def test_cohorts(client: AsgiClient) -> None:
     answer = client.post(f"{BASE}/cohorts", orjson.dumps(question))
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    assert found["selection"] == {"traces": 20, "truncated": False, "overlap": 0}
-    assert found["baseline"] == {"traces": 30, "truncated": False, "overlap": 20}
+    assert found["selection"] == {"traces": 20, "estimated_traces": 20, "truncated": False, "overlap": 0}
+    assert found["baseline"] == {"traces": 30, "estimated_traces": 30, "truncated": False, "overlap": 20}
     first = found["differences"][0]
     names = {(one["key"], one["value"]) for one in [first, *first["also"]]}
     assert names <= {("span.db.version", "2"), ("span.db.version", "1")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -68,6 +70,8 @@ def test_a_page_tells_traces_and_what_matched(client: AsgiClient) -> None:
                 "duration_ms": 1.0,
             }
         ],
+        "sampled": False,
+        "weight": 1.0,
     }
 
 
@@ -104,6 +108,7 @@ def test_an_empty_store_answers(engine: Engine) -> None:
     client = AsgiClient(traces.routes(engine, ManualClock(NOW)))
     assert client.get(PATH).json() == {"traces": [], "next": None}
     assert client.get(f"{PATH}/fields").json() == {"spans": 0, "fields": []}
+    assert client.get(f"{PATH}/heatmap").json()["cells"] == []
 
 
 @pytest.mark.parametrize(
@@ -132,6 +137,22 @@ def test_a_cursor_belongs_to_its_query(client: AsgiClient) -> None:
     assert "another query" in answer.json()["error"]["message"]
 
 
-def test_both_routes_are_described(engine: Engine) -> None:
+def test_a_heat_map_counts_every_matching_span_where_it_lies(client: AsgiClient) -> None:
+    start, end = NOW // 10**9 - 10, NOW // 10**9
+    asked = {"q": "service:reviews", "start": str(start), "end": str(end), "columns": "4"}
+    body = client.get(f"{PATH}/heatmap", asked).json()
+    assert (body["start"], body["step_seconds"], body["columns"], body["bands_per_decade"]) == (start, 2.5, 4, 8)
+    expected = Counter(
+        ((10 * 10**9 - trace * 10**9 + number) // 2_500_000_000, math.floor(math.log10(10**6 * trace) * 8))
+        for trace in range(1, 8)
+        for number in (1, 1, 3)
+    )
+    assert {(one["column"], one["band"]): one["spans"] for one in body["cells"]} == expected
+    failed = client.get(f"{PATH}/heatmap", {"start": str(start), "end": str(end)}).json()["cells"]
+    assert sum(one["errors"] for one in failed) == 7
+    assert client.get(f"{PATH}/heatmap", {"columns": "501"}).status_code == 400
+
+
+def test_the_routes_are_described(engine: Engine) -> None:
     paths, _ = operations(traces.routes(engine, ManualClock(NOW)))
-    assert set(paths) == {PATH, f"{PATH}/fields"}
+    assert set(paths) == {PATH, f"{PATH}/fields", f"{PATH}/heatmap"}

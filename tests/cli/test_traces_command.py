@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from quiet_server import QUIET
 
 NOW = time.time_ns()
 
@@ -69,8 +70,7 @@ LOST = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The addresses of the console and of Tempo's API."""
     command = [sys.executable, "-m", "windvane", "serve", "--data", str(tmp_path_factory.mktemp("traces")),
-               "--http", "127.0.0.1:0", "--tempo", "127.0.0.1:0", "--grpc", "none", "--otlp-http", "none",
-               "--zipkin", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none"]  # fmt: skip
+               "--http", "127.0.0.1:0", *QUIET, "--tempo", "127.0.0.1:0"]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

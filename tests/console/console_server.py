@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from console_browser import in_thread
 from mesh_samples import mesh_series, write_mesh
 
 from windvane.api import console, prometheus, prometheus_facts, prometheus_rules, prometheus_targets
@@ -72,26 +72,8 @@ def serving(engine: Engine, folder: Path, unused: int) -> Iterator[str]:
     now_ms = int(time.time()) * 1000
     write_mesh(engine, now_ms + 600_000, minutes=30)
     _write_exemplar(engine, now_ms - 300_000)
-    ready = threading.Event()
-    loop = asyncio.new_event_loop()
-    url: list[str] = []
-    stop = asyncio.Event()
-
-    async def run() -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            url.append(await _start(engine, folder, unused, stack))
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), name="console server")
-    thread.start()
-    try:
-        assert ready.wait(60), "the server did not start"
-        yield url[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-        loop.close()
+    with in_thread(lambda stack: _start(engine, folder, unused, stack)) as url:
+        yield url
 
 
 async def _start(engine: Engine, folder: Path, unused: int, stack: contextlib.AsyncExitStack) -> str:

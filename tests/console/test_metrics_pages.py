@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,26 +9,19 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from console_browser import NEEDS_BROWSER
 from console_server import TRACE, serving
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from windvane.api.console import built_console
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 
-CHROMIUM = shutil.which("chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 BY_SERVICE = 'sum by (destination_service_name) (rate(istio_requests_total{reporter="source"}[1m]))'
 BUCKETS = "sum by (le) (rate(istio_request_duration_milliseconds_bucket[1m]))"
 
 expect.set_options(timeout=20_000)
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-    pytest.mark.skipif(not (built_console() / "index.html").is_file(), reason="the console is not built"),
-]
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -47,33 +39,6 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Any, server: str) -> Iterator[Page]:
-    """A page that fails its test when the browser's console saw an error or a warning it did not expect."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB", base_url=server)
-    shown = context.new_page()
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "400 (Bad Request)" not in message.text:
-            complaints.append(message.text)
-
-    shown.on("console", note)
-    shown.on("pageerror", lambda error: complaints.append(str(error)))
-    shown.set_default_timeout(20_000)
-    yield shown
-    context.close()
-    assert complaints == []
 
 
 def explore(page: Page, *queries: str, **options: str) -> None:

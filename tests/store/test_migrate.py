@@ -9,6 +9,7 @@ import pytest
 from windvane.kit.errors import BadInputError, ConflictError
 from windvane.store.api import Engine
 from windvane.store.migrate import DAY, Migration, Retention, migrate, shipped, split
+from windvane.tracing.weights import SQL
 
 FIRST = Migration(
     1,
@@ -118,6 +119,11 @@ def test_a_migration_that_has_done_its_work_is_not_run_again(bare: Engine) -> No
     assert bare.query("SELECT Version FROM windvane_migrations")["Version"].tolist() == [1]
 
 
+def test_the_schema_weighs_spans_as_the_rooms_do() -> None:
+    (counts,) = [migration for migration in shipped() if migration.name == "span_counts"]
+    assert SQL in counts.sql
+
+
 def test_spans_of_an_older_version_survive_the_new_order(bare: Engine) -> None:
     older = [migration for migration in shipped() if migration.version < 8]
     migrate(bare, Retention(default=None), older)
@@ -128,10 +134,32 @@ def test_spans_of_an_older_version_survive_the_new_order(bare: Engine) -> None:
         " if(number % 2 = 0, 'reviews', 'ratings.shop'), 'op', 'Server', map('k', toString(number)),"
         " map('k8s.namespace.name', 'shop'), [now64(9)], ['e'], [map('a', 'b')] FROM numbers(100)"
     )
-    rows = "SELECT * EXCEPT Timestamp, toString(Timestamp) AS T FROM otel_traces ORDER BY T"
-    before = bare.query(rows).to_dict("records")
+    rows = "SELECT * EXCEPT (Timestamp{}), toString(Timestamp) AS T FROM otel_traces ORDER BY T"
+    before = bare.query(rows.format("")).to_dict("records")
     for _ in range(2):
         migrate(bare, Retention(default=None))
-        assert str(bare.query(rows).to_dict("records")) == str(before)
+        assert str(bare.query(rows.format(", Commit")).to_dict("records")) == str(before)
+    assert bare.query("SELECT DISTINCT Commit, Weight, Peer FROM otel_traces").values.tolist() == [[0, 1.0, ""]]
     tables = bare.query("SELECT name FROM system.tables WHERE database = currentDatabase()")["name"].tolist()
     assert "otel_traces_by_trace" not in tables
+
+
+def test_logs_of_an_older_version_survive_the_new_order_even_when_it_is_cut_short(bare: Engine) -> None:
+    older = [migration for migration in shipped() if migration.version < 15]
+    migrate(bare, Retention(default=None), older)
+    bare.command(
+        "INSERT INTO otel_logs (Timestamp, ServiceName, Body, LogAttributes)"
+        " SELECT toDateTime64('2026-09-01 00:00:00', 9) + number * 3600, 'cart', concat('Body ', toString(number)),"
+        " map('k', 'v') FROM numbers(100)"
+    )
+    bare.command("INSERT INTO envoy_access_logs (Timestamp, Received, Path) SELECT now64(9), now64(3), '/Old'")
+    rows = "SELECT * EXCEPT Timestamp, toString(Timestamp) AS T FROM otel_logs ORDER BY T"
+    before = str(bare.query(rows).to_dict("records"))
+    [migration] = [one for one in shipped() if one.version == 15]
+    for statements in range(1, len(migration.statements)):
+        for statement in migration.statements[:statements]:
+            bare.command(statement)
+    migrate(bare, Retention(default=None))
+    assert str(bare.query(rows).to_dict("records")) == before
+    assert len(bare.query("SELECT 1 FROM otel_logs WHERE SearchText LIKE '%body 9%'")) == 11
+    assert len(bare.query("SELECT 1 FROM envoy_access_logs WHERE SearchText LIKE '%/old%'")) == 1

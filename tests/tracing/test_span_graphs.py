@@ -1,20 +1,18 @@
-"""Links, paths and rates of services against plain sums over the same random spans."""
+"""Paths and rates of services against plain sums over the same random spans."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections import Counter
+from dataclasses import replace
 
 import pytest
 from telemetry_rows import store_spans
 
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
-from windvane.tracing import service_links
 from windvane.tracing.model import Span
 from windvane.tracing.search import TraceQuery
-from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import service_paths
 from windvane.tracing.span_rates import RateQuery, read_rates
 
@@ -41,34 +39,6 @@ def random_traces(rng: random.Random, traces: int = 30) -> list[Span]:
     return spans
 
 
-def by_trace(spans: list[Span]) -> dict[str, list[Span]]:
-    found: dict[str, list[Span]] = {}
-    for span in spans:
-        found.setdefault(span.trace_id, []).append(span)
-    return found
-
-
-def expected_links(spans: list[Span], start: int, end: int) -> list[tuple[str, str, int]]:
-    calls: Counter[tuple[str, str]] = Counter()
-    for trace in by_trace(spans).values():
-        if min(s.start_ns for s in trace) < start or max(s.end_ns for s in trace) > end:
-            continue
-        known = {span.span_id: span for span in trace}
-        calls.update((known[s.parent_id].service, s.service) for s in trace if s.parent_id in known)
-    return sorted((parent, child, count) for (parent, child), count in calls.items())
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_links_are_the_pairs_of_parents_and_children(engine: Engine, seed: int, monkeypatch) -> None:
-    spans = random_traces(random.Random(seed))
-    store_spans(engine, spans)
-    windows = [(T0, T0 + 61 * MINUTE), (T0 + 20 * MINUTE, T0 + 40 * MINUTE), (T0 + MINUTE, T0)]
-    for window in windows:
-        assert links(engine, *window) == expected_links(spans, *window)
-    monkeypatch.setattr(service_links, "_SPANS_A_SLICE", 17)
-    assert links(engine, *windows[0]) == expected_links(spans, *windows[0]), "joined slice by slice"
-
-
 def chain(trace: int, *entries: tuple[str, str]) -> list[Span]:
     return [
         Span(
@@ -88,6 +58,7 @@ def test_paths_run_from_roots_through_the_service_to_the_last_one(engine: Engine
     long, short = service_paths(engine, everything)
     assert long.entries == (("gateway", "GET /"), ("reviews", "read"), ("ratings", "query"))
     assert long.exemplars == (f"{2:032x}", f"{1:032x}"), "newest first"
+    assert (long.traces, long.failed, long.latency_ns) == (2, 0, (1_000, 1_000, 1_000))
     assert short.entries == (("gateway", "GET /"), ("reviews", "read"))
     assert service_paths(engine, TraceQuery(T0, T0 + 9 * MINUTE, "reviews", "other")) == []
     assert len(service_paths(engine, TraceQuery(T0, T0 + 9 * MINUTE))) == 3
@@ -165,3 +136,12 @@ def _fields(query: RateQuery) -> tuple[object, ...]:
 def test_points_that_cannot_be_are_refused(engine: Engine, step: int, window: int) -> None:
     with pytest.raises(BadInputError):
         read_rates(engine, RateQuery(["a"], 0, 3_600_000, step, window))
+
+
+def test_a_path_tells_of_failures_and_of_how_long_it_took(engine: Engine) -> None:
+    for trace in range(1, 5):
+        first, second = chain(trace, ("gateway", "GET /"), ("reviews", "read"))
+        spans = [replace(first, duration_ns=trace * 1_000), replace(second, status="Error" if trace == 4 else "Ok")]
+        store_spans(engine, spans * 2)  # sent twice: counts once
+    (path,) = service_paths(engine, TraceQuery(T0, T0 + 9 * MINUTE))
+    assert (path.traces, path.failed, path.latency_ns) == (4, 1, (2_000, 4_000, 4_000))

@@ -7,6 +7,8 @@ import "./styles/controls.css";
 import "./styles/data.css";
 import "./styles/graph.css";
 import "./styles/traces.css";
+import "./styles/trace.css";
+import "./styles/analysis.css";
 import "./styles/metrics.css";
 import "./styles/rules.css";
 import { render } from "preact";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Answer, readAnswer } from "../src/api/prometheus";
 import { heatRows, isBuckets, nativeRows, trimmed } from "../src/metrics/buckets";
 import { ownTimes } from "../src/metrics/nodes";
-import { placeOf, placesOf } from "../src/metrics/places";
+import { placeOf, placesOf } from "../src/lib/places";
 import {
   commonLabels,
   grid,
@@ -14,7 +14,7 @@ import {
   summary,
   valueRange,
 } from "../src/metrics/series";
-import { withRun } from "../src/metrics/recent";
+import { withRun } from "../src/lib/recent";
 import { explorerHref, readState, stepOf, writeState } from "../src/metrics/state";
 import { formatShort, formatter, guessUnit } from "../src/metrics/units";
 

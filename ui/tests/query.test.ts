@@ -1,25 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { messageOf, url } from "../src/api/client";
-import { parseLogfmt, writeLogfmt } from "../src/lib/logfmt";
 import { inboundMatchers, outboundMatchers, quantile, REQUESTS, rateBy, selector } from "../src/lib/promql";
-import { formParams, isDuration, queryOf, readForm } from "../src/traces/query";
-
-describe("logfmt", () => {
-  it("reads keys, bare values and quoted values", () => {
-    const { tags, problem } = parseLogfmt('http.status_code=503 error=true msg="no route \\"x\\"" empty=');
-    expect(tags).toEqual({ "http.status_code": "503", error: "true", msg: 'no route "x"', empty: "" });
-    expect(problem).toBe("");
-  });
-
-  it("says what it could not read and keeps what it could", () => {
-    expect(parseLogfmt("a=1 oops")).toEqual({ tags: { a: "1" }, problem: "oops" });
-  });
-
-  it("reads what it writes", () => {
-    const tags = { a: "1", "k.k": 'x "y" z', e: "" };
-    expect(parseLogfmt(writeLogfmt(tags)).tags).toEqual(tags);
-  });
-});
 
 describe("PromQL", () => {
   it("escapes label values", () => {
@@ -52,27 +33,6 @@ describe("PromQL", () => {
       destination_service_name: "cart",
       destination_service_namespace: "shop",
     });
-  });
-});
-
-describe("trace search", () => {
-  it("keeps its form in the URL", () => {
-    const form = { service: "cart.shop", operation: "", tags: "error=true", min: "5ms", max: "", limit: 100 };
-    const params = new URLSearchParams();
-    for (const [key, value] of Object.entries(formParams(form))) if (value) params.set(key, value);
-    expect(readForm(params)).toEqual(form);
-    expect(readForm(new URLSearchParams("limit=7")).limit).toBe(20);
-  });
-
-  it("asks for an operation only of a service", () => {
-    const form = { service: "", operation: "GET", tags: "a=1", min: " 1ms ", max: "", limit: 20 };
-    const query = queryOf(form, { from: 1, to: 2 });
-    expect(query).toMatchObject({ operation: "", tags: { a: "1" }, minDuration: "1ms" });
-  });
-
-  it("knows Go's durations", () => {
-    expect(["", "1.2s", "100ms", "500us", "3µs", "1m"].every(isDuration)).toBe(true);
-    expect(["5", "1 s", "-1s", "ms"].some(isDuration)).toBe(false);
   });
 });
 

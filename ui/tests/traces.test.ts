@@ -1,10 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { RawSpan, RawTrace } from "../src/api/jaeger";
 import { hopOf, logTime, proxyName, sameHop } from "../src/traces/hop";
-import { inOrder } from "../src/traces/order";
 import { durationTicks, logScale, timeTicks } from "../src/traces/scale";
 import { spanTitle, summarize } from "../src/traces/summary";
-import { buildTrace, searchSpans, selfTime, shortNames, visibleRows } from "../src/traces/tree";
+import {
+  buildTrace,
+  collapsedBelow,
+  searchSpans,
+  selfTime,
+  shortNames,
+  visibleRows,
+} from "../src/traces/tree";
 
 function span(
   id: string,
@@ -96,6 +102,29 @@ describe("the tree", () => {
     expect(built.nodes[3]!.errorBelow).toBe(false);
   });
 
+  it("tells where a failure began: no failed span below explains it", () => {
+    const built = buildTrace(
+      trace([
+        span("a", null, 0, 9, failed),
+        span("b", "a", 1, 5),
+        span("c", "b", 2, 2, failed),
+        span("d", "a", 7, 1, failed),
+        span("e", "d", 7, 1, { tags: [{ key: "otel.status_code", value: "OK" }] }),
+        span("f", "e", 7, 1, failed),
+      ]),
+    );
+    const began = built.nodes.filter((node) => node.errorRoot).map((node) => node.span.spanID);
+    expect(began).toEqual(["c", "d", "f"]);
+  });
+
+  it("collapses everything below a depth", () => {
+    const built = buildTrace(trace([span("a", null, 0, 9), span("b", "a", 1, 5), span("c", "b", 2, 2)]));
+    expect([...collapsedBelow(built, 1)]).toEqual(["a", "b"]);
+    expect([...collapsedBelow(built, 2)]).toEqual(["b"]);
+    expect(visibleRows(built, collapsedBelow(built, 2))).toEqual([0, 1]);
+    expect(collapsedBelow(built, 3).size).toBe(0);
+  });
+
   it("finds spans by operation, service and tags", () => {
     const built = buildTrace(
       trace([
@@ -140,16 +169,6 @@ describe("summaries", () => {
     expect(spanTitle(span("a", null, 0, 1, { operationName: "cart.shop.svc.cluster.local:80/*" }))).toBe(
       "cart.shop:80/*",
     );
-  });
-
-  it("sort", () => {
-    const traces = [
-      { ...summarize(raw), id: "old", start: 1, duration: 9, errors: 0 },
-      { ...summarize(raw), id: "new", start: 2, duration: 3, errors: 1 },
-    ];
-    expect(inOrder(traces, "newest")[0]!.id).toBe("new");
-    expect(inOrder(traces, "longest")[0]!.id).toBe("old");
-    expect(inOrder(traces, "errors")[0]!.id).toBe("new");
   });
 });
 

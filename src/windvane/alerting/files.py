@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windvane.alerting import template
-from windvane.alerting.strict_yaml import Document, Mapping, read_text
+from windvane.alerting.document import open_document
 from windvane.kit.errors import BadInputError
+from windvane.kit.strict_yaml import Mapping, read_text
 from windvane.kit.yaml_nodes import FileError, Problem
 from windvane.promql.errors import ParseError
 from windvane.promql.parse import parse
@@ -69,7 +70,7 @@ def load(path: Path) -> list[GroupSpec]:
 
 def read(text: str, file: str) -> tuple[list[GroupSpec], list[Problem]]:
     """The groups of a text that could be read, and every problem."""
-    document = Document(file)
+    document = open_document(file)
     root = document.root(text)
     if root is None:
         return [], document.problems

@@ -60,6 +60,7 @@ def _absolute(settings: ServeSettings) -> ServeSettings:
         mesh=tuple(path.resolve() for path in settings.mesh),
         placement=settings.placement.resolve() if settings.placement else None,
         monitoring=settings.monitoring.absolute(),
+        sampling=settings.sampling.absolute(),
     )
 
 
@@ -139,7 +140,9 @@ class Server:
             address = await _listen(stack, dispatched(tenants, lambda tenant: tenant.tempo), settings.tempo)
             log.info("Tempo's API on http://%s/", address)
         await _serve_jaeger(stack, tenants, settings)
+        await _serve_sampling(stack, tenants, settings)
         warm(default.queries)
+        stack.push_async_callback(tenants.end_tails)
         return cls(http, loops.failed, default.monitoring)
 
 
@@ -195,6 +198,17 @@ async def _serve_jaeger(stack: contextlib.AsyncExitStack, tenants: Tenants, sett
         await server.start()
         stack.push_async_callback(server.stop)
         log.info("Jaeger's query API over gRPC on %s", Address(settings.jaeger_grpc_query.host, server.port))
+
+
+async def _serve_sampling(stack: contextlib.AsyncExitStack, tenants: Tenants, settings: ServeSettings) -> None:
+    if settings.sampling_http is not None:
+        address = await _listen(stack, dispatched(tenants, lambda tenant: tenant.strategies), settings.sampling_http)
+        log.info("sampling strategies on http://%s/sampling", address)
+    if settings.sampling_grpc is not None:
+        server = GrpcServer(settings.sampling_grpc, [tenants.default.strategies_service])
+        await server.start()
+        stack.push_async_callback(server.stop)
+        log.info("sampling strategies over gRPC on %s", Address(settings.sampling_grpc.host, server.port))
 
 
 async def _listen(stack: contextlib.AsyncExitStack, application: ASGIApp, wanted: Address) -> Address:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from windvane.app.monitoring import MonitoringSettings
+from windvane.app.sampling import SamplingSettings
 from windvane.ingest.otlp_labels import OtlpMetricSettings
+from windvane.ingest.span_metrics import SpanMetricsSettings
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.promql.engine import QuerySettings
@@ -75,6 +77,10 @@ class ServeSettings:
     """Jaeger's query API on an address of its own, 16686 by custom; `http` has it as well."""
     jaeger_grpc_query: Address | None = None
     """Jaeger's query API over gRPC, 16685 by custom."""
+    sampling_http: Address | None = None
+    """Where clients ask Jaeger for their sampling strategy over HTTP, 5778 by custom."""
+    sampling_grpc: Address | None = None
+    """The same over gRPC, 5779 by custom; `grpc` and `jaeger_grpc` answer as well."""
     tempo: Address | None = None
     """Tempo's API at the root of an address of its own, 3200 by custom; `http` has it under `/tempo`."""
     ads: Address | None = None
@@ -88,6 +94,8 @@ class ServeSettings:
     """First part of every SPIFFE identity."""
     metrics_interval: float = 5.0
     """Seconds between two samples of Istio's metrics; 5 to 15 suits Istio's dashboards."""
+    span_metrics: SpanMetricsSettings | None = field(default_factory=SpanMetricsSettings)
+    """Series and dependencies that are counted from spans as they come; None counts nothing."""
     memory: int = 2 << 30
     """Bytes the store may use for queries and merges together."""
     tenants: TenantSettings = field(default_factory=TenantSettings)
@@ -96,6 +104,8 @@ class ServeSettings:
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     queries: QuerySettings = field(default_factory=QuerySettings)
     """Bounds of PromQL, a tenant."""
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    """What clients are told to sample, and which stored traces are kept."""
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""
 
@@ -104,8 +114,11 @@ class ServeSettings:
         shown = {name: getattr(self, name) for name in _SHOWN}
         return {
             **{name.replace("_", "-"): "none" if value is None else str(value) for name, value in shown.items()},
+            "span-metrics": "off" if self.span_metrics is None else self.span_metrics.names.value,
             "config.file": str(self.monitoring.prometheus_config or ""),
             "external-url": self.monitoring.external_url,
+            "sampling": self.sampling.strategies or "",
+            "tail-sampling": str(self.sampling.tail or ""),
             "tenants": "auto"
             if self.tenants.enabled and self.tenants.names is None
             else ",".join(sorted(self.tenants.names or ())) or "off",
@@ -114,5 +127,5 @@ class ServeSettings:
 
 _SHOWN = (
     "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "jaeger_query", "jaeger_grpc_query",
-    "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
+    "sampling_http", "sampling_grpc", "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
 )  # fmt: skip

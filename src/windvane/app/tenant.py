@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -36,17 +37,32 @@ from windvane.api import (
     tempo,
 )
 from windvane.api.app import build_app, health_routes
+from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
-from windvane.api.windvane import analysis, dashboards, propagation, status, telemetry, traces
+from windvane.api.windvane import (
+    analysis,
+    dashboards,
+    graphs,
+    logs,
+    logs_import,
+    logs_tail,
+    propagation,
+    sampling,
+    status,
+    telemetry,
+    traces,
+)
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
-from windvane.ingest import als, metric_commit
+from windvane.ingest import access_log_import, als, metric_commit
 from windvane.ingest import otlp as otlp_ingest
+from windvane.ingest.access_log_import import AccessLogImport
 from windvane.ingest.accounting import Accounting
 from windvane.ingest.grpc_server import otlp_services
 from windvane.ingest.istio_metrics import Directory, IstioMetrics, IstioMetricsSettings
@@ -56,6 +72,7 @@ from windvane.ingest.otlp_metrics import OtlpMetrics
 from windvane.ingest.remote_write import RemoteWriteReceiver, RemoteWriteSettings
 from windvane.ingest.series_book import SeriesBook
 from windvane.ingest.series_rules import SeriesBudget
+from windvane.ingest.span_metrics import SpanMetrics
 from windvane.ingest.spans import SpanReceiver, span_services
 from windvane.kit.clock import Clock
 from windvane.kit.metrics import Metrics
@@ -69,6 +86,7 @@ from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
 from windvane.store.snapshot import snapshot
 from windvane.topology.traffic import asker
+from windvane.tracing.logs.tail import Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +128,20 @@ class Tenant:
     jaeger: Starlette
     """Jaeger's query faces alone, for an address of their own."""
     jaeger_services: Sequence[grpc.GenericRpcHandler]
+    strategies: Starlette
+    """Sampling strategies alone, for their own address."""
+    strategies_service: grpc.GenericRpcHandler
     queries: QueryEngine
     monitoring: Monitoring
+    tail: Tail
+    """Its streams end before the listeners wait for what is being answered."""
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> Tenant:
         """Open the database (made when new) and start its loops; `stack` takes what is to be undone."""
         rooms = await _Rooms.start(own, common, stack)
+        told = (rooms.sampling.strategy, rooms.sampling.answered)
+        strategies_service = strategies.service(*told)
         receivers = {
             "otlp": otlp.routes(rooms.receiver),
             "zipkin": span_receivers.zipkin_routes(rooms.spans),
@@ -127,12 +152,15 @@ class Tenant:
             rooms.faces(receivers.values()),
             {name: build_app([routes]) for name, routes in receivers.items()},
             build_app([tempo.routes(rooms.engine, common.clock, prefix="")]),
-            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs],
+            [*otlp_services(rooms.receiver), *span_services(rooms.spans), rooms.logs, strategies_service],
             rooms.spans,
             jaeger.application(rooms.traces, common.settings.monitoring.external_url),
             jaeger.query_services(rooms.traces),
+            build_app([strategies.routes(*told)]),
+            strategies_service,
             rooms.queries,
             rooms.monitoring,
+            rooms.tail,
         )
 
 
@@ -150,6 +178,9 @@ class _Rooms:
     logs: als.AccessLogService
     queries: QueryEngine
     monitoring: Monitoring
+    sampling: Sampling
+    tail: Tail
+    imports: AccessLogImport
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -166,11 +197,19 @@ class _Rooms:
         )
         stack.push_async_callback(asyncio.to_thread, istio.tick)
         commit = GroupCommit(engine, _kinds(), clock=clock, metrics=own.metrics)
+        counted = None
+        if settings.span_metrics is not None:
+            counted = SpanMetrics(
+                engine, lambda: commit.settled, settings=settings.span_metrics, clock=clock, metrics=own.metrics
+            )
+            stack.push_async_callback(asyncio.to_thread, counted.tick)
         await stack.enter_async_context(commit)
         accounting = Accounting(own.metrics)
         logs = als.AccessLogService(commit, accounting, clock=clock)
         stack.push_async_callback(logs.close)
         common.keep(stack, istio.run())
+        if counted is not None:
+            common.keep(stack, counted.run())
         rollups = RollupBuilder(engine, clock, own.retention.of("metrics"))
         common.keep(stack, rollup_loop(rollups, clock))
         limits = settings.otlp_metrics.limits
@@ -189,19 +228,39 @@ class _Rooms:
             own.monitoring, engine, queries, accounting=accounting, clock=clock, metrics=own.metrics
         )
         await monitoring.start(stack, common.keep)
-        return cls(common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring)
+        sampled = await asyncio.to_thread(
+            partial(
+                Sampling,
+                settings.sampling,
+                engine,
+                clock=clock,
+                metrics=own.metrics,
+                counted=[counted.counted] if counted else [],
+            )
+        )
+        sampled.start(stack, common.keep)
+        tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
+        return cls(
+            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
+        )
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
         engine, clock = self.engine, self.common.clock
         control, retention = self.own.control, self.own.retention
         nobody = Directory()
+        naming = istio_naming(control.directory if control else lambda: nobody)
         own = [
             *dashboards.routes(),
             *telemetry.routes(engine, asker(self.queries), clock),
             *traces.routes(engine, clock),
-            *analysis.routes(engine, clock, istio_naming(control.directory if control else lambda: nobody)),
+            *logs.routes(engine, clock),
+            *logs_tail.routes(self.tail),
+            *logs_import.routes(self.imports),
+            *graphs.routes(engine, clock, naming),
+            *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
+            *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),
@@ -262,7 +321,7 @@ class _Rooms:
 
 
 def _kinds() -> list[Kind]:
-    return [*otlp_ingest.kinds(), als.kind(), *metric_commit.kinds()]
+    return [*otlp_ingest.kinds(), als.kind(), access_log_import.kind(), *metric_commit.kinds()]
 
 
 def _open_store(settings: ServeSettings, own: Identity) -> EmbeddedEngine:

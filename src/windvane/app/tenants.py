@@ -27,7 +27,7 @@ from windvane.store.tenants import database_of, existing
 HEADERS = ("x-scope-orgid", "x-tenant")
 _WRITES = frozenset(
     {"/v1/traces", "/v1/logs", "/v1/metrics", "/api/v1/write", "/api/v1/push", "/api/v2/spans", "/api/v1/spans",
-     "/api/traces"}
+     "/api/traces", "/api/windvane/v1/logs/import"}
 )  # fmt: skip
 Names: TypeAlias = Iterable[tuple[bytes | str, bytes | str]]
 
@@ -53,6 +53,13 @@ class Tenants:
         """Learn which tenants wrote before."""
         if self._settings.enabled:
             self._known = await asyncio.to_thread(existing, self.default.engine)
+
+    async def end_tails(self) -> None:
+        """End the streams that would go on for ever, so that the listeners can stop."""
+        self.default.tail.close()
+        for task in self._running.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                task.result().tail.close()
 
     async def close(self) -> None:
         """Stop every tenant that was started; what they acknowledged is stored."""

@@ -12,7 +12,10 @@ import click
 from windvane import __version__
 from windvane.kit.errors import BadInputError, WindvaneError
 
-_NOT_COMMANDS = {"main", "mesh_files", "mesh_options", "output", "trace_analysis", "trace_propagation"}
+_NOT_COMMANDS = {
+    "client", "log_import", "main", "mesh_files", "mesh_options", "output", "trace_analysis", "trace_graphs",
+    "trace_propagation",
+}  # fmt: skip
 
 
 class LazyGroup(click.Group):

@@ -67,6 +67,17 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="An address of its own for Jaeger's query API, which --http has as well, or none.")  # fmt: skip
 @click.option("--jaeger-grpc-query", callback=address_option, default="127.0.0.1:16685", show_default=True,
               help="Jaeger's query API over gRPC, or none.")  # fmt: skip
+@click.option("--sampling-http", callback=address_option, default="127.0.0.1:5778", show_default=True,
+              help="Where Jaeger's clients ask for their sampling strategy, or none.")  # fmt: skip
+@click.option("--sampling-grpc", callback=address_option, default="127.0.0.1:5779", show_default=True,
+              help="The same over gRPC, or none; --grpc and --jaeger-grpc answer as well.")  # fmt: skip
+@click.option("--sampling", metavar="FILE|URL",
+              help="Strategies for clients, in the format of Jaeger's file; read again when it changes.")  # fmt: skip
+@click.option("--sampling-adaptive", metavar="on|SETTINGS",
+              help="Probabilities from traffic, for services that --sampling does not name: on, or settings such as "
+              "target=2,minimum=0.0001.")  # fmt: skip
+@click.option("--tail-sampling", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Policies that say which stored traces are kept; read again when they change.")  # fmt: skip
 @click.option("--tempo", callback=address_option, default="127.0.0.1:3200", show_default=True,
               help="An address of its own for Tempo's API, which --http has under /tempo, or none.")  # fmt: skip
 @click.option("--ads", callback=address_option, default="none", show_default=True,
@@ -78,6 +89,16 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="How long telemetry is kept: 15d, none, or 15d,traces=3d,metrics=none.")  # fmt: skip
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
+@click.option(
+    "--span-metrics",
+    default="tempo",
+    show_default=True,
+    type=click.Choice(("off", "tempo", "jaeger", "both")),
+    help="Service graph, and calls and latencies of operations from spans, by Tempo's or Jaeger's names, or off.",
+)
+@click.option(
+    "--span-metrics-series", default=100_000, show_default=True, help="Series of each kind of them; more become one."
+)
 @click.option("--memory", default="2GiB", show_default=True, help="What the store may use for queries.")
 @click.option(
     "--prometheus-config",
@@ -146,13 +167,16 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 def command(**options: Any) -> None:
     """Run the server: store, receivers, APIs, console and, with --mesh, the control plane."""
     from windvane.app.monitoring import MonitoringSettings  # noqa: PLC0415
+    from windvane.app.sampling import SamplingSettings  # noqa: PLC0415
     from windvane.app.serve import run  # noqa: PLC0415  help must not load the store
     from windvane.app.settings import ServeSettings, TenantSettings  # noqa: PLC0415
     from windvane.ingest.metric_names import Strategy  # noqa: PLC0415
     from windvane.ingest.otlp_labels import OtlpMetricSettings  # noqa: PLC0415
     from windvane.ingest.series_rules import MetricLimits  # noqa: PLC0415
+    from windvane.ingest.span_metrics import SpanMetricsSettings, SpanNames  # noqa: PLC0415
     from windvane.promql.engine import QuerySettings  # noqa: PLC0415
     from windvane.store.migrate import Retention  # noqa: PLC0415
+    from windvane.tracing.sampling.adaptive import AdaptiveSettings  # noqa: PLC0415
 
     if options["ads"] is not None and not options["mesh"]:
         raise BadInputError("--ads needs --mesh: there is nothing to configure sidecars from")
@@ -168,6 +192,13 @@ def command(**options: Any) -> None:
             jaeger_udp=options["jaeger_udp"],
             jaeger_query=options["jaeger_query"],
             jaeger_grpc_query=options["jaeger_grpc_query"],
+            sampling_http=options["sampling_http"],
+            sampling_grpc=options["sampling_grpc"],
+            sampling=SamplingSettings(
+                options["sampling"],
+                AdaptiveSettings.parse(options["sampling_adaptive"]) if options["sampling_adaptive"] else None,
+                options["tail_sampling"],
+            ),
             tempo=options["tempo"],
             ads=options["ads"],
             mesh=options["mesh"],
@@ -175,6 +206,9 @@ def command(**options: Any) -> None:
             retention=Retention.parse(options["retention"]),
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
+            span_metrics=None
+            if options["span_metrics"] == "off"
+            else SpanMetricsSettings(SpanNames(options["span_metrics"]), series=options["span_metrics_series"]),
             memory=parse_size(options["memory"]),
             monitoring=MonitoringSettings(
                 options["prometheus_config"],

@@ -8,29 +8,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import httpx
 import orjson
 
+from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
+from windvane.kit.errors import BadInputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_ERRORS: dict[str, type[WindvaneError]] = {"bad_input": BadInputError, "not_found": NotFoundError}
 _BANDS = ("p50", "p95", "p99")
 
 
-def server_option(command: Command) -> Command:
-    """Add `--server` and `--tenant`."""
-    for option in (
-        click.option("--tenant", envvar="WINDVANE_TENANT", help="The tenant to ask, where the server has tenants."),
-        click.option("--server", default="http://127.0.0.1:9900", show_default=True, envvar="WINDVANE_SERVER",
-                     help="Base URL of the server."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _choice_options(command: Command) -> Command:
+def choice_options(command: Command) -> Command:
+    """Add the options that choose traces."""
     for option in (
         click.option("--limit", type=int, help="How many traces at most.  [default: 1000]"),
         click.option("--sort", type=click.Choice(["newest", "oldest", "slowest", "most"]), help="Which come first."),
@@ -49,7 +38,7 @@ def _choice_options(command: Command) -> Command:
 
 @click.command("critical-path")
 @click.argument("trace_id", required=False)
-@_choice_options
+@choice_options
 @click.option("--faster", type=float, default=0.3, show_default=True, help="What if: so much less time, 0 to 1.")
 @click.option("--faster-service", help="What if: of this service (default: the operations that own most).")
 @click.option("--faster-operation", help="What if: of this operation.")
@@ -62,14 +51,14 @@ def critical_path(trace_id: str | None, output: str, server: str, tenant: str | 
     """
     if trace_id:
         found = ask(server, tenant, f"{trace_id}/critical-path", {})
-        _show(output, found, _print_path)
+        show(output, found, _print_path)
     else:
-        _show(output, ask(server, tenant, "critical-path", given), _print_paths)
+        show(output, ask(server, tenant, "critical-path", given), _print_paths)
 
 
 @click.command()
 @click.argument("trace_id", required=False)
-@_choice_options
+@choice_options
 @click.option("--min-share", type=float, default=0.01, show_default=True, help="Leave out what has less self time.")
 @server_option
 @output_option
@@ -77,7 +66,7 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
     """Spans merged by the way of services and operations that leads to them: of one trace, or of many."""
     path = f"{trace_id}/flame" if trace_id else "flame"
     asked = {"min_share": given["min_share"]} if trace_id else given
-    _show(output, ask(server, tenant, path, asked), _print_flame)
+    show(output, ask(server, tenant, path, asked), _print_flame)
 
 
 @click.command()
@@ -87,12 +76,12 @@ def flame(trace_id: str | None, output: str, server: str, tenant: str | None, **
 @output_option
 def compare(a: str, b: str, output: str, server: str, tenant: str | None) -> None:
     """Two traces side by side, A and B by their ids: what B has more, lacks, or takes longer for."""
-    _show(output, ask(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
+    show(output, ask(server, tenant, "compare", {"a": a, "b": b}), _print_comparison)
 
 
 @click.command()
 @click.argument("question", type=click.Path(exists=True, dir_okay=False, allow_dash=True), required=False)
-@_choice_options
+@choice_options
 @click.option("--baseline-query", "baseline_q", help="Baseline: what one span must satisfy.")
 @click.option("--baseline-service", help="Baseline: the service (default: the selection's).")
 @click.option("--baseline-tag", multiple=True, metavar="KEY:VALUE", help="Baseline: an attribute; may be repeated.")
@@ -114,22 +103,19 @@ def cohorts(question: str | None, output: str, server: str, tenant: str | None, 
         data = sys.stdin.buffer.read() if question == "-" else Path(question).read_bytes()
     else:
         data = orjson.dumps(_question(given))
-    found = _answer(server, tenant, "cohorts", content=data)
-    _show(output, found, _print_cohorts)
+    found = answer(server, tenant, "traces/cohorts", content=data)
+    show(output, found, _print_cohorts)
 
 
 @click.command()
-@_choice_options
+@choice_options
 @click.option("--calls", type=int, help="Least similar calls under one parent.  [default: 5]")
 @click.option("--attempts", type=int, help="Least attempts of one request at a cluster.  [default: 4]")
 @server_option
 @output_option
 def findings(output: str, server: str, tenant: str | None, **given: Any) -> None:
     """Where failures begin, calls that repeat (N+1), retry storms, operations that became slower."""
-    _show(output, ask(server, tenant, "findings", given), _print_findings)
-
-
-COMMANDS: Sequence[click.Command] = (critical_path, flame, compare, cohorts, findings)
+    show(output, ask(server, tenant, "findings", given), _print_findings)
 
 
 def _question(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,32 +144,15 @@ def _tags(texts: Iterable[str]) -> dict[str, str]:
 
 
 def ask(server: str, tenant: str | None, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the server answers under `/api/windvane/v1/traces/`; parameters that are None are left out."""
+    """What the server answers under `/api/windvane/v1/traces/`; options that are not given are left out."""
     params = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return _answer(server, tenant, path, params={name: value for name, value in params.items() if value is not None})
+    return answer(
+        server, tenant, f"traces/{path}", params={name: value for name, value in params.items() if value is not None}
+    )
 
 
-def _answer(server: str, tenant: str | None, path: str, **request: Any) -> dict[str, Any]:
-    """What the server answers; POST where there is content."""
-    url = f"{server.rstrip('/')}/api/windvane/v1/traces/{path}"
-    headers = {"X-Scope-OrgID": tenant} if tenant else {}
-    try:
-        response = httpx.request(
-            "POST" if "content" in request else "GET", url, headers=headers, timeout=150, **request
-        )
-        answer: dict[str, Any] = response.json()
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"no answer from {url}: {error}") from error
-    except ValueError as error:
-        raise UnavailableError(f"{url} did not answer in JSON; is it a Windvane server?") from error
-    if response.is_error:
-        detail = answer.get("error", {})
-        detail = detail if isinstance(detail, dict) else {"message": str(detail)}
-        raise _ERRORS.get(detail.get("kind", ""), WindvaneError)(str(detail.get("message", response.text)))
-    return answer
-
-
-def _show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
+def show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], None]) -> None:
+    """Print an answer as JSON, or as its table."""
     if output == "json":
         print_json(found)
     else:
@@ -191,25 +160,25 @@ def _show(output: str, found: dict[str, Any], table: Callable[[dict[str, Any]], 
 
 
 def _print_path(found: dict[str, Any]) -> None:
-    click.echo(f"{found['service']} {found['operation']}: {_ms(found['duration_ms'])} ms, {found['spans']} spans")
+    click.echo(f"{found['service']} {found['operation']}: {ms(found['duration_ms'])} ms, {found['spans']} spans")
     print_table(["from ms", "ms", "service", "operation", "span"], (
-        (_ms(one["start_ms"]), _ms(one["duration_ms"]), one["service"], one["operation"], one["span_id"])
+        (ms(one["start_ms"]), ms(one["duration_ms"]), one["service"], one["operation"], one["span_id"])
         for one in found["sections"]
     ))  # fmt: skip
 
 
 def _print_paths(found: dict[str, Any]) -> None:
-    quantiles = ", ".join(f"{name} {_ms(found['duration_ms'][name])} ms" for name in _BANDS)
+    quantiles = ", ".join(f"{name} {ms(found['duration_ms'][name])} ms" for name in _BANDS)
     click.echo(f"{_read(found)}: {quantiles}")
     for title, names in (("operations", ("service", "operation")), ("edges", ("caller", "service"))):
         print_table([*names, "traces", "share", *(f"share {band}" for band in _BANDS), "path ms", "self ms"], (
             (*(one[name] for name in names), one["traces"], percent(one["share"]),
-             *(percent(one["at"][band]["share"]) for band in _BANDS), _ms(one["path_ms"]), _ms(one["self_ms"]))
+             *(percent(one["at"][band]["share"]) for band in _BANDS), ms(one["path_ms"]), ms(one["self_ms"]))
             for one in found[title]
         ), title=title)  # fmt: skip
     print_table(["service", "operation", "faster by", *(f"{band} ms" for band in _BANDS)], (
         (one["service"], one["operation"], percent(one["faster"]),
-         *(f"{_ms(one['before_ms'][band])} → {_ms(one['after_ms'][band])}" for band in _BANDS))
+         *(f"{ms(one['before_ms'][band])} → {ms(one['after_ms'][band])}" for band in _BANDS))
         for one in found["what_if"]
     ), title="what if")  # fmt: skip
 
@@ -217,17 +186,17 @@ def _print_paths(found: dict[str, Any]) -> None:
 def _print_flame(found: dict[str, Any]) -> None:
     click.echo(_read(found))
     print_table(["service: operation", "spans", "traces", "errors", "total ms", "self ms", "path ms"], (
-        (_indented(one), one["spans"], one["traces"], one["errors"], _ms(one["total_ms"]), _ms(one["self_ms"]),
-         _ms(one["path_ms"]))
+        (_indented(one), one["spans"], one["traces"], one["errors"], ms(one["total_ms"]), ms(one["self_ms"]),
+         ms(one["path_ms"]))
         for one in _nested(found["nodes"])
     ))  # fmt: skip
 
 
 def _print_comparison(found: dict[str, Any]) -> None:
-    click.echo(" against ".join(f"{found[side]['trace_id']} ({_ms(found[side]['duration_ms'])} ms)" for side in "ab"))
+    click.echo(" against ".join(f"{found[side]['trace_id']} ({ms(found[side]['duration_ms'])} ms)" for side in "ab"))
     print_table(["service: operation", "change", "spans", "total ms", "self ms"], (
         (_indented(one), "" if one["change"] == "same" else one["change"], _both(one, "spans", str),
-         _both(one, "total_ms", _ms), _both(one, "self_ms", _ms))
+         _both(one, "total_ms", ms), _both(one, "self_ms", ms))
         for one in _nested(found["places"])
     ))  # fmt: skip
 
@@ -242,8 +211,8 @@ def _print_cohorts(found: dict[str, Any]) -> None:
         for one in found["differences"]
     ), title="differences")  # fmt: skip
     print_table(["service", "operation", "selection p50 ms", "baseline p50 ms", "slower with", "p adjusted"], (
-        (one["service"] or "(whole trace)", one["operation"], _ms(one["selection"]["p50_ms"]),
-         _ms(one["baseline"]["p50_ms"]), percent(one["chance"]["value"]), f"{one['adjusted']:.2g}")
+        (one["service"] or "(whole trace)", one["operation"], ms(one["selection"]["p50_ms"]),
+         ms(one["baseline"]["p50_ms"]), percent(one["chance"]["value"]), f"{one['adjusted']:.2g}")
         for one in found["latencies"]
     ), title="latency")  # fmt: skip
 
@@ -257,7 +226,7 @@ def _print_findings(found: dict[str, Any]) -> None:
     for title, kind in (("calls in a row (N+1)", "n_plus_one"), ("calls tried again", "retried")):
         print_table(["caller", "calls", "traces", "median", "most", "ms", "example"], (
             (_name(one["caller"]), _name(one["called"]), one["traces"], f"{one['calls']:g}", one["most"],
-             _ms(one["time_ms"]), one["trace_id"])
+             ms(one["time_ms"]), one["trace_id"])
             for one in found[kind]
         ), title=title)  # fmt: skip
     print_table(["cluster", "route", "requests", "too often", "attempts", "most", "way", "example"], (
@@ -266,7 +235,7 @@ def _print_findings(found: dict[str, Any]) -> None:
         for one in found["retry_storms"]
     ), title="retry storms")  # fmt: skip
     print_table(["service", "operation", "spans", "slow", "p50 ms", "usual", "at most", "p adjusted", "example"], (
-        (one["service"], one["operation"], one["spans"], one["slow"], _ms(one["p50_ms"]), _ms(one["baseline_p50_ms"]),
+        (one["service"], one["operation"], one["spans"], one["slow"], ms(one["p50_ms"]), ms(one["baseline_p50_ms"]),
          f"{one['times']:.1f} ×", f"{one['adjusted']:.2g}", one["trace_id"])
         for one in found["slow"]
     ), title="slower than usual")  # fmt: skip
@@ -315,9 +284,13 @@ def _interval(one: dict[str, float]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as people read it."""
+    """A share of 1 as people read it."""
     return f"{share:.1%}"
 
 
-def _ms(milliseconds: float) -> str:
+def ms(milliseconds: float) -> str:
+    """Milliseconds to the microsecond."""
     return f"{milliseconds:.3f}"
+
+
+COMMANDS: Sequence[click.Command] = (critical_path, flame, compare, cohorts, findings)

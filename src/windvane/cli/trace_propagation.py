@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from windvane.cli.client import server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import ask, percent, server_option
+from windvane.cli.trace_analysis import ask, percent
 
 _STATUS = {
     "loses": "loses context",

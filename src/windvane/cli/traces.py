@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from windvane.cli import trace_analysis, trace_graphs
+from windvane.cli.client import server_option
 from windvane.cli.output import output_option, print_json, print_table
-from windvane.cli.trace_analysis import COMMANDS, ask, server_option
+from windvane.cli.trace_analysis import ask
 from windvane.cli.trace_propagation import propagation
 from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError, WindvaneError
 from windvane.kit.values import parse_duration
@@ -29,7 +31,7 @@ def command() -> None:
     """Search traces with TraceQL, show one, count spans; answers from many: paths, flame graphs, differences."""
 
 
-for _one in (*COMMANDS, propagation):
+for _one in (*trace_analysis.COMMANDS, *trace_graphs.COMMANDS, propagation):
     command.add_command(_one)
 
 

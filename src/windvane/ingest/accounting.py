@@ -15,8 +15,8 @@ TRACES, LOGS, ACCESS_LOGS, METRICS = "traces", "logs", "access_logs", "metrics"
 class Accounting:
     """Counts records by signal; also for the status page (`summary`).
 
-    `transport` is grpc, http or json, or the format of spans that are not OTLP: zipkin_json,
-    zipkin_proto, zipkin_grpc, zipkin_v1_json, zipkin_v1_thrift, jaeger_grpc, jaeger_thrift, jaeger_udp.
+    `transport` is grpc, http, json or import (access logs from files), or the format of spans that are not OTLP:
+    zipkin_json, zipkin_proto, zipkin_grpc, zipkin_v1_json, zipkin_v1_thrift, jaeger_grpc, jaeger_thrift, jaeger_udp.
     `reason` is an error's kind (bad_input, overloaded, unavailable, limit, internal), or says what is
     wrong with one record while others of its request are stored: of a span invalid_id or
     invalid_field; of metrics invalid_labels, duplicate_labels, label_limit, series_limit, time_range,

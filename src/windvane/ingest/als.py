@@ -64,7 +64,7 @@ def _insert(commit: int) -> PayloadInsert:
         envoy_als.select(commit),
         envoy_als.FORMAT,
         envoy_als.STRUCTURE,
-        envoy_als.SETTINGS,
+        {**envoy_als.SETTINGS, "exclude_materialize_skip_indexes_on_insert": "words"},
     )
 
 

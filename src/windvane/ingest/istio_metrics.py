@@ -1,11 +1,8 @@
 """Istio's metrics from access logs: every few seconds the new rows are added to running totals.
 
 A tick lets the engine sum the rows of the commits since the last one, gives each kind of traffic
-its Istio labels, and writes all totals with one timestamp in one INSERT, together with the number
-of the last commit it counted. One INSERT into one partition is atomic: after a crash the newest
-such number and the totals beside it are the state to go on from, so every row is counted once.
-A new series is preceded by a zero, so that its first increase counts; a series that was idle for
-an hour ends with a staleness marker.
+its Istio labels, and writes all totals together with the number of the last commit it counted
+(`windvane.ingest.running_totals`).
 """
 
 from __future__ import annotations
@@ -13,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +19,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from windvane.ingest import istio_sql as sql
-from windvane.ingest.istio_families import HTTP, MESSAGES, TCP, Family
+from windvane.ingest.families import Family
+from windvane.ingest.istio_families import HTTP, MESSAGES, TCP
 from windvane.ingest.istio_labels import Directory, Resolver, Traffic
 from windvane.ingest.istio_tcp import Connections
+from windvane.ingest.running_totals import PATIENT, RunningTotals
 from windvane.kit.clock import Clock, SystemClock
 from windvane.kit.errors import WindvaneError
 from windvane.kit.metrics import Metrics
 from windvane.store.api import Engine
-from windvane.store.series import NAME, STALE, SampleWriter, series_id
+from windvane.store.series import NAME
 
 __all__ = ["Directory", "IstioMetrics", "IstioMetricsSettings", "Tick"]
 
 WATERMARK = "windvane_istio_metrics_watermark"
-_WATERMARK_ID = series_id({NAME: WATERMARK})
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +72,6 @@ class IstioMetrics:
         self._directory = directory
         self._settings = settings or IstioMetricsSettings()
         self._clock = clock or SystemClock()
-        self._writer = SampleWriter(engine)
         self._lock = threading.Lock()
         measures = metrics or Metrics()
         self._seconds = measures.histogram("windvane_istio_tick_seconds", "Time of one tick of the Istio metrics")
@@ -85,9 +82,14 @@ class IstioMetrics:
 
     def _forget(self) -> None:
         self._http, self._messages, self._tcp = Family(HTTP), Family(MESSAGES), Family(TCP)
-        self._families = (self._http, self._messages, self._tcp)
+        self._totals = RunningTotals(
+            self._engine,
+            WATERMARK,
+            (self._http, self._messages, self._tcp),
+            interval=self._settings.interval,
+            idle=self._settings.idle,
+        )
         self._connections = Connections(self._engine)
-        self._watermark = self._time_ms = 0
         self._resolver: Resolver | None = None
         self._rows: dict[str, dict[tuple[Any, ...], int]] = {}
 
@@ -115,24 +117,29 @@ class IstioMetrics:
 
     def _tick(self) -> Tick:
         now_ms = self._clock.now_ns() // 1_000_000
-        if not self._loaded:
-            self._recover(now_ms)
-        previous_ms = max(self._time_ms, now_ms - int(self._settings.interval * 2_000))
-        now_ms = max(now_ms, self._time_ms + 2)
+        totals = self._recovered(now_ms)
+        known = [len(family) for family in totals.families]
         upto = int(self._engine.query(sql.NEWEST_COMMIT)["newest"][0])
-        known = [len(family) for family in self._families]
-        groups = self._count(upto, now_ms) if upto > self._watermark else 0
-        for family in self._families:
-            family.announce(self._engine, now_ms)
-        samples = self._write(upto, now_ms, previous_ms + 1, known)
-        self._watermark, self._time_ms = max(upto, self._watermark), now_ms
-        self._live.set(sum(family.ids.size for family in self._families))
-        return Tick(self._watermark, groups, samples)
+        groups = self._count(upto, totals.next_ms(now_ms)) if upto > totals.watermark else 0
+        build = {NAME: "istio_build", "component": "proxy", "tag": self._settings.build}
+        samples = totals.write(upto, now_ms, known, [(build, 1.0)])
+        if totals.dropped:
+            self._rows.clear()
+        self._live.set(totals.live)
+        return Tick(totals.watermark, groups, samples)
+
+    def _recovered(self, now_ms: int) -> RunningTotals:
+        """The totals, read from the store first where that is due."""
+        if not self._loaded:
+            self._forget()
+            self._totals.recover(now_ms)
+            self._loaded = True
+        return self._totals
 
     def _count(self, upto: int, now_ms: int) -> int:
         self._refresh_directory()
-        span = {"after": self._watermark, "upto": upto}
-        requests = self._engine.query(sql.requests(), span, limits=sql.PATIENT)
+        span = {"after": self._totals.watermark, "upto": upto}
+        requests = self._engine.query(sql.requests(), span, limits=PATIENT)
         if not requests.empty:
             self._count_requests(requests, now_ms)
         connections = self._connections.advance(span, now_ms)
@@ -173,75 +180,6 @@ class IstioMetrics:
         if self._resolver is None or self._resolver.directory is not directory:
             self._resolver = Resolver(directory)
             self._rows.clear()
-
-    def _write(self, upto: int, now_ms: int, zero_ms: int, known: Sequence[int]) -> int:
-        """One INSERT of all totals at `now_ms`, zeros of new series just before, and the watermark."""
-        if not upto and not any(map(len, self._families)):
-            return 0
-        own = [{NAME: WATERMARK}, {NAME: "istio_build", "component": "proxy", "tag": self._settings.build}]
-        ids = [self._writer.ids(own, np.full(len(own), now_ms))]
-        values = [np.array([max(upto, self._watermark), 1.0])]
-        zeros = [family.ids[old:].ravel() for family, old in zip(self._families, known, strict=True)]
-        idle = [np.flatnonzero(family.changed < now_ms - self._settings.idle * 1_000) for family in self._families]
-        for family, rows in zip(self._families, idle, strict=True):
-            totals = family.values()
-            totals[rows] = STALE
-            ids.append(family.ids.ravel())
-            values.append(totals.ravel())
-        count, begun = sum(map(len, ids)), sum(map(len, zeros))
-        times = np.concatenate([np.full(count, now_ms), np.full(begun, zero_ms)])
-        stored = self._writer.write_ids(
-            np.concatenate([*ids, *zeros]), times, np.concatenate([*values, np.zeros(begun)])
-        )
-        if any(map(len, idle)):
-            for family, rows in zip(self._families, idle, strict=True):
-                family.drop(rows)
-            self._rows.clear()
-        return stored
-
-    def _recover(self, now_ms: int) -> None:
-        """Go on from the newest watermark in the store and the totals written with it."""
-        self._forget()
-        last = self._engine.query(_LAST_TICK, {"id": _WATERMARK_ID})
-        if not last.empty:
-            self._time_ms, self._watermark = int(last["at"][0]), int(last["value"][0])
-            for family in self._families:
-                self._recover_family(family, now_ms)
-        self._loaded = True
-
-    def _recover_family(self, family: Family, now_ms: int) -> None:
-        layout = family.layout
-        own = self._engine.query(_LABELS_THEN, {"at": self._time_ms, "name": layout.anchor}, limits=sql.PATIENT)
-        last_seen_ms = []
-        for labels, seen_ms in zip(own["Labels"].tolist(), own["seen"].tolist(), strict=True):
-            if set(labels) <= set(layout.labels):
-                family.row({name: labels.get(name, "") for name in layout.labels})
-                last_seen_ms.append(seen_ms)
-        family.grow(now_ms)
-        if not len(family):
-            return
-        names = sorted(set(layout.names))
-        totals = self._engine.query(_TOTALS_THEN, {"at": self._time_ms, "names": names}, limits=sql.PATIENT)
-        stored = totals["Id"].to_numpy(np.uint64)
-        place = np.minimum(np.searchsorted(stored, family.ids), max(len(stored) - 1, 0))
-        values = np.where(stored[place] == family.ids, totals["total"].to_numpy(np.float64)[place], 0.0)
-        family.restore(values, np.array(last_seen_ms, np.int64))
-
-
-_LAST_TICK = (
-    "SELECT toUnixTimestamp64Milli(Time) AS at, Value AS value FROM samples WHERE Id = {id:UInt64} "
-    "ORDER BY Time DESC LIMIT 1"
-)
-_THEN = "Time = fromUnixTimestamp64Milli({at:Int64}) AND NOT isNaN(Value)"
-_LABELS_THEN = (
-    "SELECT any(Labels) AS Labels, toUnixTimestamp64Milli(max(LastSeen)) AS seen FROM series "
-    "WHERE Name = {name:String} AND Id IN (SELECT Id FROM samples WHERE "
-    f"{_THEN} AND Id IN (SELECT Id FROM series WHERE Name = {{name:String}})) GROUP BY Id ORDER BY Id"
-)
-_TOTALS_THEN = (
-    "SELECT Id, any(Value) AS total FROM samples WHERE "
-    f"{_THEN} AND Id IN (SELECT Id FROM series WHERE Name IN {{names:Array(String)}}) GROUP BY Id ORDER BY Id"
-)
 
 
 def _request_amounts(groups: pd.DataFrame) -> NDArray[np.int64]:

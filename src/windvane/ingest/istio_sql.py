@@ -6,11 +6,6 @@ into ticks.
 
 from __future__ import annotations
 
-from windvane.store.api import Limits
-
-# Nobody waits for a tick; the first one after a long pause has much to count.
-PATIENT = Limits(seconds=600.0)
-
 # Envoy's default histogram bounds, in the metric's unit (ms or bytes); +Inf follows.
 BUCKETS = (
     0.5,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from windvane.ingest import istio_sql as sql
+from windvane.ingest.running_totals import PATIENT
 from windvane.store.api import Engine
 
 _DAY_MS = 86_400_000
@@ -34,7 +35,7 @@ class Connections:
         of commits (`after`, `upto`]. Call once for every range, in order."""
         if self._since_ms is None:
             self._since_ms = now_ms
-        heard = self._engine.query(sql.connections(), span, limits=sql.PATIENT)
+        heard = self._engine.query(sql.connections(), span, limits=PATIENT)
         if heard.empty:
             return heard
         heard = heard.set_index("stream")

@@ -89,9 +89,17 @@ def _insert(made: Statement) -> PayloadInsert:
 
 
 def _kind(name: str, insert: PayloadInsert) -> Kind:
-    settings = dict(insert.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens"}
+    settings = dict(insert.settings) | {"exclude_materialize_skip_indexes_on_insert": "tokens, words"}
     made = replace(insert, settings=settings)
-    return Kind(name, lambda _: made, parallel=1 if name == "otlp_logs" else 2)
+    if name == "otlp_logs":
+        return Kind(name, lambda _: made)
+    return Kind(name, lambda commit: _numbered(made, commit), parallel=2)
+
+
+def _numbered(insert: PayloadInsert, commit: int) -> PayloadInsert:
+    """The same rows with the number of the commit that stores them."""
+    select = f"SELECT *, toUInt64({commit:d}) AS Commit FROM ({insert.select})"
+    return replace(insert, columns=(*insert.columns, "Commit"), select=select)
 
 
 class OtlpReceiver:

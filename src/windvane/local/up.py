@@ -94,6 +94,7 @@ class MeshOptions:
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
         "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
+        "--sampling-http", "none", "--sampling-grpc", "none",
     )  # fmt: skip
     """The command that the server's options are given to."""
     state_dir: Path | None = None

@@ -6,14 +6,16 @@ bisected: the bad requests get `BadInputError`, the others are stored. The bytes
 bounded: past the limit a request is refused at once with advice when to come back.
 
 Every INSERT has a sequence number, strictly increasing over restarts: blocks of numbers are
-reserved in the table `windvane_sequence`, and what a crash leaves of a block is never used.
+reserved in the table `windvane_sequence`, and what a crash leaves of a block is never used. Commits that
+run side by side may become visible in another order: `settled` tells up to which number all are done.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -138,6 +140,11 @@ class GroupCommit:
         """Payload bytes waiting or being committed."""
         return self._held
 
+    @property
+    def settled(self) -> int:
+        """Every INSERT up to this number has ended: its rows are visible, or never will be."""
+        return self._sequence.settled
+
     async def submit(self, kind: str, payload: bytes, records: int) -> int:
         """Return `records` once `payload`, which holds so many, is stored.
 
@@ -235,9 +242,8 @@ class GroupCommit:
             _answer(group, None)
 
     def _insert(self, kind: Kind, group: Sequence[_Request]) -> int:
-        with self._measure.seconds.labels(kind.name).time():
-            insert = kind.insert(self._sequence.next())
-            return self._engine.insert_payload(insert, b"".join([request.payload for request in group]))
+        with self._measure.seconds.labels(kind.name).time(), self._sequence.numbered() as number:
+            return self._engine.insert_payload(kind.insert(number), b"".join([request.payload for request in group]))
 
 
 class CommitSequence:
@@ -247,6 +253,25 @@ class CommitSequence:
         self._engine = engine
         self._lock = threading.Lock()  # lanes commit from threads of their own
         self._next = self._end = 0
+        self._running: set[int] = set()
+
+    @property
+    def settled(self) -> int:
+        """Up to this number, every number that was given out is no longer in use."""
+        with self._lock:
+            return min(self._running, default=self._next) - 1 if self._end else 0
+
+    @contextlib.contextmanager
+    def numbered(self) -> Iterator[int]:
+        """The next number, in use until the block is left."""
+        with self._lock:
+            number = self._take()
+            self._running.add(number)
+        try:
+            yield number
+        finally:
+            with self._lock:
+                self._running.discard(number)
 
     def reserve(self) -> None:
         """Take the next block of numbers for this process."""
@@ -260,11 +285,14 @@ class CommitSequence:
     def next(self) -> int:
         """The next number, from 1 on."""
         with self._lock:
-            if self._next >= self._end:
-                self.reserve()
-            number = self._next
-            self._next += 1
-            return number
+            return self._take()
+
+    def _take(self) -> int:
+        if self._next >= self._end:
+            self.reserve()
+        number = self._next
+        self._next += 1
+        return number
 
 
 class _Measures:

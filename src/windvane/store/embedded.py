@@ -39,6 +39,10 @@ _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _MIB = 1 << 20
 _SHAPES_KEPT = 2_048
 
+_INDEX_DEFECT = "AS __text_index_tokens_"
+"""In the engine's error where some parts have the text index and some (just inserted) do not: it computes the tokens of
+those from an expression whose lambdas it has lost."""
+
 _changes: Counter[Path] = Counter()
 """Statements that may have altered data, by data directory: one process has it, perhaps in several engines."""
 _changes_lock = threading.Lock()
@@ -276,7 +280,19 @@ class _Session:
         try:
             return self._connection.query(sql, output, params=texts)
         except (ChdbError, RuntimeError) as error:
+            if _INDEX_DEFECT not in str(error):
+                raise _translated(error) from None
+        return self._run_on_columns(sql, texts, output)
+
+    def _run_on_columns(self, sql: str, texts: Mapping[str, str] | None, output: str) -> Any:
+        """A query that the engine could not answer from the text index alone: the index then only skips granules."""
+        try:
+            self._connection.query("SET query_plan_direct_read_from_text_index = 0", "Null")
+            return self._connection.query(sql, output, params=texts)
+        except (ChdbError, RuntimeError) as error:
             raise _translated(error) from None
+        finally:
+            self._connection.query("SET query_plan_direct_read_from_text_index = 1", "Null")
 
     def stream(self, sql: str, params: Mapping[str, Any] | None) -> Generator[blocks.Block, None, None]:
         """A SELECT's blocks; closing the iterator ends the query."""

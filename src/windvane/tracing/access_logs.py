@@ -50,12 +50,17 @@ def find_entries(engine: Engine, query: EntryQuery) -> list[dict[str, Any]]:
         where.add(_same_request(where, query))
     _bound(where, query)
     if query.service or query.namespace:
-        where.add(_of_service(where, query.service, query.namespace))
+        where.add(service_entries(where, query.service, query.namespace))
     frame = engine.query(
         f"SELECT * EXCEPT Commit FROM envoy_access_logs WHERE {where}"
         f" ORDER BY Timestamp {'ASC' if one_request else 'DESC'} LIMIT {min(query.limit, MAX_ENTRIES)}",
         where.params,
     )
+    return as_entries(frame)
+
+
+def as_entries(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of `envoy_access_logs` with keys in snake_case."""
     names = [_WORD.sub("_", str(column)).lower() for column in frame.columns]
     columns = [_plain(frame[column]) for column in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -90,7 +95,7 @@ def _bound(where: Conditions, query: EntryQuery) -> None:
         where.add(f"Timestamp <= fromUnixTimestamp64Nano({where.bind(query.end_ns, 'Int64')})")
 
 
-def _of_service(where: Conditions, service: str, namespace: str) -> str:
+def service_entries(where: Conditions, service: str, namespace: str) -> str:
     """Calls to the service: by the cluster's host on the caller's side, by host and node on its own."""
     called = "splitByChar('.', splitByChar('|', UpstreamCluster)[4])"
     asked = "splitByChar('.', splitByChar(':', Authority)[1])"

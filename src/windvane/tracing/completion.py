@@ -1,25 +1,26 @@
-"""What a query bar can offer: names in use and their most frequent values, from the newest spans of a window."""
+"""What a query bar can offer: names in use and their most frequent values, from the newest rows of a window."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from windvane.store.api import Engine
+from windvane.tracing.filters.fields import Attributes
 from windvane.tracing.filters.spans import ATTRIBUTES, COLUMNS
+from windvane.tracing.filters.sql import Conditions
 from windvane.tracing.search import TraceQuery, conditions
 
 SAMPLE = 10_000
-"""Spans that are looked at: the newest that satisfy the query."""
+"""Rows that are looked at: the newest that satisfy the query."""
 
-_LISTED = ("service", "name", "kind", "status")
 _LONGEST = 256  # characters of a value
-_COLUMNS = ", ".join([*(COLUMNS[name].sql for name in _LISTED), *(place.sql for place in ATTRIBUTES.values())])
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value and how many of the sampled spans have it."""
+    """A value and how many of the sampled spans (rows) have it."""
 
     value: str
     spans: int
@@ -44,13 +45,43 @@ class Fields:
     fields: tuple[Field, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where names are looked up. `listed`: names and the SQL of their values; `read`: the columns needed."""
+
+    name: str
+    read: str
+    listed: Mapping[str, str]
+    attributes: Mapping[str, Attributes]
+
+
+_LISTED = {
+    name: f"{'lower' if COLUMNS[name].kind == 'choice' else 'toString'}({COLUMNS[name].sql})"
+    for name in ("service", "name", "kind", "status")
+}
+_SPANS = Table(
+    "otel_traces",
+    ", ".join([*(COLUMNS[name].sql for name in _LISTED), *(place.sql for place in ATTRIBUTES.values())]),
+    _LISTED,
+    ATTRIBUTES,
+)
+
+
 def fields(engine: Engine, query: TraceQuery, name: str = "", limit: int = 10) -> Fields:
     """Names and up to `limit` values of each; with `name`, of attributes and columns with that name only."""
-    where = conditions(engine, query)
-    params = {**where.params, "low": query.start_ns, "high": query.end_ns, "name": name}
+    return table_fields(
+        engine, _SPANS, conditions(engine, query), (query.start_ns, query.end_ns), name=name, limit=limit
+    )
+
+
+def table_fields(
+    engine: Engine, table: Table, where: Conditions, bounds: tuple[int, int], *, name: str = "", limit: int = 10
+) -> Fields:
+    """As `fields`, of any table; the bounds are nanoseconds, inclusive."""
+    params = {**where.params, "low": bounds[0], "high": bounds[1], "name": name}
     sample = (
-        f"(SELECT {_pairs()} AS Pairs FROM (SELECT {_COLUMNS} FROM otel_traces WHERE {where} AND Timestamp BETWEEN"
-        " fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
+        f"(SELECT {_pairs(table)} AS Pairs FROM (SELECT {table.read} FROM {table.name} WHERE {where} AND Timestamp"
+        " BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})"
         f" ORDER BY Timestamp DESC LIMIT {SAMPLE}))"
     )
     only = " WHERE Pair.2 = {name:String}" if name else ""
@@ -74,16 +105,11 @@ def _field(row: tuple[Any, ...]) -> Field:
     return Field(name, scope, int(total), int(different), found)
 
 
-def _pairs() -> str:
-    """SQL of a span's (scope, name, value) triples."""
-    lists = []
-    columns = ", ".join(
-        f"('', '{name}', {'lower' if column.kind == 'choice' else 'toString'}({column.sql}))"
-        for name, column in COLUMNS.items()
-        if name in _LISTED
-    )
-    lists.append(f"[{columns}]")
-    for scope, place in ATTRIBUTES.items():
+def _pairs(table: Table) -> str:
+    """SQL of a row's (scope, name, value) triples."""
+    columns = ", ".join(f"('', '{name}', {text})" for name, text in table.listed.items())
+    lists = [f"[{columns}]"]
+    for scope, place in table.attributes.items():
         triple = f"('{scope}', toString(k), substringUTF8(v, 1, {_LONGEST}))"
         pairs = f"arrayMap((k, v) -> {triple}, mapKeys({{m}}), mapValues({{m}}))"
         if place.nested:

@@ -26,14 +26,26 @@ export function url(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
-export async function getJson<T>(path: string, query: Query, signal: AbortSignal): Promise<T> {
+export const getJson = <T>(path: string, query: Query, signal: AbortSignal): Promise<T> =>
+  askJson(path, url(path, query), {}, signal);
+
+export const postJson = <T>(path: string, body: unknown, signal: AbortSignal): Promise<T> =>
+  askJson(
+    path,
+    path,
+    { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } },
+    signal,
+  );
+
+async function askJson<T>(path: string, address: string, init: RequestInit, signal: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let response: Response;
   let body: string;
   try {
-    response = await fetch(url(path, query), {
+    response = await fetch(address, {
+      ...init,
       signal: AbortSignal.any([signal, timeout]),
-      headers: { accept: "application/json" },
+      headers: { accept: "application/json", ...init.headers },
     });
     body = await response.text();
   } catch (error) {

@@ -77,3 +77,41 @@ export async function fetchOperations(service: string, signal: AbortSignal): Pro
   const body = await getJson<Envelope<{ name: string }[]>>("/api/operations", { service }, signal);
   return [...new Set((body.data ?? []).map((operation) => operation.name))].sort();
 }
+
+type Measure = "calls" | "errors" | "latencies";
+
+/** Points by operation of a service's server spans: calls a second, failed share, or a quantile in milliseconds.
+ *
+ * The last point of each is of the `seconds` before `to`; `points` of them lie evenly in that time.
+ */
+export async function fetchOperationRates(
+  measure: Measure,
+  query: { service: string; to: number; seconds: number; points: number; quantile?: number },
+  signal: AbortSignal,
+): Promise<Map<string, number[]>> {
+  const step = Math.max(1000, Math.round((query.seconds * 1000) / query.points));
+  const body = await getJson<{ metrics?: RawMetric[] }>(
+    `/api/metrics/${measure}`,
+    {
+      service: query.service,
+      groupByOperation: true,
+      endTs: Math.round(query.to * 1000),
+      lookback: step * (query.points - 1),
+      step,
+      ratePer: step,
+      quantile: query.quantile,
+    },
+    signal,
+  );
+  return new Map(
+    (body.metrics ?? []).map((metric) => [
+      metric.labels.find((label) => label.name === "operation")?.value ?? "",
+      metric.metricPoints.map((point) => Number(point.gaugeValue.doubleValue)),
+    ]),
+  );
+}
+
+interface RawMetric {
+  labels: { name: string; value: string }[];
+  metricPoints: { gaugeValue: { doubleValue: number | string } }[];
+}

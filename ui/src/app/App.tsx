@@ -13,6 +13,11 @@ const ServicesPage = lazy(() => import("../services/ServicesPage").then((m) => m
 const ServicePage = lazy(() => import("../services/ServicePage").then((m) => m.ServicePage));
 const TracesPage = lazy(() => import("../traces/TracesPage").then((m) => m.TracesPage));
 const TracePage = lazy(() => import("../traces/TracePage").then((m) => m.TracePage));
+const CriticalPathPage = lazy(() => import("../analysis/CriticalPathPage").then((m) => m.CriticalPathPage));
+const FlamePage = lazy(() => import("../analysis/FlamePage").then((m) => m.FlamePage));
+const CohortsPage = lazy(() => import("../analysis/CohortsPage").then((m) => m.CohortsPage));
+const FindingsPage = lazy(() => import("../analysis/FindingsPage").then((m) => m.FindingsPage));
+const ComparePage = lazy(() => import("../analysis/ComparePage").then((m) => m.ComparePage));
 const ExplorerPage = lazy(() => import("../metrics/ExplorerPage").then((m) => m.ExplorerPage));
 const DashboardsPage = lazy(() => import("../dashboards/DashboardsPage").then((m) => m.DashboardsPage));
 const DashboardPage = lazy(() => import("../dashboards/DashboardPage").then((m) => m.DashboardPage));
@@ -20,6 +25,15 @@ const AlertsPage = lazy(() => import("../alerts/AlertsPage").then((m) => m.Alert
 const TargetsPage = lazy(() => import("../targets/TargetsPage").then((m) => m.TargetsPage));
 const CardinalityPage = lazy(() => import("../status/CardinalityPage").then((m) => m.CardinalityPage));
 const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
+
+/** Below /traces: no trace's id is called like them. */
+const ANALYSES: Record<string, unknown> = {
+  "critical-path": CriticalPathPage,
+  flame: FlamePage,
+  cohorts: CohortsPage,
+  findings: FindingsPage,
+  compare: ComparePage,
+};
 
 interface Match {
   page: ComponentType<Record<string, string>>;
@@ -38,6 +52,7 @@ function match(pathname: string): Match | null {
   if (first === "services" && parts.length === 1) return page(ServicesPage);
   if (first === "services" && second && third) return page(ServicePage, { namespace: second, name: third });
   if (first === "traces" && parts.length === 1) return page(TracesPage);
+  if (first === "traces" && second && ANALYSES[second]) return page(ANALYSES[second]);
   if (first === "traces" && second) return page(TracePage, { id: second });
   if (first === "explore" && parts.length === 1) return page(ExplorerPage);
   if (first === "dashboards" && parts.length === 1) return page(DashboardsPage);

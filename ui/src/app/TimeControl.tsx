@@ -5,7 +5,7 @@ import { Button, IconButton } from "../components/Controls";
 import { Icon } from "../components/Icon";
 import { Popover } from "../components/Popover";
 import { durationWords, t } from "../i18n";
-import { dateTime, fromInputTime, inputTime, resolve } from "../lib/time";
+import { fromInputTime, inputTime, intervalText, resolve } from "../lib/time";
 import { paused, REFRESH_CHOICES, refreshNow, refreshSeconds, setRefresh } from "./clock";
 import { currentRange, setRange } from "./range";
 import { path } from "./router";
@@ -13,7 +13,7 @@ import { path } from "./router";
 const PRESETS = [60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000];
 
 export function TimeControl() {
-  if (path.value.startsWith("/traces/") || path.value === "/dashboards") return null;
+  if (isTracePage(path.value) || path.value === "/dashboards") return null;
   return (
     <div class="time-control">
       {hasRange(path.value) && <RangePicker />}
@@ -35,6 +35,9 @@ export function TimeControl() {
   );
 }
 
+/** One trace, or two: what they tell is of no other time. */
+const isTracePage = (pathname: string): boolean => /^\/traces\/([0-9a-f]+|compare)$/i.test(pathname);
+
 /** Rules, targets and the server's status are those of now; one trace needs neither a range nor a refresh. */
 const hasRange = (pathname: string): boolean =>
   !["/status", "/targets", "/cardinality", "/alerts"].includes(pathname);
@@ -44,7 +47,7 @@ function RangePicker() {
   const text =
     range.kind === "relative"
       ? t("time.last", { duration: durationWords(range.seconds) })
-      : `${dateTime(range.from).slice(5)} – ${dateTime(range.to).slice(5)}`;
+      : intervalText(range.from, range.to, Date.now() / 1000);
   return (
     <Popover label={t("time.label")} text={text} icon="clock" align="right" testId="time-range">
       {(close) => (

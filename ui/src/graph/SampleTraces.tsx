@@ -9,6 +9,7 @@ import { formatMicros } from "../lib/format";
 import { clockTime, resolve } from "../lib/time";
 import { useData } from "../lib/useData";
 import { chartRange } from "../lib/useSignals";
+import { writeValue } from "../traces/querySyntax";
 import { summarize, type TraceSummary } from "../traces/summary";
 import { PanelSection } from "./SidePanel";
 import { traceQuery } from "./target";
@@ -34,7 +35,7 @@ export function SampleTraces({ service, caller }: { service: string; caller?: st
   return (
     <PanelSection
       title={t("panel.traces")}
-      extra={<a href={linkTo("/traces", { service })}>{t("panel.traces.all")}</a>}
+      extra={<a href={linkTo("/traces", { q: `service:${writeValue(service)}` })}>{t("panel.traces.all")}</a>}
     >
       {loaded.error && <ErrorState error={loaded.error} retry={loaded.retry} />}
       {loaded.loading && <Skeleton rows={3} height={18} />}

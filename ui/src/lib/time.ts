@@ -92,3 +92,11 @@ export function fromInputTime(text: string): number | null {
   const time = new Date(text).getTime();
   return Number.isNaN(time) ? null : time / 1000;
 }
+
+/** An interval in as few words as tell it: no date for today, the second date only where it is another. */
+export function intervalText(from: number, to: number, now: number): string {
+  const [start, end, today] = [from, to, now].map((seconds) => dateTime(seconds)) as [string, string, string];
+  const day = (text: string) => text.slice(0, 10);
+  if (day(start) !== day(end)) return `${start.slice(5)} – ${end.slice(5)}`;
+  return `${day(start) === day(today) ? start.slice(11) : start.slice(5)} – ${end.slice(11)}`;
+}

@@ -7,10 +7,12 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { refreshNow } from "../app/clock";
 import { currentRange } from "../app/range";
 import { navigate, params } from "../app/router";
-import { Button, IconButton, Segmented, Select } from "../components/Controls";
-import { Popover } from "../components/Popover";
+import { Button, Segmented, Select } from "../components/Controls";
+import { CopyButton } from "../components/CopyButton";
+import { RecentQueries } from "../components/RecentQueries";
 import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { durationWords, t } from "../i18n";
+import { remember } from "../lib/recent";
 import { durationText } from "../lib/time";
 import { useData } from "../lib/useData";
 import { Examples } from "./Examples";
@@ -19,7 +21,6 @@ import { GraphView } from "./GraphView";
 import { HeatmapView } from "./HeatmapView";
 import { loadQueries } from "./load";
 import { QueryRow } from "./QueryRow";
-import { recentQueries, remember } from "./recent";
 import { type ExplorerState, type Query, readState, stepOf, type View, writeState } from "./state";
 import { TableView } from "./TableView";
 
@@ -41,7 +42,7 @@ export function ExplorerPage() {
       <div class="page-head">
         <h1>{t("nav.metrics")}</h1>
         <div class="end">
-          <CopyLink />
+          <CopyButton label={t("metrics.share")} icon="link" text={() => window.location.href} />
         </div>
       </div>
       <Queries
@@ -148,7 +149,10 @@ function Queries(props: {
     rows.map((row, at) => (at === index ? { ...row, ...change } : row));
   const run = (next: Query[]) => {
     const kept = next.filter((row) => row.expr.trim());
-    remember(kept.map((row) => row.expr));
+    remember(
+      "windvane.recent-queries",
+      kept.map((row) => row.expr),
+    );
     if (JSON.stringify(kept) === inUrl) refreshNow();
     else go({ queries: kept });
   };
@@ -184,7 +188,8 @@ function Queries(props: {
         >
           {t("metrics.add")}
         </Button>
-        <Recent
+        <RecentQueries
+          list="windvane.recent-queries"
           onPick={(expr) => {
             const empty = rows.findIndex((row) => !row.expr.trim());
             const row = { expr, hidden: false };
@@ -203,54 +208,4 @@ function Queries(props: {
   );
 }
 
-/** Queries run before: one click runs one again, in an empty row or else in the last. */
-function Recent({ onPick }: { onPick: (expr: string) => void }) {
-  return (
-    <Popover label={t("metrics.recent")} icon="clock" testId="recent-queries">
-      {(close) => {
-        const queries = recentQueries();
-        return (
-          <div class="menu recent-queries">
-            {queries.length === 0 && <p class="muted">{t("metrics.recent.none")}</p>}
-            {queries.map((expr) => (
-              <button
-                key={expr}
-                type="button"
-                class="menu-item"
-                title={expr}
-                onClick={() => {
-                  close();
-                  onPick(expr);
-                }}
-              >
-                <code class="truncate">{expr}</code>
-              </button>
-            ))}
-          </div>
-        );
-      }}
-    </Popover>
-  );
-}
-
 const orOne = (queries: Query[]): Query[] => (queries.length ? queries : [{ expr: "", hidden: false }]);
-
-function CopyLink() {
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!copied) return;
-    const timer = window.setTimeout(() => setCopied(false), 2000);
-    return () => window.clearTimeout(timer);
-  }, [copied]);
-  return copied ? (
-    <span class="muted" role="status">
-      {t("common.copied")}
-    </span>
-  ) : (
-    <IconButton
-      label={t("metrics.share")}
-      icon="link"
-      onClick={() => void navigator.clipboard?.writeText(window.location.href).then(() => setCopied(true))}
-    />
-  );
-}

@@ -7,9 +7,9 @@ import { Icon } from "../components/Icon";
 import { messageFor } from "../components/States";
 import { count, t } from "../i18n";
 import { formatCount, formatMs } from "../lib/format";
-import type { EditorProps } from "./Editor";
+import type { EditorProps } from "../components/CodeEditor";
 import { pointCount, type Result } from "./load";
-import { placeOf, placesOf } from "./places";
+import { placeOf, placesOf } from "../lib/places";
 import type { Query } from "./state";
 
 const Editor = lazy<EditorProps>(() => import("./Editor").then((m) => m.Editor));
@@ -42,6 +42,7 @@ export function QueryRow(props: Props) {
         {props.several && <b class="query-letter">{letter(index)}</b>}
         <div class="query-editor">
           <Editor
+            testId="promql-editor"
             value={query.expr}
             label={t("metrics.query", { letter: letter(index) })}
             hint={t("metrics.placeholder")}

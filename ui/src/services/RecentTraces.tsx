@@ -8,6 +8,7 @@ import { traceQuery } from "../graph/target";
 import { t } from "../i18n";
 import { resolve } from "../lib/time";
 import { useData } from "../lib/useData";
+import { writeValue } from "../traces/querySyntax";
 import { summarize } from "../traces/summary";
 import { TraceTable } from "../traces/TraceTable";
 
@@ -23,7 +24,7 @@ export function RecentTraces({ service }: { service: string }) {
     <section class="card">
       <header>
         <h2>{t("service.traces")}</h2>
-        <a class="end" href={linkTo("/traces", { service })}>
+        <a class="end" href={linkTo("/traces", { q: `service:${writeValue(service)}` })}>
           {t("service.searchTraces")}
         </a>
       </header>

@@ -19,6 +19,7 @@ import { durationText, rangeSeconds } from "../lib/time";
 import { useData } from "../lib/useData";
 import { useSignals, useTcpSignals } from "../lib/useSignals";
 import { ServiceBreakdown } from "./Breakdown";
+import { Operations } from "./Operations";
 import { Peers } from "./Peers";
 import { RecentTraces } from "./RecentTraces";
 import { isTcp, MutualTls, rateText } from "./ServicesPage";
@@ -39,6 +40,7 @@ export function ServicePage({ namespace, name }: { namespace: string; name: stri
       </a>
       <ServiceHead namespace={namespace} name={name} reporter={reporter} />
       <ServiceCharts traffic={traffic} name={name} />
+      <Operations service={`${name}.${namespace}`} />
       <Peers target={target} />
       <RecentTraces service={`${name}.${namespace}`} />
     </div>

@@ -1,9 +1,10 @@
 /** Found traces by time and duration; errors in red; larger with more spans. A click opens one. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { navigate } from "../app/router";
 import { t } from "../i18n";
 import { formatMicros } from "../lib/format";
+import { useWidth } from "../lib/useWidth";
 import { clockTime, dateTime } from "../lib/time";
 import { durationTicks, logScale, timeTicks } from "./scale";
 import type { TraceSummary } from "./summary";
@@ -24,15 +25,8 @@ interface Props {
 export function Scatter({ traces, ...asked }: Props) {
   const { from, to } = shownTimes(traces, asked);
   const root = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
+  const width = useWidth(root);
   const [hovered, setHovered] = useState<TraceSummary | null>(null);
-  useLayoutEffect(() => {
-    const element = root.current!;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    setWidth(element.clientWidth);
-    return () => observer.disconnect();
-  }, []);
 
   const durations = traces.map((trace) => trace.duration);
   const [low, high] = [Math.min(...durations), Math.max(...durations)];

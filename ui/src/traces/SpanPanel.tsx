@@ -1,20 +1,30 @@
 /** Everything about one span, and what the proxies logged about the same request. */
 
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import type { KeyValue } from "../api/jaeger";
-import { IconButton } from "../components/Controls";
+import { IconButton, Segmented } from "../components/Controls";
+import { CopyButton } from "../components/CopyButton";
 import { Icon } from "../components/Icon";
 import { Facts } from "../graph/SidePanel";
 import { count, t } from "../i18n";
 import { formatMicros } from "../lib/format";
 import { AccessLogs } from "./AccessLogs";
+import type { CriticalPath } from "./criticalPath";
 import { spanTitle, tagOf } from "./summary";
 import { requestId, type SpanNode, type Trace } from "./tree";
 
-export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNode; onClose: () => void }) {
+interface Props {
+  trace: Trace;
+  critical: CriticalPath;
+  node: SpanNode;
+  onClose: () => void;
+}
+
+export function SpanPanel({ trace, critical, node, onClose }: Props) {
   const { span } = node;
-  const warnings = [...(span.warnings ?? []), ...(node.orphan ? [t("span.orphan")] : [])];
-  const links = (span.references ?? []).filter((reference) => reference.refType !== "CHILD_OF");
+  const [raw, setRaw] = useState(false);
+  const onPath = critical.owned.get(span.spanID);
   return (
     <aside class="side-panel span-panel" aria-label={span.operationName} data-testid="span-panel">
       <header class="panel-header">
@@ -35,9 +45,49 @@ export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNo
             tone: node.error ? "text-bad" : "",
           },
           { label: t("span.self"), value: formatMicros(node.self) },
+          ...(onPath ? [{ label: t("span.onPath"), value: formatMicros(Math.round(onPath)) }] : []),
           { label: t("span.start"), value: `+${formatMicros(node.start)}` },
         ]}
       />
+      <div class="span-actions">
+        <code>{span.spanID}</code>
+        <CopyButton label={t("span.copyId")} text={() => span.spanID} />
+        <CopyButton
+          label={t("span.copyLink")}
+          icon="link"
+          text={() => `${window.location.origin}/traces/${trace.id}?span=${span.spanID}`}
+        />
+        <span class="end">
+          <Segmented
+            label={t("span.form")}
+            value={raw ? "raw" : "details"}
+            options={[
+              { value: "details", label: t("span.form.details") },
+              { value: "raw", label: t("span.form.raw") },
+            ]}
+            onChange={(form) => setRaw(form === "raw")}
+            testId="span-form"
+          />
+        </span>
+      </div>
+      {raw ? (
+        <pre class="span-raw" data-testid="span-raw">
+          {JSON.stringify(span, null, 2)}
+        </pre>
+      ) : (
+        <Details trace={trace} node={node} />
+      )}
+      <p class="muted span-foot">{count("traces.spans", node.below + 1)}</p>
+    </aside>
+  );
+}
+
+function Details({ trace, node }: { trace: Trace; node: SpanNode }) {
+  const { span } = node;
+  const warnings = [...(span.warnings ?? []), ...(node.orphan ? [t("span.orphan")] : [])];
+  const links = (span.references ?? []).filter((reference) => reference.refType !== "CHILD_OF");
+  return (
+    <>
       {warnings.length > 0 && (
         <Section title={t("span.warnings")}>
           {warnings.map((warning) => (
@@ -74,10 +124,7 @@ export function SpanPanel({ trace, node, onClose }: { trace: Trace; node: SpanNo
       <Section title={t("span.process")}>
         <Tags tags={[{ key: "service.name", value: node.service }, ...node.processTags]} />
       </Section>
-      <p class="muted span-foot">
-        {t("span.id")} <code>{span.spanID}</code> · {count("traces.spans", node.below + 1)}
-      </p>
-    </aside>
+    </>
   );
 }
 

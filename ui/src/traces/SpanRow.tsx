@@ -4,11 +4,14 @@ import { Icon } from "../components/Icon";
 import { t } from "../i18n";
 import { formatMicros } from "../lib/format";
 import { memo } from "../lib/memo";
+import { joined, type Section } from "./criticalPath";
 import { spanTitle, tagOf } from "./summary";
 import type { SpanNode } from "./tree";
 
 interface Props {
   node: SpanNode;
+  /** The span's parts of the critical path. */
+  critical: Section[] | undefined;
   name: string;
   colour: number;
   collapsed: boolean;
@@ -22,6 +25,8 @@ interface Props {
   onToggle: () => void;
 }
 
+/** Parts of the critical path closer than this part of the window are drawn as one. */
+const FINEST = 1 / 500;
 const INDENT = 14;
 const DEEPEST = 16;
 
@@ -69,12 +74,12 @@ export const SpanRow = memo(function SpanRow(props: Props) {
         </span>
         {collapsed && <span class="tag">+{node.below}</span>}
         {failed && (
-          <span class="span-error">
-            <Icon name="warning" size={14} />
+          <span class="span-error" title={node.errorRoot ? t("trace.errorRoot") : undefined}>
+            <Icon name={node.errorRoot ? "target" : "warning"} size={14} />
           </span>
         )}
       </span>
-      <Bar node={node} colour={colour} start={start} end={end} />
+      <Bar node={node} critical={props.critical} colour={colour} start={start} end={end} />
     </div>
   );
 });
@@ -85,7 +90,8 @@ function Kind({ node }: { node: SpanNode }) {
 }
 
 /** The bar, cut at the window's edges; its length stands beside it where there is room. */
-function Bar({ node, colour, start, end }: { node: SpanNode; colour: number; start: number; end: number }) {
+function Bar(props: Pick<Props, "node" | "critical" | "colour" | "start" | "end">) {
+  const { node, critical, colour, start, end } = props;
   const range = Math.max(1, end - start);
   const left = ((node.start - start) / range) * 100;
   const right = ((node.start + node.duration - start) / range) * 100;
@@ -108,6 +114,20 @@ function Bar({ node, colour, start, end }: { node: SpanNode; colour: number; sta
           ))}
         </span>
       )}
+      {!outside &&
+        critical &&
+        joined(critical, range * FINEST).map((section) => {
+          const [a, b] = [section.start - start, section.start + section.duration - start].map((edge) =>
+            Math.max(0, Math.min(100, (edge / range) * 100)),
+          ) as [number, number];
+          return (
+            <em
+              key={section.start}
+              class="span-critical"
+              style={{ left: `${a}%`, width: `max(1px, ${b - a}%)` }}
+            />
+          );
+        })}
       {!outside && (
         <span class="span-length" style={{ left: `${to}%` }}>
           {formatMicros(node.duration)}

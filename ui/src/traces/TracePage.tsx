@@ -1,21 +1,30 @@
-/** One trace: its numbers, the waterfall, and the details of the chosen span. */
+/** One trace: its numbers, four ways to look at it, and the details of the chosen span. */
 
-import { useEffect, useMemo } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { fetchTracePath } from "../api/analysis";
 import { ApiError } from "../api/client";
 import { fetchTrace } from "../api/jaeger";
 import { publish } from "../app/probe";
-import { linkTo } from "../app/router";
-import { Icon } from "../components/Icon";
+import { linkTo, params, setParams } from "../app/router";
+import { Segmented } from "../components/Controls";
 import { EmptyState, ErrorState, Skeleton } from "../components/States";
-import { Facts } from "../graph/SidePanel";
-import { count, t } from "../i18n";
-import { formatMicros } from "../lib/format";
-import { assignColours } from "../lib/palette";
-import { dateTime } from "../lib/time";
+import { t } from "../i18n";
 import { useData } from "../lib/useData";
-import { spanTitle } from "./summary";
+import { type CriticalPath, layOver, NO_PATH } from "./criticalPath";
+import { KeyHelp } from "./KeyHelp";
+import { SpanPanel } from "./SpanPanel";
+import { SpanTable } from "./SpanTable";
+import { Statistics } from "./Statistics";
+import { TraceFlame } from "./TraceFlame";
+import { TraceHead } from "./TraceHead";
 import { buildTrace, type Trace } from "./tree";
+import { useKeys } from "./useKeys";
+import { useSelection } from "./useSelection";
 import { Waterfall } from "./Waterfall";
+
+export const VIEWS = ["waterfall", "flame", "table", "statistics"] as const;
+export type TraceView = (typeof VIEWS)[number];
 
 export function TracePage({ id }: { id: string }) {
   useEffect(() => {
@@ -40,49 +49,61 @@ export function TracePage({ id }: { id: string }) {
   }
   if (loaded.error) return <ErrorState error={loaded.error} retry={loaded.retry} />;
   if (!trace) return <Skeleton rows={14} height={20} />;
-  return (
-    <div class="trace-page">
-      <TraceHead trace={trace} />
-      <Waterfall key={trace.id} trace={trace} />
-    </div>
-  );
+  return <Shown key={trace.id} trace={trace} />;
 }
 
-function TraceHead({ trace }: { trace: Trace }) {
-  const root = trace.nodes[0];
-  const colours = assignColours(trace.services.map((service) => service.name));
+export interface ViewProps {
+  trace: Trace;
+  critical: CriticalPath;
+  selected: number;
+  select: (index: number | null) => void;
+  tabs: ComponentChildren;
+  openHelp: () => void;
+}
+
+function Shown({ trace }: { trace: Trace }) {
+  const view = VIEWS.find((one) => one === params.value.get("view")) ?? "waterfall";
+  const [selected, select] = useSelection(trace);
+  const [help, setHelp] = useState(false);
+  const path = useData(`critical ${trace.id}`, (signal) => fetchTracePath(trace.id, signal), { live: false });
+  const critical = useMemo(() => (path.data ? layOver(path.data, trace) : NO_PATH), [path.data, trace]);
+  const show = (next: TraceView) => setParams({ view: next === "waterfall" ? null : next });
+  useKeys((key) => {
+    const at = Number(key) - 1;
+    if (VIEWS[at]) show(VIEWS[at]);
+    else if (key === "?") setHelp(true);
+    else if (key === "Escape" && selected >= 0) select(null);
+    else return false;
+    return true;
+  });
+  const tabs = (
+    <Segmented
+      label={t("trace.view")}
+      value={view}
+      options={VIEWS.map((value) => ({ value, label: t(`trace.view.${value}`) }))}
+      onChange={show}
+      testId="trace-view"
+    />
+  );
+  const props: ViewProps = { trace, critical, selected, select, tabs, openHelp: () => setHelp(true) };
   return (
-    <header class="trace-head">
-      <div class="trace-title">
-        <a class="breadcrumb" href={linkTo("/traces")}>
-          <Icon name="left" size={12} />
-          {t("trace.back")}
-        </a>
-        <h1>
-          {root?.service} <span>{root && spanTitle(root.span)}</span>
-        </h1>
-        <code class="muted" data-testid="trace-id-shown">
-          {trace.id}
-        </code>
+    <div class="trace-page">
+      <TraceHead trace={trace} critical={critical} />
+      <div class="trace-body">
+        {view === "waterfall" && <Waterfall {...props} />}
+        {view === "flame" && <TraceFlame {...props} />}
+        {view === "table" && <SpanTable {...props} />}
+        {view === "statistics" && <Statistics {...props} />}
+        {selected >= 0 && (
+          <SpanPanel
+            trace={trace}
+            critical={critical}
+            node={trace.nodes[selected]!}
+            onClose={() => select(null)}
+          />
+        )}
       </div>
-      <Facts
-        facts={[
-          { label: t("trace.total"), value: formatMicros(trace.duration) },
-          { label: t("trace.waterfall"), value: trace.nodes.length.toLocaleString("en-US") },
-          { label: t("trace.services"), value: trace.services.length },
-          { label: t("trace.depth"), value: trace.depth },
-          { label: t("metric.errors"), value: trace.errors, tone: trace.errors ? "text-bad" : "" },
-          { label: t("trace.started"), value: dateTime(trace.start / 1e6, true) },
-        ]}
-      />
-      <ul class="service-key">
-        {trace.services.map((service) => (
-          <li key={service.name} title={count("traces.spans", service.spans)}>
-            <i style={{ background: `var(--c${colours.get(service.name)})` }} />
-            {service.name}
-          </li>
-        ))}
-      </ul>
-    </header>
+      {help && <KeyHelp onClose={() => setHelp(false)} />}
+    </div>
   );
 }

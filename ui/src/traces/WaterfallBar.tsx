@@ -1,35 +1,33 @@
-/** Above the waterfall: finding in the trace, collapsing and expanding, leaving a zoom. */
+/** Above the waterfall: which view, finding in the trace, how deep it is shown, leaving a zoom. */
 
+import type { ComponentChildren } from "preact";
 import { Button, IconButton, TextField } from "../components/Controls";
 import { t } from "../i18n";
 
 interface Props {
+  tabs: ComponentChildren;
   text: string;
   matches: number[];
   selected: number;
+  depth: number;
+  deepest: number;
   zoomed: boolean;
   onText: (text: string) => void;
-  onSelect: (index: number) => void;
-  onCollapse: () => void;
-  onExpand: () => void;
+  onMatch: (step: 1 | -1) => void;
+  onDepth: (depth: number) => void;
   onResetZoom: () => void;
+  onHelp: () => void;
 }
 
 export function WaterfallBar(props: Props) {
-  const { text, matches, selected } = props;
-  const at = matches.indexOf(selected);
-  const go = (step: 1 | -1) => {
-    if (matches.length === 0) return;
-    const next =
-      step > 0 ? matches.find((index) => index > selected) : matches.findLast((index) => index < selected);
-    props.onSelect(next ?? (step > 0 ? matches[0]! : matches[matches.length - 1]!));
-  };
+  const { text, matches, selected, depth, deepest } = props;
   const note =
     matches.length === 0
       ? t("trace.search.none")
-      : t("trace.search.count", { at: at + 1, n: matches.length });
+      : t("trace.search.count", { at: matches.indexOf(selected) + 1, n: matches.length });
   return (
     <div class="waterfall-bar">
+      {props.tabs}
       <TextField
         label={t("trace.search")}
         placeholder={t("trace.search")}
@@ -37,7 +35,7 @@ export function WaterfallBar(props: Props) {
         id="trace-find"
         value={text}
         onInput={props.onText}
-        onEnter={() => go(1)}
+        onEnter={() => props.onMatch(1)}
         testId="trace-find"
       >
         {text.trim() && <span class="field-note">{note}</span>}
@@ -46,21 +44,36 @@ export function WaterfallBar(props: Props) {
         label={t("trace.previous")}
         icon="up"
         disabled={matches.length === 0}
-        onClick={() => go(-1)}
+        onClick={() => props.onMatch(-1)}
       />
-      <IconButton label={t("trace.next")} icon="down" disabled={matches.length === 0} onClick={() => go(1)} />
+      <IconButton
+        label={t("trace.next")}
+        icon="down"
+        disabled={matches.length === 0}
+        onClick={() => props.onMatch(1)}
+      />
       <span class="end">
         {props.zoomed && (
           <Button icon="fit" onClick={props.onResetZoom}>
             {t("trace.resetZoom")}
           </Button>
         )}
-        <Button tone="ghost" onClick={props.onExpand}>
-          {t("trace.expand")}
-        </Button>
-        <Button tone="ghost" onClick={props.onCollapse}>
-          {t("trace.collapse")}
-        </Button>
+        <span class="button-group depth" data-testid="trace-depth">
+          <IconButton
+            label={t("trace.shallower")}
+            icon="minus"
+            disabled={depth <= 1}
+            onClick={() => props.onDepth(depth - 1)}
+          />
+          <span class="muted">{t("trace.depthOf", { depth, deepest })}</span>
+          <IconButton
+            label={t("trace.deeper")}
+            icon="plus"
+            disabled={depth >= deepest}
+            onClick={() => props.onDepth(depth + 1)}
+          />
+        </span>
+        <IconButton label={t("keys.title")} icon="keyboard" data-testid="open-keys" onClick={props.onHelp} />
       </span>
     </div>
   );

@@ -1,7 +1,7 @@
 /** Which access-log entry a span and its proxy wrote about the same hop. */
 
 import type { AccessLog } from "../api/own";
-import { tagOf } from "./summary";
+import { isoMicros, tagOf } from "./summary";
 import type { SpanNode } from "./tree";
 
 export interface Hop {
@@ -30,13 +30,8 @@ export function sameHop(entries: AccessLog[], hop: Hop, start: number): AccessLo
   );
 }
 
-/** An entry's start in microseconds since 1970; NaN when it has none. Keeps sub-millisecond digits. */
-export function logTime(entry: AccessLog): number {
-  const text = String(entry.timestamp ?? "");
-  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
-  const seconds = Date.parse(text.replace(/\.\d+/, ""));
-  return seconds * 1000 + Number(`0.${fraction || 0}`) * 1e6;
-}
+/** An entry's start in microseconds since 1970; NaN when it has none. */
+export const logTime = (entry: AccessLog): number => isoMicros(String(entry.timestamp ?? ""));
 
 /** `sidecar~ip~workload.namespace~domain` → `workload.namespace`. */
 export const proxyName = (nodeId: string): string => nodeId.split("~")[2] ?? nodeId;

@@ -1,6 +1,7 @@
 /** A trace in one line: for lists and the scatter plot. */
 
 import type { KeyValue, RawSpan, RawTrace } from "../api/jaeger";
+import type { FoundTrace, SpanMatch } from "../api/traces";
 
 export interface TraceSummary {
   id: string;
@@ -13,6 +14,31 @@ export interface TraceSummary {
   errors: number;
   /** Services with how many spans each has, greatest first. */
   services: { name: string; spans: number; errors: number }[];
+  /** Of a search: how many spans satisfied the query, and the earliest of them. */
+  matched?: number;
+  matches?: SpanMatch[];
+}
+
+/** A trace as the search tells it. */
+export function ofFound(trace: FoundTrace): TraceSummary {
+  return {
+    id: trace.trace_id,
+    service: trace.root_service,
+    operation: shortOperation(trace.root_name),
+    start: isoMicros(trace.start),
+    duration: trace.duration_ms * 1000,
+    spans: trace.spans,
+    errors: trace.errors,
+    services: [...trace.services].sort((a, b) => b.spans - a.spans || a.name.localeCompare(b.name)),
+    matched: trace.matched,
+    matches: trace.matches,
+  };
+}
+
+/** An ISO 8601 time as microseconds since 1970; digits behind the milliseconds are kept. */
+export function isoMicros(text: string): number {
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+  return Date.parse(text.replace(/\.\d+/, "")) * 1000 + Number(`0.${fraction || 0}`) * 1e6;
 }
 
 export function summarize(trace: RawTrace): TraceSummary {
@@ -22,8 +48,8 @@ export function summarize(trace: RawTrace): TraceSummary {
     (best, span) => (!best || span.startTime < best.startTime ? span : best),
     null,
   );
-  const start = Math.min(...trace.spans.map((span) => span.startTime));
-  const end = Math.max(...trace.spans.map((span) => span.startTime + span.duration));
+  const start = trace.spans.reduce((least, span) => Math.min(least, span.startTime), Infinity);
+  const end = trace.spans.reduce((most, span) => Math.max(most, span.startTime + span.duration), -Infinity);
   const services = new Map<string, { name: string; spans: number; errors: number }>();
   let errors = 0;
   for (const span of trace.spans) {
@@ -60,8 +86,11 @@ export function spanTitle(span: RawSpan): string {
   const [method, url] = [tagOf(span.tags, "http.method"), tagOf(span.tags, "http.url")];
   const path = typeof url === "string" ? /^\w+:\/\/[^/]+(\/[^?#]*)/.exec(url)?.[1] : undefined;
   if (method && path) return `${method} ${path}`;
-  return span.operationName.replace(/\.svc\.cluster\.local(?![\w.-])/, "");
+  return shortOperation(span.operationName);
 }
+
+/** An operation's name without the cluster's domain. */
+export const shortOperation = (name: string): string => name.replace(/\.svc\.cluster\.local(?![\w.-])/, "");
 
 export const tagOf = (tags: KeyValue[] | undefined, key: string): KeyValue["value"] | undefined =>
   tags?.find((tag) => tag.key === key)?.value;

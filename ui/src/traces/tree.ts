@@ -20,6 +20,8 @@ export interface SpanNode {
   error: boolean;
   /** An error somewhere below: shown when the branch is collapsed. */
   errorBelow: boolean;
+  /** It failed, and no failed span below explains why: the failure began here. */
+  errorRoot: boolean;
   /** It names a parent that the trace does not have. */
   orphan: boolean;
   processTags: KeyValue[];
@@ -28,6 +30,8 @@ export interface SpanNode {
 export interface Trace {
   id: string;
   nodes: SpanNode[];
+  /** Where each span's id is in `nodes`. */
+  index: ReadonlyMap<string, number>;
   roots: number;
   /** Microseconds since 1970, and microseconds. */
   start: number;
@@ -58,6 +62,7 @@ export function buildTrace(raw: RawTrace): Trace {
   return {
     id: raw.traceID,
     nodes,
+    index: new Map(nodes.map((node, index) => [node.span.spanID, index])),
     roots: nodes.filter((node) => node.parent < 0).length,
     start,
     duration: end,
@@ -121,6 +126,7 @@ function nodeOf(raw: RawTrace, span: RawSpan, parent: number, depth: number, sta
     self: span.duration,
     error: isErrorSpan(span),
     errorBelow: false,
+    errorRoot: false,
     orphan: parent < 0 && parentOf(span) !== null,
     processTags: process?.tags ?? [],
   };
@@ -128,14 +134,19 @@ function nodeOf(raw: RawTrace, span: RawSpan, parent: number, depth: number, sta
 
 /** Children come after their parent, so one pass from the end adds everything up. */
 function summarizeBelow(nodes: SpanNode[]): void {
+  // A failure is explained by a failed child, also through spans that say nothing; status Ok means handled.
+  const explained = new Set<SpanNode>();
   for (let index = nodes.length - 1; index >= 0; index -= 1) {
     const node = nodes[index]!;
     node.self = selfTime(
       node,
       node.children.map((child) => nodes[child]!),
     );
+    node.errorRoot = node.error && !explained.has(node);
     const parent = nodes[node.parent];
     if (!parent) continue;
+    const handled = tagOf(node.span.tags, "otel.status_code") === "OK";
+    if (node.error || (explained.has(node) && !handled)) explained.add(parent);
     parent.below += 1 + node.below;
     parent.errorBelow ||= node.error || node.errorBelow;
   }
@@ -180,12 +191,34 @@ export function visibleRows(trace: Trace, collapsed: ReadonlySet<string>): numbe
   return rows;
 }
 
+/** Ids to collapse so that spans down to a depth (the roots have 1) are shown. */
+export function collapsedBelow(trace: Trace, depth: number): Set<string> {
+  return new Set(
+    trace.nodes.filter((node) => node.below > 0 && node.depth >= depth - 1).map((node) => node.span.spanID),
+  );
+}
+
 /** Rows whose service, operation, id or any tag contains the text. */
 export function searchSpans(trace: Trace, text: string): number[] {
   const wanted = text.trim().toLowerCase();
   if (!wanted) return [];
-  return trace.nodes.flatMap((node, index) => (haystack(node).includes(wanted) ? [index] : []));
+  let texts = haystacks.get(trace);
+  if (!texts) {
+    texts = trace.nodes.map(haystack);
+    haystacks.set(trace, texts);
+  }
+  return texts.flatMap((text, index) => (text.includes(wanted) ? [index] : []));
 }
+
+/** The match after or before the chosen span, around the ends. */
+export function stepMatch(matches: number[], selected: number, step: 1 | -1): number | undefined {
+  const next =
+    step > 0 ? matches.find((index) => index > selected) : matches.findLast((index) => index < selected);
+  return next ?? (step > 0 ? matches[0] : matches[matches.length - 1]);
+}
+
+/** What is searched is written out once a trace: at 50,000 spans it takes longer than to look through it. */
+const haystacks = new WeakMap<Trace, string[]>();
 
 function haystack({ span, service, processTags }: SpanNode): string {
   const logs = (span.logs ?? []).flatMap((log) => log.fields);

@@ -9,9 +9,10 @@ import datetime
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from windvane.alerting.document import open_document
 from windvane.alerting.files import GroupSpec, expand_globs, load
 from windvane.alerting.series_notation import Values, parse_metric, parse_values
-from windvane.alerting.strict_yaml import Document, Mapping, read_text
+from windvane.kit.strict_yaml import Mapping, read_text
 from windvane.kit.yaml_nodes import FileError, Problem
 
 MAX_STEPS = 1_000_000
@@ -97,7 +98,7 @@ class TestFile:
 
 def load_tests(path: Path) -> TestFile:
     """A test file and the rule files it names; `FileError` names everything that is wrong."""
-    document = Document(str(path))
+    document = open_document(str(path))
     root = document.root(read_text(path))
     if root is None:
         raise FileError(document.problems)

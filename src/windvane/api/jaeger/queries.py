@@ -11,10 +11,11 @@ from windvane.store.api import Engine
 from windvane.tracing import search, summaries
 from windvane.tracing.adjust import adjust
 from windvane.tracing.archive import archive, read_kept
+from windvane.tracing.dependencies import calls_of_spans
 from windvane.tracing.inferred import infer
 from windvane.tracing.model import Trace
-from windvane.tracing.service_links import links
 from windvane.tracing.service_paths import Path, service_paths
+from windvane.tracing.span_pairs import DATABASE
 
 DEFAULT_LIMIT = 100
 NOT_FOUND = "trace not found"
@@ -69,8 +70,12 @@ class JaegerQueries:
         return summaries.summaries(self.engine, search.find_trace_ids(self.engine, query))
 
     def dependencies(self, start_ns: int, end_ns: int) -> list[tuple[str, str, int]]:
-        """(parent, child, calls)."""
-        return links(self.engine, start_ns, end_ns)
+        """(parent, child, calls) of the spans that begin in the window, sorted, without databases, which send none."""
+        calls: dict[tuple[str, str], int] = {}
+        for (parent, child, connection), own in calls_of_spans(self.engine, start_ns, end_ns).items():
+            if connection != DATABASE:
+                calls[parent, child] = calls.get((parent, child), 0) + own.calls
+        return sorted((parent, child, count) for (parent, child), count in calls.items())
 
     def paths(self, query: search.TraceQuery) -> list[Path]:
         """Paths of calls through the service of the query."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from windvane.tracing.analysis.exemplars import Naming
 from windvane.tracing.analysis.flame import flame
 from windvane.tracing.analysis.load import read_spans
 from windvane.tracing.analysis.tree import Tree
+from windvane.tracing.sampling.kept import estimate
 
 LEAST_SHARE = 0.001
 _TOP = 5  # operations whose what-if is told unasked
@@ -123,7 +125,8 @@ class _Answers:
         return told.trace_path(tree)
 
     def trace_flame(self, request: Request) -> shown.FlameAnswer:
-        return _flame(self._trace(request.path_params["id"]), request.query_params, False)
+        tree = self._trace(request.path_params["id"])
+        return _flame(tree, request.query_params, False, estimate(self._engine, tree.spans.trace_ids))
 
     def paths(self, request: Request) -> shown.PathsAnswer:
         params = request.query_params
@@ -136,6 +139,7 @@ class _Answers:
             better = [(one.label[0], one.label[1]) for one in found.operations[:_TOP] if one.path_ns]
         return shown.PathsAnswer(
             traces=found.traces, spans=len(tree.spans), truncated=chosen.truncated,
+            estimated_traces=self._estimate(chosen, tree.spans.trace_ids),
             duration_ms=told.quantiles(found.quantiles_ns),
             services=[shown.ServiceOwner(service=one.label[0], **told.owned(one)) for one in found.services],
             operations=[
@@ -150,7 +154,8 @@ class _Answers:
 
     def flame(self, request: Request) -> shown.FlameAnswer:
         chosen, tree = self._tree(choice_of(request.query_params))
-        return _flame(tree, request.query_params, chosen.truncated)
+        known = self._estimate(chosen, tree.spans.trace_ids)
+        return _flame(tree, request.query_params, chosen.truncated, known)
 
     def compare(self, request: Request) -> shown.ComparisonAnswer:
         asked = [trace_id(request.query_params.get(name, "")) for name in ("a", "b")]
@@ -184,9 +189,13 @@ class _Answers:
         counted = attributes.count(self._engine, *ids, demand.support, window) if all(ids) else None
         found = cohorts.diff(Tree.of(spans), chosen, counted, demand)
         return shown.CohortsAnswer(
-            selection=shown.CohortSize(traces=found.selection, truncated=selection.truncated),
+            selection=shown.CohortSize(
+                traces=found.selection, truncated=selection.truncated,
+                estimated_traces=estimate(self._engine, ids[0], window),
+            ),
             baseline=shown.CohortSize(
-                traces=found.baseline, truncated=baseline.truncated, overlap=len(baseline.ids) - len(others)
+                traces=found.baseline, truncated=baseline.truncated, overlap=len(baseline.ids) - len(others),
+                estimated_traces=estimate(self._engine, ids[1], window),
             ),
             **shown.fields_of(found, "comparisons", "found"), correction=demand.correction, rate=demand.rate,
             differences=[told.difference(one, found.selection, found.baseline) for one in found.differences],
@@ -208,12 +217,16 @@ class _Answers:
         slow = outliers.slow(tree.spans, outliers.baseline(self._engine, usual))
         return shown.FindingsAnswer(
             traces=len(tree.spans.trace_ids), spans=len(tree.spans), truncated=chosen.truncated,
+            estimated_traces=self._estimate(chosen, tree.spans.trace_ids),
             error_roots=[told.error_root(one) for one in failures.error_roots(tree)],
             n_plus_one=[told.repeat(one) for one in repeats.n_plus_one(tree, path, calls)],
             retried=[told.repeat(one) for one in repeats.retried(tree, path)],
             retry_storms=[told.storm(one) for one in storms.storms(self._engine, window, attempts)],
             slow=[told.slow(one) for one in slow],
         )  # fmt: skip
+
+    def _estimate(self, chosen: Chosen, ids: Sequence[str]) -> float:
+        return estimate(self._engine, ids, chosen.window_ns)
 
     def _trace(self, text: str) -> Tree:
         asked = trace_id(text)
@@ -227,12 +240,12 @@ class _Answers:
         return chosen, Tree.of(chosen.spans(self._engine))
 
 
-def _flame(tree: Tree, params: QueryParams, truncated: bool) -> shown.FlameAnswer:
+def _flame(tree: Tree, params: QueryParams, truncated: bool, estimated: float) -> shown.FlameAnswer:
     least = number(params, "min_share", LEAST_SHARE)
     graph = flame(tree)
     nodes, left_out = told.flame_nodes(tree, graph, least)
     return shown.FlameAnswer(
-        traces=len(tree.spans.trace_ids), spans=len(tree.spans), truncated=truncated,
+        traces=len(tree.spans.trace_ids), spans=len(tree.spans), truncated=truncated, estimated_traces=estimated,
         total_ms=shown.milliseconds(int(graph.own.sum())), nodes=nodes, left_out=left_out,
     )  # fmt: skip
 

@@ -112,9 +112,14 @@ class WhatIf(Named):
 
 
 class TracesRead(BaseModel):
-    """How much was read; `truncated` when the limit was reached and older traces were left out."""
+    """How much was read; `truncated` when the limit was reached and older traces were left out.
+
+    `estimated_traces` is how many those stand for by their weights: more than `traces` where some were sampled. All
+    else counts what was read.
+    """
 
     traces: int
+    estimated_traces: float
     spans: int
     truncated: bool
 
@@ -268,9 +273,10 @@ class CohortLatency(Named):
 
 
 class CohortSize(BaseModel):
-    """The traces of a set; `overlap` more were in the other set, too."""
+    """The traces of a set; `overlap` more were in the other set, too. `estimated_traces`: by weights, if sampled."""
 
     traces: int
+    estimated_traces: float
     truncated: bool
     overlap: int = 0
 

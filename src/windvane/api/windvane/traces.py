@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import orjson
@@ -15,15 +16,18 @@ from starlette.routing import BaseRoute
 
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.telemetry import PREFIX, seconds
+from windvane.api.windvane.traces_heatmap import DEFAULT_COLUMNS, MAX_COLUMNS, heatmap_answer, heatmap_doc
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.store.api import Engine
 from windvane.tracing import completion
 from windvane.tracing.filters.parse import parse
-from windvane.tracing.pages import SORTS, Cursor, Sort, digest
+from windvane.tracing.pages import SORTS, Cursor, digest
+from windvane.tracing.sampling.kept import Sampled, sampled
 from windvane.tracing.search import Found, TraceQuery, find
 from windvane.tracing.summaries import MatchedSpan, Matches, TraceSummary, matches, summaries
 
+Word = TypeVar("Word", bound=str)
 DEFAULT_TRACES, MAX_TRACES = 20, 1_000
 DEFAULT_LOOKBACK_NS = 3_600 * 10**9
 MATCHED_SPANS = 3
@@ -51,7 +55,11 @@ class ServiceSpans(BaseModel):
 
 
 class FoundTrace(BaseModel):
-    """One trace; counts are of all its spans, `matched` of those that satisfy the query: `matches` has the earliest."""
+    """One trace; counts are of all its spans, `matched` of those that satisfy the query: `matches` has the earliest.
+
+    `weight` is how many traces a `sampled` one stands for, itself included: the sum of weights estimates how many
+    there were. What is counted in it is its own.
+    """
 
     trace_id: str
     root_service: str
@@ -64,6 +72,8 @@ class FoundTrace(BaseModel):
     services: list[ServiceSpans]
     matched: int
     matches: list[SpanMatch]
+    sampled: bool
+    weight: float
 
 
 class FoundTraces(BaseModel):
@@ -138,7 +148,11 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         found = find(engine, asked.query)
         ids = [trace.trace_id for trace in found]
         spans = matches(engine, asked.query, ids, MATCHED_SPANS)
-        listed = [_trace(summary, spans.get(summary.trace_id, Matches())) for summary in summaries(engine, ids)]
+        known = sampled(engine, ids)
+        listed = [
+            _trace(summary, spans.get(summary.trace_id, Matches()), known.get(summary.trace_id))
+            for summary in summaries(engine, ids)
+        ]
         return _json({"traces": listed, "next": asked.next_page(found)})
 
     def fields(request: Request) -> Response:
@@ -147,7 +161,16 @@ def routes(engine: Engine, clock: Clock) -> list[BaseRoute]:
         name, limit = params.get("name", ""), whole(params, "limit", 10, MAX_VALUES)
         return _json(completion.fields(engine, asked.query, name, limit))
 
-    return [documented(f"{PREFIX}/traces", traces, _TRACES), documented(f"{PREFIX}/traces/fields", fields, _FIELDS)]
+    def heatmap(request: Request) -> Response:
+        params = request.query_params
+        columns = whole(params, "columns", DEFAULT_COLUMNS, MAX_COLUMNS)
+        return _json(heatmap_answer(engine, _Asked.of(params, clock).query, columns).model_dump())
+
+    return [
+        documented(f"{PREFIX}/traces", traces, _TRACES),
+        documented(f"{PREFIX}/traces/fields", fields, _FIELDS),
+        documented(f"{PREFIX}/traces/heatmap", heatmap, heatmap_doc((_Q, *WINDOW))),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +181,7 @@ class _Asked:
     @classmethod
     def of(cls, params: QueryParams, clock: Clock) -> _Asked:
         """What a request asks; a cursor brings the time bounds of the first page along."""
-        text, sort = params.get("q", ""), _sort(params)
+        text, sort = params.get("q", ""), choice(params, "sort", SORTS)
         asked, cursor = digest(text, sort), params.get("cursor", "")
         after, (start_ns, end_ns) = None, window(params, clock)
         if cursor:
@@ -187,12 +210,13 @@ def window(params: QueryParams, clock: Clock) -> tuple[int, int]:
     return start_ns, end_ns
 
 
-def _sort(params: QueryParams) -> Sort:
-    text = params.get("sort", "newest")
-    for sort in SORTS:
-        if text == sort:
-            return sort
-    raise BadInputError(f"sort {text!r}: expected one of {', '.join(SORTS)}")
+def choice(params: QueryParams, name: str, words: Sequence[Word]) -> Word:
+    """One of the words; the first of them if the parameter is not given."""
+    text = params.get(name, words[0])
+    for word in words:
+        if text == word:
+            return word
+    raise BadInputError(f"{name} {text!r}: expected one of {', '.join(words)}")
 
 
 def whole(params: QueryParams, name: str, default: int, most: int) -> int:
@@ -203,7 +227,7 @@ def whole(params: QueryParams, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
+def _trace(summary: TraceSummary, found: Matches, known: Sampled | None) -> dict[str, Any]:
     return {
         "trace_id": summary.trace_id,
         "root_service": summary.root_service,
@@ -216,6 +240,8 @@ def _trace(summary: TraceSummary, found: Matches) -> dict[str, Any]:
         "services": summary.services,
         "matched": found.count,
         "matches": [_match(span) for span in found.spans],
+        "sampled": known is not None,
+        "weight": 1.0 if known is None else known.weight,
     }
 
 

@@ -7,6 +7,7 @@ cost is that of the rows which the rest of the query and the time bounds leave.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from windvane.store.tokens import is_exact, token
@@ -34,6 +35,7 @@ from windvane.tracing.filters.sql import Conditions
 _Test = Callable[[str, str], str]
 """(SQL of a text, SQL of its type) → SQL that says whether the text is wanted."""
 
+_ID = re.compile(r"[0-9A-Fa-f-]{16,36}")
 _Leaf = Equal | Between | Like | Regex | Present
 
 
@@ -65,6 +67,8 @@ class _Compiler:
     # Columns
 
     def _column(self, term: _Leaf, column: Column) -> str:
+        if column.kind == "level":
+            return f"({self._level(term, column)})"
         if isinstance(term, Present):
             return f"({column.sql} != '')" if column.kind in ("text", "id", "choice") else "1"
         if isinstance(term, Like | Regex):
@@ -75,6 +79,24 @@ class _Compiler:
         if column.kind in ("choice", "id", "bool"):
             raise FilterError(f"{term.key.full} has no order: ask for values, not for a range", term.key.at)
         return "(" + self._bounds(term, column.sql, lambda end: bind(self._where, column, end)) + ")"
+
+    def _level(self, term: _Leaf, column: Column) -> str:
+        """A word's range of numbers; a bound takes the end of it that includes or leaves out the whole word."""
+        if isinstance(term, Present):
+            return f"{column.sql} != 0"
+        if isinstance(term, Like | Regex):
+            raise FilterError(f"{term.key.full} is asked by its words: {', '.join(column.levels)}", term.key.at)
+        if isinstance(term, Equal):
+            least, greatest = _range_of(column, term.value)
+            return f"{column.sql} BETWEEN {least} AND {greatest}"
+        ends = []
+        if term.low is not None:
+            least, greatest = _range_of(column, term.low)
+            ends.append(f"{column.sql} > {greatest}" if term.open_low else f"{column.sql} >= {least}")
+        if term.high is not None:
+            least, greatest = _range_of(column, term.high)
+            ends.append(f"{column.sql} BETWEEN 1 AND {least - 1 if term.open_high else greatest}")
+        return " AND ".join(ends)
 
     def _bounds(self, term: Between, sql: str, bind: Callable[[Text], str]) -> str:
         ends = []
@@ -161,6 +183,8 @@ class _Compiler:
     # Free words
 
     def _words(self, term: Words) -> str:
+        if self._fields.lowered and not isinstance(term.wanted, Regex):
+            return self._indexed_words(term.wanted)
         test = self._found_in(term.wanted)
         either = [test(text) for text in self._fields.words]
         if self._fields.words_in_values:
@@ -168,6 +192,15 @@ class _Compiler:
                 listed = f"arrayExists(v -> {test('v')}, mapValues({'a' if place.nested else place.sql}))"
                 either.append(f"arrayExists(a -> {listed}, {place.sql})" if place.nested else listed)
         return "(" + (" OR ".join(either) or "0") + ")"
+
+    def _indexed_words(self, wanted: Text | Pattern) -> str:
+        """By the text index: of the pattern in lower case, which is the engine's idea of it as the index is."""
+        pieces = wanted.pieces if isinstance(wanted, Pattern) else (wanted.text,)
+        like = self._where.bind(f"%{_like(Pattern(pieces))}%")
+        either = [f"{self._fields.lowered} LIKE lowerUTF8({like})"]
+        if isinstance(wanted, Text) and _ID.fullmatch(wanted.text):
+            either += [f"{column} = {self._where.bind(wanted.text.lower())}" for column in self._fields.ids]
+        return "(" + " OR ".join(either) + ")"
 
     def _found_in(self, wanted: Text | Pattern | Regex) -> Callable[[str], str]:
         if isinstance(wanted, Regex):
@@ -228,6 +261,14 @@ def _bind_choice(where: Conditions, column: Column, value: Text) -> str:
     if stored is None:
         raise FilterError(f"{value.text!r} is none of {', '.join(column.choices)}", value.at)
     return where.bind(stored)
+
+
+def _range_of(column: Column, value: Text) -> tuple[int, int]:
+    """The least and the greatest number of a level's word, or of a number as it is written."""
+    word = value.text.lower()
+    if word not in column.levels and not (word.isdecimal() and len(word) < 4):
+        raise FilterError(f"{value.text!r} is none of {', '.join(column.levels)}", value.at)
+    return column.levels[word] if word in column.levels else (int(word), int(word))
 
 
 def _bind_id(where: Conditions, column: Column, value: Text) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from windvane.tracing.filters.ast import Equal, Expression, Key
 from windvane.tracing.filters.sql import Conditions
 
-ColumnKind = Literal["text", "number", "duration", "choice", "id", "bool"]
+ColumnKind = Literal["text", "number", "duration", "choice", "id", "bool", "level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,15 @@ class Column:
     """A column behind a name. `sql` is an expression of the table.
 
     text: a string; number: any number; duration: nanoseconds; bool: UInt8 or Bool; id: lower-case hex, asked in any
-    case and without leading zeros up to `digits`; choice: one of `choices` (word → as stored), asked in any case.
+    case and without leading zeros up to `digits`; choice: one of `choices` (word → as stored), asked in any case;
+    level: a number of which words name ranges (`levels`: word → least and greatest), in an order.
     """
 
     sql: str
     kind: ColumnKind = "text"
     choices: Mapping[str, str] = field(default_factory=dict)
     digits: int = 0
+    levels: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class FieldMap:
     tokens: the column of search tokens (`windvane.store.tokens`) over all those attributes, '' for none.
     types: the column with the types of attributes that are not strings, '' for none.
     words: texts that free words are looked for in, as SQL of a string; all attributes' values too if `words_in_values`.
+    lowered: SQL of all texts that free words are looked for in, in lower case, where a text index has it; then
+        `words` are for regexes, which know case.
+    ids: columns of hex ids or UUIDs that a free word finds by being one, whole.
     rules: names of which equality has a rule of its own; what else is asked of them is asked of the column.
     """
 
@@ -61,6 +66,8 @@ class FieldMap:
     types: str = ""
     words: tuple[str, ...] = ()
     words_in_values: bool = True
+    lowered: str = ""
+    ids: tuple[str, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
 
     def column(self, key: Key) -> Column | None:
