@@ -106,11 +106,11 @@ class MeshControl:
         failing = {each.uri: each for each in self.plane.key_sets() if each.failure} if self.plane else {}
         for item in self.view.request_authentications if self.view and failing else ():
             for index, rule in enumerate(item.spec.jwt_rules):
-                status = failing.get(rule.jwks_uri) if not rule.jwks else None
+                status = failing.get(rule.keys_uri)
                 if status is not None:
                     kept = "those fetched before stay in force" if status.fetched_ns else "its tokens are refused"
-                    words = f"keys of {rule.issuer} cannot be fetched ({kept}): {rule.jwks_uri} {status.failure}"
-                    path = f"spec.jwtRules[{index}].jwksUri"
+                    words = f"keys of {rule.issuer} cannot be fetched ({kept}): {rule.keys_uri} {status.failure}"
+                    path = f"spec.jwtRules[{index}].{'jwksUri' if rule.jwks_uri else 'issuer'}"
                     yield finding("WV0304", words, resource=item.reference, file=item.file, line=item.line, path=path)
 
     def _publish(self) -> None:

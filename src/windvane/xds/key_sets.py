@@ -1,4 +1,4 @@
-"""Key sets of RequestAuthentications that name a URI: fetched here, kept fresh, and written into what proxies get.
+"""Key sets of RequestAuthentications without inline keys: fetched, kept fresh, and written into what proxies get.
 
 As in Istio the control plane fetches, so that proxies need no way to the issuer. While a fetch fails the keys
 fetched before stay in force; where there are none yet, tokens of that issuer are refused and everything else
@@ -19,8 +19,9 @@ import orjson
 
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, LimitError, UnavailableError, WindvaneError
-from windvane.mesh.checks.authorization import key_set_problems
+from windvane.mesh.checks.authorization import key_set_problems, uri_problems
 from windvane.mesh.models import JWTRule, RequestAuthentication
+from windvane.mesh.models.security import DISCOVERY
 from windvane.mesh.view import MeshView
 from windvane.xds.authentication import key_set_with
 
@@ -63,7 +64,7 @@ class KeySets:
         wanted: dict[str, float] = {}
         for rule in _rules_with_uri(view):
             seconds = _DEFAULT_TIMEOUT if rule.timeout is None else rule.timeout
-            wanted[rule.jwks_uri] = max(seconds, wanted.get(rule.jwks_uri, 0.0))
+            wanted[rule.keys_uri] = max(seconds, wanted.get(rule.keys_uri, 0.0))
         if wanted != self._timeouts:
             self._timeouts = wanted
             self._kept = {uri: self._kept.get(uri) or _Kept(KeySetStatus(uri)) for uri in wanted}
@@ -103,7 +104,7 @@ class KeySets:
     def _filled(self, item: RequestAuthentication) -> RequestAuthentication:
         known = {uri: kept.keys for uri, kept in self._kept.items()}
         rules = tuple(
-            rule if rule.jwks else rule.model_copy(update={"jwks": known.get(rule.jwks_uri, "")})
+            rule if rule.jwks else rule.model_copy(update={"jwks": known.get(rule.keys_uri, "")})
             for rule in item.spec.jwt_rules
         )
         return item.model_copy(update={"spec": item.spec.model_copy(update={"jwt_rules": rules})})
@@ -143,29 +144,51 @@ class KeySets:
 async def fetch(client: httpx.AsyncClient, uri: str, seconds: float) -> str:
     """The key set (RFC 7517) at a URI, at most a MiB of it and within `seconds`, as Envoy takes it.
 
-    `UnavailableError` when it cannot be had, `LimitError` when it is too large, `BadInputError` when it is no key set.
+    A discovery document leads to the URI that it names. `UnavailableError` when keys cannot be had, `LimitError`
+    when something is too large, `BadInputError` when it is not what it should be.
     """
-    body = bytearray()
     try:
-        async with asyncio.timeout(seconds), client.stream("GET", uri, timeout=seconds) as answer:
-            if answer.status_code != httpx.codes.OK:
-                raise UnavailableError(f"answered with status {answer.status_code}")
-            if uri.startswith("https:") and answer.url.scheme != "https":
-                raise UnavailableError(f"redirects to {answer.url}, which is not https")
-            async for part in answer.aiter_bytes():
-                body += part
-                if len(body) > _LARGEST:
-                    raise LimitError(f"has more than {_LARGEST} bytes")
+        async with asyncio.timeout(seconds):
+            if uri.endswith(DISCOVERY):
+                uri = _named_keys(await _text(client, uri))
+            text = await _text(client, uri)
     except TimeoutError:
         raise UnavailableError(f"no answer within {seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise UnavailableError(f"{type(error).__name__}: {error}") from error
-    text = body.decode(errors="replace")
     with contextlib.suppress(StopIteration):
         raise BadInputError(next(key_set_problems(text)))
     return key_set_with(*orjson.loads(text)["keys"])
 
 
+def _named_keys(document: str) -> str:
+    """The URI of the keys in a discovery document."""
+    try:
+        value = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise BadInputError(f"the discovery document is not JSON: {error}") from error
+    uri = value.get("jwks_uri") if isinstance(value, dict) else None
+    if not isinstance(uri, str):
+        raise BadInputError("the discovery document has no jwks_uri")
+    with contextlib.suppress(StopIteration):
+        raise BadInputError(f"the discovery document's jwks_uri: {next(uri_problems(uri))}")
+    return uri
+
+
+async def _text(client: httpx.AsyncClient, uri: str) -> str:
+    body = bytearray()
+    async with client.stream("GET", uri, timeout=None) as answer:
+        if answer.status_code != httpx.codes.OK:
+            raise UnavailableError(f"answered with status {answer.status_code}")
+        if uri.startswith("https:") and answer.url.scheme != "https":
+            raise UnavailableError(f"redirects to {answer.url}, which is not https")
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > _LARGEST:
+                raise LimitError(f"has more than {_LARGEST} bytes")
+    return body.decode(errors="replace")
+
+
 def _rules_with_uri(view: MeshView) -> list[JWTRule]:
     rules = (rule for item in view.request_authentications for rule in item.spec.jwt_rules)
-    return [rule for rule in rules if rule.jwks_uri and not rule.jwks]
+    return [rule for rule in rules if rule.keys_uri]

@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from windvane.mesh.checks.common import Problem, check_duration, check_header_name, check_labels, invalid, not_yet
+from windvane.mesh.checks.common import (
+    Problem,
+    check_duration,
+    check_header_name,
+    check_labels,
+    doubtful,
+    invalid,
+    not_yet,
+)
 from windvane.mesh.models import AuthorizationPolicy, JWTRule, Operation, RequestAuthentication, Rule, Source
 from windvane.mesh.models.security import Condition
 from windvane.mesh.yaml_source import Path
@@ -158,10 +166,11 @@ def _check_jwt_rule(path: Path, rule: JWTRule) -> Iterator[Problem]:
     if rule.jwks:
         yield from (invalid((*path, "jwks"), problem) for problem in key_set_problems(rule.jwks))
     if rule.jwks_uri:
-        yield from _check_uri((*path, "jwksUri"), rule.jwks_uri)
+        yield from (invalid((*path, "jwksUri"), problem) for problem in uri_problems(rule.jwks_uri))
+    elif rule.issuer and not rule.jwks:
+        words = "there is neither jwks nor jwksUri, and no keys can be found by the issuer"
+        yield from (doubtful((*path, "issuer"), f"{words}: {problem}") for problem in uri_problems(rule.issuer))
     yield from check_duration((*path, "timeout"), rule.timeout)
-    if not rule.jwks and not rule.jwks_uri:
-        yield not_yet((*path, "issuer"), "keys found by OpenID discovery")
     for index, header in enumerate(rule.from_headers):
         yield from check_header_name((*path, "fromHeaders", index, "name"), header.name)
     yield from _check_values((*path, "fromParams"), rule.from_params)
@@ -173,17 +182,18 @@ def _check_jwt_rule(path: Path, rule: JWTRule) -> Iterator[Problem]:
             yield invalid((*place, "claim"), "outputClaimToHeaders claim value must be set")
 
 
-def _check_uri(path: Path, uri: str) -> Iterator[Problem]:
+def uri_problems(uri: str) -> Iterator[str]:
+    """Why nothing can be fetched from a URI."""
     try:
         parts = urlsplit(uri)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        yield invalid(path, f"{uri!r} is not a URI: {error}")
+        yield f"{uri!r} is not a URI: {error}"
         return
     if parts.scheme not in ("http", "https"):
-        yield invalid(path, f"URI scheme {parts.scheme!r} is not supported")
+        yield f"URI scheme {parts.scheme!r} is not supported"
     elif not host:
-        yield invalid(path, f"{uri!r} names no host")
+        yield f"{uri!r} names no host"
 
 
 def key_set_problems(text: str) -> Iterator[str]:
