@@ -60,25 +60,37 @@ def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     keeper.close()
 
 
+@pytest.fixture(scope="session")
+def migrated(data_directory: Path) -> Iterator[EmbeddedEngine]:
+    """A migrated engine that stays empty: the pattern of every test's own, which is four times quicker to copy."""
+    opened = EmbeddedEngine.open(data_directory, database="migrated")
+    migrate(opened, Retention(default=None))
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def engine(data_directory: Path) -> Iterator[EmbeddedEngine]:
+def engine(data_directory: Path, migrated: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
     """A migrated engine on a database of its own; nothing expires."""
-    yield from _opened(data_directory)
+    yield from _opened(data_directory, migrated)
 
 
-def _opened(data_directory: Path) -> Iterator[EmbeddedEngine]:
+def _opened(data_directory: Path, migrated: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
     database = f"test_{next(_database_numbers)}"
     opened = EmbeddedEngine.open(data_directory, database=database)
-    migrate(opened, Retention(default=None))
+    tables = migrated.query("SELECT create_table_query FROM system.tables WHERE database = currentDatabase()")
+    for statement in tables["create_table_query"].tolist():
+        opened.command(statement.replace(f"CREATE TABLE {migrated.database}.", f"CREATE TABLE {database}.", 1))
+    opened.command(f"INSERT INTO windvane_migrations SELECT * FROM {migrated.database}.windvane_migrations")
     yield opened
     opened.command(f"DROP DATABASE `{database}`")
     opened.close()
 
 
 @pytest.fixture(scope="module")
-def log_store(data_directory: Path) -> Iterator[EmbeddedEngine]:
+def log_store(data_directory: Path, migrated: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
     """A migrated engine for a module whose tests each empty the tables of logs (`empty_logs`)."""
-    yield from _opened(data_directory)
+    yield from _opened(data_directory, migrated)
 
 
 @pytest.fixture

@@ -36,13 +36,17 @@ def findings_page() -> Iterator[str]:
     yield "# Findings\n"
     yield (
         "What `windvane analyze` and the status page report. `IST…` codes are those of `istioctl analyze`; `WV…`\n"
-        "codes are ours. A finding that refuses keeps the whole edit from taking effect.\n"
+        "codes are ours. A finding that refuses keeps the whole edit from taking effect. Kiali's validations have the\n"
+        "codes of the last column for the same; one finding carries the one that fits it (`kiali` in JSON).\n"
+        "\n"
+        "A finding is not told where the resource's annotation `galley.istio.io/analyze-suppress` lists its code (or\n"
+        "is `*`), unless it refuses, nor where `windvane analyze --suppress CODE=RESOURCE` covers it.\n"
     )
     rows = [
-        f"| {code} | {entry.level} | {'yes' if entry.refuses else ''} | {entry.meaning} |"
+        f"| {code} | {entry.level} | {'yes' if entry.refuses else ''} | {entry.meaning} | {' '.join(entry.kiali)} |"
         for code, entry in sorted(CODES.items())
     ]
-    yield "| code | level | refuses | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    yield "| code | level | refuses | meaning | Kiali |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 INSTRUMENT = re.compile(r'\.(counter|gauge|histogram)\(\s*"(windvane_\w+)",\s*"([^"]+)"', re.DOTALL)

@@ -4,50 +4,78 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from windvane.cli.mesh_files import mesh_files, mesh_source
+from windvane.cli.client import answer
+from windvane.cli.mesh_files import mesh_source, optional_mesh_files
 from windvane.cli.output import print_json
-from windvane.mesh.files import FileSource
+from windvane.cli.sarif import as_sarif
+from windvane.kit.errors import UnavailableError
 from windvane.mesh.findings import Finding
+from windvane.mesh.suppress import Suppression, told
 
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+_LEVELS = ("error", "warning", "info")
+_FIELDS = ("code", "level", "resource", "message", "file", "line", "column", "end_column", "path", "kiali")
+
+
+def _suppressions(_: click.Context, __: click.Parameter, given: Sequence[str]) -> list[Suppression]:
+    return [Suppression.parse(text) for text in given]
 
 
 @click.command("analyze")
-@mesh_files
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print.")
-def command(paths: tuple[str, ...], output: str, namespace: str, root_namespace: str) -> None:
+@optional_mesh_files
+@click.option("--output", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True,
+              help="How to print.")  # fmt: skip
+@click.option("--fail-on", type=click.Choice(_LEVELS), default="error", show_default=True,
+              help="The least level that makes the exit code 1.")  # fmt: skip
+@click.option("--suppress", "suppressions", multiple=True, metavar="CODE=RESOURCE", callback=_suppressions,
+              help="Do not tell this, for example 'IST0118=Service web.shop'; * stands for any text.")  # fmt: skip
+@click.option("--server", default="", metavar="URL",
+              help="Ask a running server what it found in its own configuration, instead of FILES.")  # fmt: skip
+def command(**given: Any) -> None:
     """Validate Istio and Kubernetes YAML, and tell what in it does not fit together.
 
-    Exit code 1 when any finding is an error.
+    Resources with the annotation galley.istio.io/analyze-suppress are spared the codes that it lists.
+
+    Exit code 1 when any finding is an error, or of the level of --fail-on.
     """
-    source = mesh_source(paths, namespace, root_namespace)
-    findings = source.load().findings
+    if bool(given["paths"]) == bool(given["server"]):
+        raise click.UsageError("either FILES or --server, and not both")
+    # Without files there are no lines to show: an empty source has none.
+    source = mesh_source(given["paths"], given["namespace"], given["root_namespace"])
+    found = _asked(given["server"]) if given["server"] else source.load().findings
+    findings = tuple(told(found, given["suppressions"]))
+    _print(findings, given["output"], source.line)
+    failing = _LEVELS[: _LEVELS.index(given["fail_on"]) + 1]
+    sys.exit(1 if any(item.level in failing for item in findings) else 0)
+
+
+def _asked(server: str) -> tuple[Finding, ...]:
+    """The findings of a server's last load; none for one without a mesh of its own."""
+    status = answer(server, None, "status")
+    try:
+        found = status["config"]["findings"] if status["config"] else ()
+        return tuple(Finding(**{name: item[name] for name in _FIELDS}) for item in found)
+    except (KeyError, TypeError):
+        raise UnavailableError(f"{server} does not answer as a Windvane server of this version") from None
+
+
+def _print(findings: Sequence[Finding], output: str, line: Callable[[str, int], str]) -> None:
     if output == "json":
-        print_json([_as_json(item) for item in findings])
+        print_json([{name: getattr(item, name) for name in _FIELDS} for item in findings])
+    elif output == "sarif":
+        print_json(as_sarif(findings))
     else:
-        _print(findings, source)
-    sys.exit(1 if any(item.level == "error" for item in findings) else 0)
+        _print_text(findings, line)
 
 
-def _as_json(item: Finding) -> dict[str, object]:
-    return {
-        "code": item.code,
-        "level": item.level,
-        "resource": item.resource,
-        "message": item.message,
-        "file": item.file,
-        "line": item.line,
-        "path": item.path,
-    }
-
-
-def _print(findings: Sequence[Finding], source: FileSource) -> None:
+def _print_text(findings: Sequence[Finding], line: Callable[[str, int], str]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for item in findings:
         place = f"{item.file}:{item.line}" if item.line else item.file
@@ -56,13 +84,21 @@ def _print(findings: Sequence[Finding], source: FileSource) -> None:
             Text.assemble(
                 (f"{place}: ", "bold"),
                 (f"{item.level} [{item.code}]", _STYLES[item.level]),
-                f" {subject}: {item.message}",
+                f" {subject}: {item.message}" + (f" ({item.kiali})" if item.kiali else ""),
             )
         )
-        line = source.line(item.file, item.line)
-        if line.strip():
-            console.print(Text(f"{item.line:>6} | {line}", style="dim"))
+        text = line(item.file, item.line)
+        if text.strip():
+            console.print(Text(f"{item.line:>6} | {text}", style="dim"))
+            if item.column:
+                console.print(Text(f"{'':>6} | {_underline(text, item)}", style=_STYLES[item.level]))
     console.print(Text(_summary(findings)))
+
+
+def _underline(text: str, item: Finding) -> str:
+    """Marks below the place in a line; tabs stay, so that it stands where it should."""
+    before = "".join(char if char == "\t" else " " for char in text[: item.column - 1])
+    return before + "^" * max(1, item.end_column - item.column)
 
 
 def _summary(findings: Sequence[Finding]) -> str:

@@ -15,7 +15,6 @@ from windvane.mesh.view import MeshView
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("paths", nargs=-1, required=True, metavar="FILES|DIR|-"),
     click.option(
         "--namespace", "-n", default="default", show_default=True, help="Namespace of objects that name none."
     ),
@@ -25,9 +24,18 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 def mesh_files(command: Command) -> Command:
     """Add the arguments, as `paths`, `namespace` and `root_namespace`."""
+    return _with_paths(command, required=True)
+
+
+def optional_mesh_files(command: Command) -> Command:
+    """The same for a command that also works without files."""
+    return _with_paths(command, required=False)
+
+
+def _with_paths(command: Command, *, required: bool) -> Command:
     for option in reversed(_OPTIONS):
         command = option(command)
-    return command
+    return click.argument("paths", nargs=-1, required=required, metavar="FILES|DIR|-")(command)
 
 
 def mesh_source(paths: tuple[str, ...], namespace: str, root_namespace: str) -> FileSource:

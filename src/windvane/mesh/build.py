@@ -37,6 +37,7 @@ from windvane.mesh.models.services import KubernetesServicePort, WorkloadEntrySp
 from windvane.mesh.models.services import ServicePort as EntryPort
 from windvane.mesh.models.virtual_service import HTTPMatchRequest, HTTPMirrorPolicy
 from windvane.mesh.protocols import port_protocol
+from windvane.mesh.selectable import Selectable
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload, ServicePort
 
 R = TypeVar("R", bound=Resource)
@@ -164,7 +165,7 @@ def _from_spec(spec: WorkloadEntrySpec, owner: Resource, name: str, labels: Mapp
 def _services(resources: Sequence[Resource], workloads: Sequence[MeshWorkload], domain: str) -> dict[str, MeshService]:
     """By host name; a Kubernetes Service comes before a ServiceEntry, the older before the younger."""
     services: dict[str, MeshService] = {}
-    selectable = _Selectable(workloads)
+    selectable = Selectable(workloads)
     for service in _of(resources, Service):
         made = _kubernetes_service(service, selectable, domain)
         services.setdefault(made.hostname, made)
@@ -174,22 +175,7 @@ def _services(resources: Sequence[Resource], workloads: Sequence[MeshWorkload], 
     return dict(sorted(services.items()))
 
 
-class _Selectable:
-    """Workloads by namespace and single labels, so that a selector looks at the few that carry its rarest one."""
-
-    def __init__(self, workloads: Sequence[MeshWorkload]) -> None:
-        self._carriers: dict[tuple[str, str, str], list[MeshWorkload]] = {}
-        for workload in workloads:
-            for name, value in workload.labels.items():
-                self._carriers.setdefault((workload.namespace, name, value), []).append(workload)
-
-    def select(self, namespace: str, labels: Mapping[str, str]) -> tuple[MeshWorkload, ...]:
-        """Workloads of a namespace that carry all the labels; no labels select nothing."""
-        groups = [self._carriers.get((namespace, name, value), []) for name, value in labels.items()]
-        return tuple(item for item in min(groups, key=len, default=[]) if labels.items() <= item.labels.items())
-
-
-def _kubernetes_service(service: Service, workloads: _Selectable, domain: str) -> MeshService:
+def _kubernetes_service(service: Service, workloads: Selectable, domain: str) -> MeshService:
     spec = service.spec
     selected = workloads.select(service.namespace, spec.selector)
     external = spec.type == "ExternalName"
@@ -216,7 +202,7 @@ def _service_port(port: KubernetesServicePort, selected: Sequence[MeshWorkload])
     return ServicePort(port.port, port.name, protocol, target or port.port)
 
 
-def _entry_service(entry: ServiceEntry, host: str, workloads: _Selectable) -> MeshService:
+def _entry_service(entry: ServiceEntry, host: str, workloads: Selectable) -> MeshService:
     spec = entry.spec
     selected = workloads.select(entry.namespace, spec.workload_selector.labels) if spec.workload_selector else ()
     return MeshService(

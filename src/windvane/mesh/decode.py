@@ -56,7 +56,7 @@ class Loaded:
     document: Document
     prefix: Path = ()
 
-    def finding(self, code: str, message: str, path: Path = ()) -> Finding:
+    def finding(self, code: str, message: str, path: Path = (), kiali: str = "") -> Finding:
         """A finding about this resource, at the line of a field of it."""
         return finding(
             code,
@@ -64,7 +64,9 @@ class Loaded:
             resource=self.resource.reference,
             file=self.document.file,
             line=self.document.line_of((*self.prefix, *path)),
+            columns=self.document.columns_of((*self.prefix, *path)),
             path=path_text(path),
+            kiali=kiali,
         )
 
 
@@ -85,8 +87,15 @@ class _Object:
         return f"{self.value.get('kind')} {namespace}/{metadata.get('name') or '?'}"
 
     def finding(self, code: str, message: str, path: Path = ()) -> Finding:
-        line = self.document.line_of((*self.prefix, *path))
-        return finding(code, message, resource=self.reference, file=self.document.file, line=line, path=path_text(path))
+        return finding(
+            code,
+            message,
+            resource=self.reference,
+            file=self.document.file,
+            line=self.document.line_of((*self.prefix, *path)),
+            columns=self.document.columns_of((*self.prefix, *path)),
+            path=path_text(path),
+        )
 
 
 def decode(document: Document, default_namespace: str) -> tuple[list[Loaded], list[Finding]]:

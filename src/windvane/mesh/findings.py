@@ -15,11 +15,15 @@ Level = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A kind of finding. One that `refuses` keeps the whole load from taking effect."""
+    """A kind of finding. One that `refuses` keeps the whole load from taking effect.
+
+    `kiali` are the codes that Kiali's validations have for the same; a finding carries the one that fits it.
+    """
 
     level: Level
     meaning: str
     refuses: bool = False
+    kiali: tuple[str, ...] = ()
 
 
 CODES: dict[str, Code] = {
@@ -36,19 +40,49 @@ CODES: dict[str, Code] = {
     "WV0206": Code("error", "A kind that Istio knows and Windvane does not support yet.", refuses=True),
     "WV0207": Code("info", "An object of a kind that has no meaning here; it is ignored."),
     "WV0208": Code("error", "Two objects of one kind have the same namespace and name.", refuses=True),
-    "WV0301": Code("warning", "Two services claim the same host; the first one is used."),
+    "WV0301": Code("warning", "Two services claim the same host; the first one is used.", kiali=("KIA1211",)),
     "WV0302": Code("info", "A route sends nothing to a destination: its weight is 0."),
-    "WV0303": Code("warning", "A DestinationRule is for a host that the registry does not have."),
     "WV0304": Code("warning", "The keys that a RequestAuthentication names cannot be fetched at present."),
-    "IST0101": Code("error", "A resource being referenced does not exist."),
+    # WV0303 is retired: IST0174 says it.
+    "WV0401": Code("warning", "A VirtualService rule is never used: earlier ones cover all that it matches."),
+    "WV0402": Code("info", "A match of a VirtualService rule is covered by one of an earlier rule."),
+    "WV0403": Code(
+        "info", "Subsets that no route leads to, where others have routes or where they select no workload."
+    ),
+    "WV0404": Code("info", "A mirror or fault that never happens: its percentage is 0."),
+    "WV0405": Code("warning", "Retries multiply along a path of calls."),
+    "WV0406": Code("warning", "The timeout of a route ends before its retries can."),
+    "WV0407": Code("warning", "The timeout of a route is shorter than that of a call which its service makes."),
+    "WV0408": Code(
+        "warning", "PeerAuthentications for the same workloads; the oldest is used.", kiali=("KIA0002", "KIA0003")
+    ),
+    "WV0409": Code("warning", "A PeerAuthentication has a mode for a port that its workloads do not serve."),
+    "WV0410": Code(
+        "warning", "A rule asks who calls, on ports without mutual TLS: it never matches.", kiali=("KIA0105",)
+    ),
+    "WV0411": Code("warning", "A rule names a principal of another trust domain.", kiali=("KIA0108",)),
+    "WV0412": Code("warning", "A rule is for a port that its workloads do not serve."),
+    "WV0413": Code("warning", "A rule asks for attributes of HTTP on ports that do not carry it."),
+    "WV0414": Code("info", "A DENY rule asks who calls; callers in plaintext, which the port accepts, are not denied."),
+    "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
+    "IST0101": Code(
+        "error",
+        "A resource being referenced does not exist.",
+        kiali=("KIA0101", "KIA0302", "KIA1101", "KIA1102", "KIA1107"),
+    ),
     "IST0106": Code("error", "The resource has a schema validation error.", refuses=True),
-    "IST0109": Code("error", "VirtualServices of the mesh gateway define the same host."),
+    "IST0107": Code("warning", "An annotation of Istio stands on a kind of resource that it is not for."),
+    "IST0108": Code("warning", "An annotation in Istio's name that Istio does not know."),
+    "IST0109": Code("error", "VirtualServices of the mesh gateway define the same host.", kiali=("KIA1106",)),
     "IST0110": Code("error", "Sidecars of a namespace select the same workload."),
     "IST0111": Code("error", "A namespace has several Sidecars without a selector."),
     "IST0112": Code("error", "A route to a service of several ports does not say which."),
-    "IST0113": Code("error", "A DestinationRule and a PeerAuthentication disagree on mTLS."),
-    "IST0118": Code("info", "A port's name does not say its protocol."),
-    "IST0127": Code("warning", "No workload carries the labels that the resource selects."),
+    "IST0113": Code("error", "A DestinationRule and a PeerAuthentication disagree on mTLS.", kiali=("KIA0207",)),
+    "IST0116": Code("warning", "Services give one port of a Deployment's pods different protocols."),
+    "IST0118": Code("info", "A port's name does not say its protocol.", kiali=("KIA0601",)),
+    "IST0123": Code("warning", "A namespace has labels for injection that contradict each other."),
+    "IST0125": Code("warning", "The value of an annotation of Istio is not valid."),
+    "IST0127": Code("warning", "No workload carries the labels that the resource selects.", kiali=("KIA0004",)),
     "IST0128": Code("warning", "A DestinationRule uses TLS without verifying the server's certificate."),
     "IST0129": Code("warning", "A DestinationRule uses TLS on a port without verifying the server's certificate."),
     "IST0130": Code("warning", "A VirtualService rule is never used: an earlier one takes everything it would."),
@@ -56,9 +90,26 @@ CODES: dict[str, Code] = {
     "IST0132": Code("warning", "A VirtualService's host is not among the hosts of its Gateway."),
     "IST0133": Code("warning", "The resource has a schema validation warning."),
     "IST0134": Code("warning", "A ServiceEntry for TCP has no addresses."),
-    "IST0145": Code("error", "Gateways with the same selector expose the same host on the same port."),
-    "IST0159": Code("error", "Telemetries of a namespace select the same workload."),
-    "IST0160": Code("error", "A namespace has several Telemetries without a selector."),
+    "IST0135": Code("info", "An annotation of Istio is deprecated."),
+    "IST0137": Code("warning", "Services of a Deployment lead to one target port from different ports."),
+    "IST0138": Code("warning", "Gateways share a certificate: HTTP/2 clients that reuse connections may get 404."),
+    "IST0140": Code("warning", "Subset routes of a service do not hold for requests that come through a Gateway."),
+    "IST0144": Code("warning", "A pod runs as user ID 1337, which is the sidecar's own."),
+    "IST0145": Code(
+        "error", "Gateways with the same selector expose the same host on the same port.", kiali=("KIA0301",)
+    ),
+    "IST0150": Code(
+        "warning", "A port's name of an ExternalName service means TCP, which may keep requests from being forwarded."
+    ),
+    "IST0157": Code("warning", "A Telemetry names no provider of access logs; Istio has none by default."),
+    "IST0159": Code("error", "Telemetries of a namespace select the same workload.", kiali=("KIA0003",)),
+    "IST0160": Code("error", "A namespace has several Telemetries without a selector.", kiali=("KIA0002",)),
+    "IST0162": Code("warning", "A Gateway listens on a port that no Service of its workloads exposes."),
+    "IST0165": Code("warning", "A VirtualService names a Gateway that Istio made of a Kubernetes Gateway."),
+    "IST0171": Code("warning", "A condition in the resource's status is false."),
+    "IST0173": Code("error", "A subset that a route leads to selects no workload.", kiali=("KIA0203",)),
+    "IST0174": Code("warning", "A DestinationRule is for a host that no service has.", kiali=("KIA0202",)),
+    "IST0177": Code("warning", "ServiceEntries give one host and port different protocols.", kiali=("KIA1212",)),
 }
 """Every code, once."""
 
@@ -70,7 +121,8 @@ class Finding:
     """One thing found, and where: `path` is a field path as `spec.http[0].route[1].weight`.
 
     `resource` is `"Kind namespace/name"`, empty where no object could be made out. `line` counts
-    from 1; 0 when the finding is about no single line.
+    from 1; 0 when the finding is about no single line. `column` to before `end_column`, from 1, is the place in
+    the line; zeros where none is known. `kiali` is Kiali's code for the same, if it has one.
     """
 
     code: str
@@ -80,6 +132,9 @@ class Finding:
     file: str = ""
     line: int = 0
     path: str = ""
+    kiali: str = ""
+    column: int = 0
+    end_column: int = 0
 
     @property
     def refuses(self) -> bool:
@@ -92,9 +147,21 @@ class Finding:
         return ": ".join(part for part in (place, f"{self.level} [{self.code}]", subject, self.message) if part)
 
 
-def finding(code: str, message: str, *, resource: str = "", file: str = "", line: int = 0, path: str = "") -> Finding:
-    """A finding at the level that the table gives its code."""
-    return Finding(code, CODES[code].level, resource, message, file, line, path)
+def finding(
+    code: str,
+    message: str,
+    *,
+    resource: str = "",
+    file: str = "",
+    line: int = 0,
+    columns: tuple[int, int] = (0, 0),
+    path: str = "",
+    kiali: str = "",
+) -> Finding:
+    """A finding at the level that the table gives its code; a lone code of Kiali's there is taken as well."""
+    entry = CODES[code]
+    known = entry.kiali[0] if len(entry.kiali) == 1 else ""
+    return Finding(code, entry.level, resource, message, file, line, path, kiali or known, *columns)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

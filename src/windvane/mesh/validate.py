@@ -19,14 +19,24 @@ from windvane.mesh.checks import (
     sidecar,
     virtual_service,
 )
+from windvane.mesh.checks.access import access
+from windvane.mesh.checks.annotations import check_annotations
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
+from windvane.mesh.checks.deployments import deployments
+from windvane.mesh.checks.gateways import gateways
 from windvane.mesh.checks.references import Registry, references
+from windvane.mesh.checks.shadowing import shadowing
+from windvane.mesh.checks.timing import timing
+from windvane.mesh.checks.unused import unused
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
+from windvane.mesh.models import Namespace, Resource
+from windvane.mesh.suppress import ANNOTATION, told_of
 from windvane.mesh.view import MeshView
 
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
+    "Namespace": services.check_namespace,
     "Service": services.check_service,
     "ServiceEntry": services.check_service_entry,
     "WorkloadEntry": services.check_workload_entry,
@@ -43,19 +53,45 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Telemetry": policy.check_telemetry,
 }
 
+_TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...] = (
+    conflicts,
+    deployments,
+    gateways,
+    shadowing,
+    unused,
+    timing,
+    access,
+)
+"""How resources fit together."""
+
 
 def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Finding]:
     """All findings about resources that were decoded; `view` is made of them, valid or not."""
     findings = list(_repeated_names(loaded))
-    registry = Registry.of(view, domain)
+    registry = Registry.of(view, domain, _namespaces(loaded, view))
     for item in loaded:
         own = list(_own_problems(item))
         # What is malformed need not be told to be missing as well.
         malformed = {problem.path for problem in own}
         referred = [problem for problem in references(item.resource, registry) if problem.path not in malformed]
-        findings.extend(item.finding(problem.code, problem.message, problem.path) for problem in (*own, *referred))
-    findings.extend(conflicts(loaded, registry))
-    return findings
+        findings.extend(
+            item.finding(problem.code, problem.message, problem.path, problem.kiali) for problem in (*own, *referred)
+        )
+    for check in _TOGETHER:
+        findings.extend(check(loaded, registry))
+    return _without_suppressed(findings, loaded)
+
+
+def _without_suppressed(findings: list[Finding], loaded: Sequence[Loaded]) -> list[Finding]:
+    quiet = {item.resource.reference: item.resource for item in loaded if ANNOTATION in item.resource.annotations}
+    return [item for item in findings if item.resource not in quiet or told_of(quiet[item.resource], item.code)]
+
+
+def _namespaces(loaded: Sequence[Loaded], view: MeshView) -> set[str]:
+    """Those that the files name, and those of every cluster; none where no file has a Namespace."""
+    if not any(isinstance(item.resource, Namespace) for item in loaded):
+        return set()
+    return {"default", "kube-system", view.root_namespace, *(item.resource.namespace for item in loaded)}
 
 
 def _own_problems(item: Loaded) -> Iterator[Problem]:
@@ -66,6 +102,20 @@ def _own_problems(item: Loaded) -> Iterator[Problem]:
         words = f"{resource.namespace!r} is not a namespace that Kubernetes accepts"
         yield Problem("WV0203", ("metadata", "namespace"), words)
     yield from _CHECKS[resource.kind](resource)
+    yield from check_annotations(resource)
+    yield from _false_conditions(resource)
+
+
+def _false_conditions(resource: Resource) -> Iterator[Problem]:
+    """IST0171: what a cluster has written into the status of an exported object."""
+    found = resource.status.get("conditions") if isinstance(resource.status, dict) else None
+    if resource.kind not in ("Service", "ServiceEntry", "AuthorizationPolicy") or not isinstance(found, list):
+        return
+    for index, one in enumerate(found):
+        if isinstance(one, dict) and one.get("status") == "False":
+            said = ", ".join(f"{name}={one.get(name, '')}" for name in ("type", "reason", "message"))
+            words = f"A condition with a negative status is present: {said}."
+            yield Problem("IST0171", ("status", "conditions", index), words)
 
 
 def _repeated_names(loaded: Sequence[Loaded]) -> Iterator[Finding]:

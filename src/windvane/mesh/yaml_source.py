@@ -55,12 +55,17 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document's value; `lines` maps the path of every field and element to its line."""
+    """One document's value; `lines` maps the path of every field and element to its line, from 1.
+
+    `columns` maps it to where it begins and ends in that line, from 0: a field with its value, or only the field
+    when the value goes on in other lines.
+    """
 
     value: Any
     file: str
     line: int
     lines: dict[Path, int]
+    columns: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def line_of(self, path: Sequence[str | int]) -> int:
         """The line of a field, or of the nearest thing around it that is written in the text."""
@@ -69,6 +74,15 @@ class Document:
             if spelled[:length] in self.lines:
                 return self.lines[spelled[:length]]
         return self.line
+
+    def columns_of(self, path: Sequence[str | int]) -> tuple[int, int]:
+        """Where in that line it begins and ends, from 1, the end not counted; zeros where that is not known."""
+        spelled: Path = tuple(json_name(part) if isinstance(part, str) else part for part in path)
+        for length in range(len(spelled), 0, -1):
+            if spelled[:length] in self.lines:
+                begin, end = self.columns.get(spelled[:length], (-1, -1))
+                return begin + 1, end + 1
+        return 0, 0
 
 
 class _Refused(Exception):  # noqa: N818 - an outcome that the reader below turns into a finding
@@ -158,6 +172,7 @@ class _Reader:
     def __init__(self, file: str, first_line: int) -> None:
         self.file, self.first_line = file, first_line
         self.lines: dict[Path, int] = {}
+        self.columns: dict[Path, tuple[int, int]] = {}
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.nodes = 0
@@ -171,10 +186,12 @@ class _Reader:
                 start: Any = event.start_mark
                 self._node(event, self.first_line + start.line)
             elif isinstance(event, SequenceEndEvent | MappingEndEvent):
+                path = self.stack[-1].path
                 self._close()
+                self._ends(path, event)
         if self.root_line is None or self.root is None:
             return None
-        return Document(self.root, self.file, self.root_line, self.lines)
+        return Document(self.root, self.file, self.root_line, self.lines, self.columns)
 
     def _node(self, event: Event, line: int) -> None:
         self._count(1, line)
@@ -182,11 +199,28 @@ class _Reader:
         if top is not None and isinstance(top.value, dict) and top.key is None:
             top.key = self._key(event, top.value, line)
             self.lines[(*top.path, json_name(top.key))] = line
+            self._begins((*top.path, json_name(top.key)), event)
             return
+        path = self._path_of_next()
+        self._begins(path, event)
         if isinstance(event, SequenceStartEvent | MappingStartEvent):
             self._open(event, line)
         else:
             self._add(self._leaf(event, line), line)
+            self._ends(path, event)
+
+    def _begins(self, path: Path, event: Event) -> None:
+        """Where a field or an element of a list begins; a field's value begins nothing."""
+        start: Any = event.start_mark
+        end: Any = event.end_mark
+        self.columns.setdefault(path, (start.column, end.column if end.line == start.line else start.column))
+
+    def _ends(self, path: Path, event: Event) -> None:
+        """A value that ends in the line in which its field or element begins is marked with it."""
+        end: Any = event.end_mark
+        begin, _ = self.columns[path]
+        if self.lines.get(path) == self.first_line + end.line and end.column > begin:
+            self.columns[path] = (begin, end.column)
 
     def _open(self, event: SequenceStartEvent | MappingStartEvent, line: int) -> None:
         if len(self.stack) >= MAX_DEPTH:

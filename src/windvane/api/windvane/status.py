@@ -42,7 +42,10 @@ class StoreStatus(BaseModel):
 
 
 class FoundProblem(BaseModel):
-    """One finding of the mesh's last load."""
+    """One finding of the mesh's last load; `line`, `column` and `end_column` (not counted) from 1, 0 for none.
+
+    `kiali` is the code that Kiali has for the same, empty for none.
+    """
 
     code: str
     level: Literal["error", "warning", "info"]
@@ -51,6 +54,9 @@ class FoundProblem(BaseModel):
     file: str
     line: int
     path: str
+    kiali: str
+    column: int
+    end_column: int
 
 
 class ConfigurationStatus(BaseModel):

@@ -29,11 +29,12 @@ _MOST_REPEATS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a resource: a code of the table, the field, the words."""
+    """What is wrong with a resource: a code of the table, the field, the words, Kiali's code where it has several."""
 
     code: str
     path: Path
     message: str
+    kiali: str = ""
 
 
 def invalid(path: Path, message: str) -> Problem:

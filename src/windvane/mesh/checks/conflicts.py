@@ -1,4 +1,4 @@
-"""Istio's analysis of resources that contradict or shadow each other."""
+"""Istio's analysis of resources that contradict each other."""
 
 from __future__ import annotations
 
@@ -10,34 +10,16 @@ from windvane.mesh.build import MESH_GATEWAY, service_hosts
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import (
-    Gateway,
-    HTTPRoute,
-    Resource,
-    Service,
-    ServiceEntry,
-    Sidecar,
-    StringMatch,
-    TCPRoute,
-    Telemetry,
-    TLSRoute,
-    VirtualService,
-)
-from windvane.mesh.models.virtual_service import HTTPMatchRequest
+from windvane.mesh.models import Resource, Service, ServiceEntry, Sidecar, Telemetry, VirtualService
 
 
 def conflicts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
-    """Findings about pairs of resources, and about rules of one that an earlier rule takes everything from."""
+    """Findings about pairs of resources of one kind."""
     yield from _same_mesh_hosts(loaded, registry)
     yield from _same_service_hosts(loaded, registry)
-    yield from _same_gateway_servers(loaded)
+    yield from _entry_protocols(loaded)
     yield from _overlapping(loaded, registry, Telemetry, ("IST0159", "IST0160"), "selector")
     yield from _overlapping(loaded, registry, Sidecar, ("IST0110", "IST0111"), "workloadSelector")
-    for item in loaded:
-        if isinstance(item.resource, VirtualService):
-            spec = item.resource.spec
-            for field, rules in (("http", spec.http), ("tls", spec.tls), ("tcp", spec.tcp)):
-                yield from _shadowed_rules(item, field, rules)
 
 
 def _same_mesh_hosts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
@@ -86,26 +68,32 @@ def _same_service_hosts(loaded: Sequence[Loaded], registry: Registry) -> Iterato
             yield item.finding("WV0301", words, ("spec", "hosts"))
 
 
-def _same_gateway_servers(loaded: Sequence[Loaded]) -> Iterator[Finding]:
-    """IST0145."""
-    servers: dict[tuple[object, int, str], list[Loaded]] = defaultdict(list)
+def _entry_protocols(loaded: Sequence[Loaded]) -> Iterator[Finding]:
+    """IST0177: ServiceEntries that a namespace sees, for one host and port, with different protocols."""
+    users: dict[tuple[str, int], list[tuple[Loaded, ServiceEntry, str]]] = defaultdict(list)
     for item in loaded:
-        if isinstance(item.resource, Gateway):
-            selector = tuple(sorted(item.resource.spec.selector.items()))
-            for server in item.resource.spec.servers:
-                for host in server.hosts:
-                    servers[selector, server.port.number if server.port else 0, host].append(item)
-    for (_, port, host), items in servers.items():
-        others = list(dict.fromkeys(f"{item.resource.namespace}/{item.resource.name}" for item in items))
-        if len(others) < 2:
-            continue
-        for item in items:
-            assert isinstance(item.resource, Gateway)
-            own = f"{item.resource.namespace}/{item.resource.name}"
-            selector_text = ",".join(f"{key}={value}" for key, value in sorted(item.resource.spec.selector.items()))
-            names = ",".join(name for name in others if name != own)
-            words = f"Conflict with gateways {names} (workload selector {selector_text}, port {port}, hosts {host})."
-            yield item.finding("IST0145", words, ("spec", "servers"))
+        if isinstance(item.resource, ServiceEntry):
+            for host in dict.fromkeys(item.resource.spec.hosts):
+                for port in item.resource.spec.ports:
+                    users[host, port.number].append((item, item.resource, port.protocol.upper()))
+    for (host, number), entries in users.items():
+        for item, entry, _ in entries:
+            seen = [other for other in entries if _meet(entry, other[1])]
+            protocols = sorted({protocol for _, _, protocol in seen})
+            names = ", ".join(sorted({f"{one.namespace}/{one.name}" for _, one, _ in seen}))
+            if len(protocols) > 1 and "," in names:
+                words = f'Multiple ServiceEntries ({names}) define the same host "{host}" and port {number} '
+                yield item.finding("IST0177", f"{words}with conflicting protocols ({', '.join(protocols)}).", ("spec",))
+
+
+def _meet(one: ServiceEntry, other: ServiceEntry) -> bool:
+    """Whether some namespace sees both."""
+    known = {one.namespace, other.namespace, "*", *one.spec.export_to, *other.spec.export_to} - {".", "~"}
+    return any(
+        hosts.is_visible(one.spec.export_to, one.namespace, namespace)
+        and hosts.is_visible(other.spec.export_to, other.namespace, namespace)
+        for namespace in known
+    )
 
 
 def _overlapping(
@@ -141,33 +129,3 @@ def _selected(item: Loaded) -> dict[str, str]:
         return item.resource.selector_labels
     assert isinstance(item.resource, Telemetry)
     return item.resource.spec.selector.match_labels if item.resource.spec.selector else {}
-
-
-def _shadowed_rules(item: Loaded, field: str, rules: Sequence[HTTPRoute | TLSRoute | TCPRoute]) -> Iterator[Finding]:
-    """IST0130 and IST0131: matches that repeat an earlier one, rules after one that takes everything."""
-    seen: dict[str, int] = {}
-    catch_all: int | None = None
-    for number, route in enumerate(rules):
-        if catch_all is not None:
-            words = f"VirtualService rule #{number} not used (rule #{catch_all} before it matches everything)."
-            yield item.finding("IST0130", words, ("spec", field, number))
-            continue
-        repeats = 0
-        for index, match in enumerate(route.match):
-            text = match.model_dump_json(exclude={"name"}, exclude_defaults=True)
-            if text in seen:
-                repeats += 1
-                words = f"VirtualService rule #{number} match #{index} is not used "
-                words += f"(duplicate/overlapping match in rule #{seen[text]})."
-                yield item.finding("IST0131", words, ("spec", field, number, "match", index))
-            seen.setdefault(text, number)
-        if route.match and repeats == len(route.match):
-            words = f"VirtualService rule #{number} not used (all matches are used by earlier rules)."
-            yield item.finding("IST0130", words, ("spec", field, number))
-        if not route.match or any(isinstance(it, HTTPMatchRequest) and _takes_everything(it) for it in route.match):
-            catch_all = number
-
-
-def _takes_everything(match: HTTPMatchRequest) -> bool:
-    rest = match.model_copy(update={"uri": None, "name": "", "stat_prefix": "", "ignore_uri_case": False})
-    return rest == HTTPMatchRequest() and match.uri in (None, StringMatch(prefix="/"), StringMatch(regex=".*"))

@@ -35,6 +35,10 @@ def check_telemetry(item: Telemetry) -> Iterator[Problem]:
     for index, metrics in enumerate(spec.metrics):
         yield from _check_metrics(("spec", "metrics", index), metrics)
     for index, logging in enumerate(spec.access_logging):
+        if not logging.providers:
+            words = f'The Telemetry {item.name} in namespace "{item.namespace}" with empty providers will be ignored.'
+            words += " So it is in Istio unless its mesh configuration has a default provider; Windvane acts on it."
+            yield Problem("IST0157", ("spec", "accessLogging", index), words)
         if logging.filter is not None and not logging.filter.expression:
             yield invalid(("spec", "accessLogging", index, "filter", "expression"), "expression is required")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from windvane.mesh.checks.annotations import is_control_plane
 from windvane.mesh.checks.common import (
     Problem,
     check_export_to,
@@ -18,11 +19,14 @@ from windvane.mesh.checks.common import (
     not_yet,
     repeated,
 )
-from windvane.mesh.models import PodOwner, Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
-from windvane.mesh.models.services import ServiceEntrySpec
+from windvane.mesh.models import Namespace, PodOwner, Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
+from windvane.mesh.models.services import KubernetesServicePort, ServiceEntrySpec
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.yaml_source import Path
 
+_SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
+_TCP_PORTS = (25, 53, 3306, 27017)  # SMTP, DNS, MySQL, MongoDB
+_SIDECAR_USER = 1337
 _IST0118 = "Port name {name} (port: {port}, targetPort: {target}) doesn't follow the naming convention of Istio port."
 
 
@@ -38,15 +42,31 @@ def check_service(item: Service) -> Iterator[Problem]:
             yield from check_port((*path, "targetPort"), port.target_port)
         if len(ports) > 1 and not port.name:
             yield invalid((*path, "name"), "name is required where a service has several ports")
-        prefix = port.name.partition("-")[0]
-        if not named_protocol(prefix) and not named_protocol(port.app_protocol) and port.protocol == "TCP":
-            words = _IST0118.format(name=port.name, port=port.port, target=port.target_port or port.port)
-            yield Problem("IST0118", (*path, "name"), f"{words} Windvane carries it as TCP.")
+        yield from _check_port_name(path, item, port)
     for index, name in repeated(port.name for port in ports):
         yield invalid(("spec", "ports", index, "name"), f"duplicate port name {name!r}")
     for index, (number, protocol) in repeated((port.port, port.protocol) for port in ports):
         yield invalid(("spec", "ports", index, "port"), f"duplicate port {number}/{protocol}")
     yield from check_labels(("spec", "selector"), item.spec.selector)
+
+
+def _check_port_name(path: Path, item: Service, port: KubernetesServicePort) -> Iterator[Problem]:
+    """IST0118 and IST0150. Without a name Istio knows some ports; system namespaces and its own it leaves alone."""
+    if item.namespace in _SYSTEM_NAMESPACES or is_control_plane(item):
+        return
+    external = item.spec.type == "ExternalName"
+    said = named_protocol(port.app_protocol) or named_protocol(port.name.partition("-")[0])
+    if external and port.name == "tcp":
+        said = ""
+    if said or port.protocol != "TCP" or (not port.name and port.port in _TCP_PORTS):
+        return
+    if external:
+        words = "Port name for ExternalName service is invalid. Proxy may prevent tcp named ports and unmatched "
+        words += "traffic for ports serving TCP protocol from being forwarded correctly"
+        yield Problem("IST0150", (*path, "name"), words)
+    else:
+        words = _IST0118.format(name=port.name, port=port.port, target=port.target_port or port.port)
+        yield Problem("IST0118", (*path, "name"), f"{words} Windvane carries it as TCP.")
 
 
 def check_workload_entry(item: WorkloadEntry) -> Iterator[Problem]:
@@ -58,6 +78,21 @@ def check_pods(item: PodOwner) -> Iterator[Problem]:
     """A kind that has pods: their labels, by which services and policies find them."""
     path: Path = ("metadata", "labels") if item.kind == "Pod" else ("spec", "template", "metadata", "labels")
     yield from check_labels(path, item.pods.metadata.labels)
+    spec = item.pods.spec
+    own = [box.security_context for box in spec.containers if box.name not in ("istio-proxy", "istio-operator")]
+    users = [context.run_as_user for context in (spec.security_context, *own) if context is not None]
+    if _SIDECAR_USER in users and not is_control_plane(item):
+        words = f"User ID (UID) {_SIDECAR_USER} is reserved for the sidecar proxy."
+        yield Problem("IST0144", ("spec",) if item.kind == "Pod" else ("spec", "template", "spec"), words)
+
+
+def check_namespace(item: Namespace) -> Iterator[Problem]:
+    """A Namespace: labels for injection that contradict each other."""
+    given = [name for name in ("istio-injection", "istio.io/rev") if name in item.labels]
+    if len(given) > 1:
+        words = f"The namespace has more than one type of injection labels [{' '.join(given)}], which may lead to "
+        words += "undefined behavior. Make sure only one injection label exists."
+        yield Problem("IST0123", ("metadata", "labels"), words)
 
 
 def _check_endpoint(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:

@@ -271,6 +271,9 @@ def _check_fault(path: Path, fault: HTTPFaultInjection | None) -> Iterator[Probl
         yield from check_percent((*path, "delay", "percentage"), fault.delay.percentage)
         if not 0 <= fault.delay.percent <= 100:
             yield invalid((*path, "delay", "percent"), f"percentage {fault.delay.percent} is not in range 0..100")
+        if fault.delay.percent > 0:
+            words = "Deprecated: HTTPRoute.fault.delay.percent is deprecated; use HTTPRoute.fault.delay.percentage"
+            yield Problem("IST0002", (*path, "delay", "percent"), words)
         if fault.delay.fixed_delay is None:
             yield invalid((*path, "delay"), "fixedDelay is required")
         yield from check_duration((*path, "delay", "fixedDelay"), fault.delay.fixed_delay)

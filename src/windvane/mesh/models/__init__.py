@@ -47,7 +47,7 @@ from windvane.mesh.models.virtual_service import (
     TLSRoute,
     VirtualService,
 )
-from windvane.mesh.models.workloads import DaemonSet, Deployment, Pod, PodOwner, ReplicaSet, StatefulSet
+from windvane.mesh.models.workloads import DaemonSet, Deployment, Namespace, Pod, PodOwner, ReplicaSet, StatefulSet
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
 _SECURITY = ("security.istio.io/v1", "security.istio.io/v1beta1")
@@ -57,6 +57,7 @@ _APPS = ("apps/v1",)
 
 KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Service": (Service, ("v1",)),
+    "Namespace": (Namespace, ("v1",)),
     "Pod": (Pod, ("v1",)),
     "Deployment": (Deployment, _APPS),
     "StatefulSet": (StatefulSet, _APPS),
@@ -102,6 +103,7 @@ __all__ = [
     "LoadBalancerSettings",
     "MTLSMode",
     "Model",
+    "Namespace",
     "ObjectMeta",
     "Operation",
     "OutlierDetection",

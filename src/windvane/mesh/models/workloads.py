@@ -1,11 +1,12 @@
-"""Kubernetes workloads: of a Deployment, a Pod, … what a mesh reads is who its pods are and where they listen.
+"""Kubernetes workloads and their namespaces: of a Deployment, a Pod, … a mesh reads who its pods are and where they
+listen.
 
 All else of a pod is between its author and Kubernetes, so fields unknown here are let through.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -26,17 +27,26 @@ class ContainerPort(_Partial):
     container_port: UInt32 = 0
 
 
-class Container(_Partial):
-    """A container's ports."""
+class SecurityContext(_Partial):
+    """The user that a pod or a container runs as."""
 
+    run_as_user: int | None = None
+
+
+class Container(_Partial):
+    """A container's ports and user."""
+
+    name: str = ""
     ports: Items[ContainerPort] = ()
+    security_context: SecurityContext | None = None
 
 
 class PodSpec(_Partial):
-    """Identity and ports of a pod."""
+    """Identity, ports and user of a pod."""
 
     service_account_name: str = ""
     containers: Items[Container] = ()
+    security_context: SecurityContext | None = None
 
 
 class PodTemplateMeta(_Partial):
@@ -109,3 +119,19 @@ class Pod(PodOwner):
     @property
     def pods(self) -> PodTemplate:
         return PodTemplate(metadata=PodTemplateMeta(labels=self.labels, annotations=self.annotations), spec=self.spec)
+
+
+class Namespace(Resource):
+    """A Kubernetes Namespace (core v1): that it exists is all that is read of it."""
+
+    kind: Literal["Namespace"] = "Namespace"
+    spec: Any = None
+
+    @property
+    def namespace(self) -> str:
+        """Its own name: it stands in no other."""
+        return self.name
+
+    @property
+    def reference(self) -> str:
+        return f"{self.kind} {self.name}"
