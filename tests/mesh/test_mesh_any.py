@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from windvane.mesh.files import FileSource
 from windvane.mesh.findings import CODES
 from windvane.mesh.models import HTTPRoute, VirtualService
 from windvane.mesh.resolve import mtls_mode, telemetry_for
+from windvane.mesh.view import MeshView
 from windvane.xds.route_actions import RouteScope, rule_routes
 from windvane.xds.routes import virtual_hosts
+from windvane.xds.tcp_routes import TcpRoute, gateway_routes, outbound_routes
 
 ACTIONS = ("route", "redirect", "directResponse")
 PREFIX = ("spec", "http", 0)
@@ -39,6 +42,16 @@ def test_any_configuration_is_judged(tmp_path_factory: pytest.TempPathFactory, i
             assert all(bytes(host) for host in virtual_hosts(proxy, result.view, port))
             telemetry_for(result.view, proxy.workload)
             mtls_mode(result.view, proxy.workload, 80)
+        assert all(route.clusters for route in _connections(result.view))
+
+
+def _connections(view: MeshView) -> Iterator[TcpRoute]:
+    for service in view.services.values():
+        for port in service.ports:
+            yield from outbound_routes(caller(), view, service, port, allow_any=True)
+    for gateway in view.gateways:
+        for server in gateway.spec.servers:
+            yield from gateway_routes(GATEWAY, view, gateway, server)
 
 
 def accepted(rule: dict[str, Any]) -> VirtualService | None:

@@ -41,5 +41,6 @@ def test_analysis_findings_do_not_refuse(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_code_has_a_fixture() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in FILES)
-    elsewhere = {"WV0102", "WV0105"}  # limits and unreadable files: test_yaml_source, test_files
+    # Limits and unreadable files: test_yaml_source, test_files; keys that cannot be fetched: test_key_sets.
+    elsewhere = {"WV0102", "WV0105", "WV0304"}
     assert {code for code in CODES if f"[{code}]" not in text} == elsewhere

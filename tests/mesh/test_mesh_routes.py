@@ -56,7 +56,7 @@ def status_of(host: route.VirtualHost) -> list[int]:
 
 
 def test_sidecar_golden(golden: Callable[[str, str], None]) -> None:
-    golden("routes-sidecar.json", text_of(virtual_hosts(caller(), EVERYTHING, allow_any=True)))
+    golden("routes-sidecar.json", text_of(virtual_hosts(caller(), EVERYTHING, unknown="ALLOW_ANY")))
 
 
 def test_other_namespace_golden(golden: Callable[[str, str], None]) -> None:
@@ -269,7 +269,7 @@ def test_any_rules_give_hosts_that_encode_and_keep_the_weights(
 @pytest.mark.parametrize("kind", ["sidecar", "other", "gateway"])
 def test_envoy_accepts_everything(kind: str, tmp_path: Path) -> None:
     hosts = {
-        "sidecar": lambda: virtual_hosts(caller(), EVERYTHING, allow_any=True),
+        "sidecar": lambda: virtual_hosts(caller(), EVERYTHING, unknown="ALLOW_ANY"),
         "other": lambda: virtual_hosts(caller("data", {"app": "db"}), EVERYTHING),
         "gateway": lambda: gateway_virtual_hosts(GATEWAY, EVERYTHING, "http.80"),
     }[kind]()

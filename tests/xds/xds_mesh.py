@@ -139,7 +139,8 @@ def fixed_placement(view: MeshView) -> Placement:
 
 def free_placement(view: MeshView) -> Placement:
     """Places on 127.0.0.1 with ports that are free at the moment."""
-    ports = _free_ports(len(view.workloads) * (4 + 3 * len(view.services)))
+    services = sum(len(service.ports) for service in view.services.values())
+    ports = _free_ports(len(view.workloads) * (4 + 3 * services + len(_gateway_ports(view))))
     return Placement({key: _place(view, key, "127.0.0.1", ports.pop) for key in view.workloads})
 
 
@@ -162,12 +163,17 @@ def _place(view: MeshView, key: str, address: str, port) -> WorkloadPlace:
         address=address,
         admin=port(),
         http_proxy=port(),
-        inbound={80: port()} if gateway else {number: port() for number in served},
+        inbound={number: port() for number in (_gateway_ports(view) if gateway else served)},
         app={number: port() for number in served},
         outbound={
             f"{service.hostname}:{each.number}": port() for service in view.services.values() for each in service.ports
         },
     )
+
+
+def _gateway_ports(view: MeshView) -> list[int]:
+    servers = [server for gateway in view.gateways for server in gateway.spec.servers]
+    return list(dict.fromkeys(server.port.number for server in servers if server.port)) or [80]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -19,6 +20,7 @@ from windvane.ingest.istio_metrics import Directory
 from windvane.kit.clock import Clock
 from windvane.mesh.build import MeshIdentity
 from windvane.mesh.files import FileSource, LoadResult
+from windvane.mesh.findings import Finding, finding
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
 from windvane.mesh.watch import watch
@@ -55,6 +57,10 @@ class MeshControl:
         """The view in force."""
         return self.result.view
 
+    def findings(self) -> list[Finding]:
+        """What is wrong with the files, and keys that cannot be fetched at present."""
+        return [*self.result.findings, *self._keys_missing()]
+
     def directory(self) -> Directory:
         """Names for telemetry, of the view in force."""
         return self._directory
@@ -72,8 +78,8 @@ class MeshControl:
             if result.accepted:
                 self.loaded_at = self._clock.now_ns() / 1e9
             self.result = result
-            for finding in result.findings:
-                log.log(logging.WARNING if finding.refuses else logging.INFO, "mesh: %s", finding)
+            for found in result.findings:
+                log.log(logging.WARNING if found.refuses else logging.INFO, "mesh: %s", found)
             if not result.accepted:
                 log.warning("mesh: the edit is refused; the configuration before it stays in force")
             self._publish()
@@ -95,6 +101,17 @@ class MeshControl:
             self.placement = Placement.load(self._placement_file)
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             log.warning("placement %s: %s; the one before it stays", self._placement_file, error)
+
+    def _keys_missing(self) -> Iterator[Finding]:
+        failing = {each.uri: each for each in self.plane.key_sets() if each.failure} if self.plane else {}
+        for item in self.view.request_authentications if self.view and failing else ():
+            for index, rule in enumerate(item.spec.jwt_rules):
+                status = failing.get(rule.keys_uri)
+                if status is not None:
+                    kept = "those fetched before stay in force" if status.fetched_ns else "its tokens are refused"
+                    words = f"keys of {rule.issuer} cannot be fetched ({kept}): {rule.keys_uri} {status.failure}"
+                    path = f"spec.jwtRules[{index}].{'jwksUri' if rule.jwks_uri else 'issuer'}"
+                    yield finding("WV0304", words, resource=item.reference, file=item.file, line=item.line, path=path)
 
     def _publish(self) -> None:
         if self.view is None:

@@ -72,7 +72,7 @@ def _configuration(control: MeshControl) -> ConfigurationStatus:
         workloads=len(view.workloads) if view else 0,
         findings=[
             FoundProblem(**{name: getattr(item, name) for name in FoundProblem.model_fields})
-            for item in control.result.findings
+            for item in control.findings()
         ],
     )
 

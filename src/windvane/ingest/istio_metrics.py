@@ -7,8 +7,6 @@ its Istio labels, and writes all totals together with the number of the last com
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +22,8 @@ from windvane.ingest.istio_families import HTTP, MESSAGES, TCP
 from windvane.ingest.istio_labels import Directory, Resolver, Traffic
 from windvane.ingest.istio_tcp import Connections
 from windvane.ingest.running_totals import PATIENT, RunningTotals
+from windvane.ingest.ticks import repeat
 from windvane.kit.clock import Clock, SystemClock
-from windvane.kit.errors import WindvaneError
 from windvane.kit.metrics import Metrics
 from windvane.store.api import Engine
 from windvane.store.series import NAME
@@ -33,8 +31,6 @@ from windvane.store.series import NAME
 __all__ = ["Directory", "IstioMetrics", "IstioMetricsSettings", "Tick"]
 
 WATERMARK = "windvane_istio_metrics_watermark"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +91,7 @@ class IstioMetrics:
 
     async def run(self) -> None:
         """Tick until cancelled. The owner calls `tick` once more after the last commit."""
-        while True:
-            await self._clock.sleep(self._settings.interval)
-            try:
-                await asyncio.to_thread(self.tick)
-            except WindvaneError as error:
-                _log.warning("istio metrics: tick failed, the next one repeats it: %s", error)
+        await repeat(self.tick, self._settings.interval, self._clock, "istio metrics")
 
     def tick(self) -> Tick:
         """Count all rows committed so far and write every live series.

@@ -34,7 +34,7 @@ _OUTBOUND = "Reporter = 'source'"
 # Column of Traffic -> expression. What labels of one reporter never use is blanked, so groups stay few.
 TRAFFIC = {
     "node_id": "NodeId",
-    "gateway": "LogName = 'http_gateway'",
+    "gateway": "LogName IN ('http_gateway', 'tcp_gateway')",
     "reporter": "Reporter",
     "protocol": "Protocol",
     "response_code": "ResponseCode",

@@ -10,9 +10,7 @@ before the totals and says itself how far it counted, so that a crash between th
 
 from __future__ import annotations
 
-import asyncio
 import enum
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,8 +24,8 @@ from numpy.typing import NDArray
 from windvane.ingest import span_sql as sql
 from windvane.ingest.families import OVERFLOW, Family, Layout, histogram
 from windvane.ingest.running_totals import PATIENT, RunningTotals
+from windvane.ingest.ticks import repeat
 from windvane.kit.clock import Clock, SystemClock
-from windvane.kit.errors import WindvaneError
 from windvane.kit.metrics import Metrics
 from windvane.store.api import Engine
 from windvane.store.series import NAME
@@ -36,8 +34,6 @@ WATERMARK = "windvane_span_metrics_watermark"
 PEERS_WATERMARK = "windvane_span_metrics_peers_watermark"
 
 _PIECE = 1_000_000  # spans counted at once, which take about 200 bytes each
-
-_log = logging.getLogger(__name__)
 
 
 class SpanNames(enum.Enum):
@@ -232,12 +228,7 @@ class SpanMetrics:
 
     async def run(self) -> None:
         """Tick until cancelled. The owner calls `tick` once more after the last commit."""
-        while True:
-            await self._clock.sleep(self._settings.interval)
-            try:
-                await asyncio.to_thread(self.tick)
-            except WindvaneError as error:
-                _log.warning("span metrics: tick failed, the next one repeats it: %s", error)
+        await repeat(self.tick, self._settings.interval, self._clock, "span metrics")
 
     def tick(self) -> SpanTick:
         """Count all spans committed so far and write every live series.

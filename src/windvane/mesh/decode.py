@@ -17,7 +17,7 @@ from windvane.mesh.models.base import json_name
 from windvane.mesh.yaml_source import Document, Path, path_text
 
 _NOT_YET = {
-    "networking.istio.io": ("EnvoyFilter", "ProxyConfig", "Sidecar", "WorkloadGroup"),
+    "networking.istio.io": ("EnvoyFilter",),
     "security.istio.io": (),
     "telemetry.istio.io": (),
     "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),

@@ -42,6 +42,7 @@ CODES: dict[str, Code] = {
     "WV0208": Code("error", "Two objects of one kind have the same namespace and name.", refuses=True),
     "WV0301": Code("warning", "Two services claim the same host; the first one is used.", kiali=("KIA1211",)),
     "WV0302": Code("info", "A route sends nothing to a destination: its weight is 0."),
+    "WV0304": Code("warning", "The keys that a RequestAuthentication names cannot be fetched at present."),
     # WV0303 is retired: IST0174 says it.
     "WV0401": Code("warning", "A VirtualService rule is never used: earlier ones cover all that it matches."),
     "WV0402": Code("info", "A match of a VirtualService rule is covered by one of an earlier rule."),
@@ -73,6 +74,8 @@ CODES: dict[str, Code] = {
     "IST0107": Code("warning", "An annotation of Istio stands on a kind of resource that it is not for."),
     "IST0108": Code("warning", "An annotation in Istio's name that Istio does not know."),
     "IST0109": Code("error", "VirtualServices of the mesh gateway define the same host.", kiali=("KIA1106",)),
+    "IST0110": Code("error", "Sidecars of a namespace select the same workload."),
+    "IST0111": Code("error", "A namespace has several Sidecars without a selector."),
     "IST0112": Code("error", "A route to a service of several ports does not say which."),
     "IST0113": Code("error", "A DestinationRule and a PeerAuthentication disagree on mTLS.", kiali=("KIA0207",)),
     "IST0116": Code("warning", "Services give one port of a Deployment's pods different protocols."),

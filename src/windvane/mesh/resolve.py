@@ -14,7 +14,9 @@ from windvane.mesh.models import (
     JWTRule,
     LabelSelector,
     PeerAuthentication,
+    ProxyConfig,
     RequestAuthentication,
+    Sidecar,
     Telemetry,
 )
 from windvane.mesh.models.security import MTLSMode
@@ -23,7 +25,7 @@ from windvane.mesh.view import MeshView, MeshWorkload, ServicePort
 
 Side = Literal["CLIENT", "SERVER"]
 T = TypeVar("T")
-P = TypeVar("P", PeerAuthentication, Telemetry)
+P = TypeVar("P", PeerAuthentication, ProxyConfig, Telemetry)
 A = TypeVar("A", AuthorizationPolicy, RequestAuthentication)
 
 
@@ -119,6 +121,31 @@ def destination_rule_for(
             if fitting:
                 return max(fitting, key=lambda rule: _has_selector(rule.spec.workload_selector))
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyProcess:
+    """How a workload's proxy is run: its worker threads (0: one a core) and what its environment has more."""
+
+    concurrency: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def proxy_process_for(view: MeshView, workload: MeshWorkload) -> ProxyProcess:
+    """The mesh's ProxyConfig, the namespace's and the workload's, each over the one before."""
+    levels = list(_levels(view, view.proxy_configs, workload))
+    concurrency = _last((item.spec.concurrency for item in levels), ProxyProcess().concurrency)
+    environment = {name: value for item in levels for name, value in item.spec.environment_variables.items()}
+    return ProxyProcess(concurrency, environment)
+
+
+def sidecar_for(view: MeshView, workload: MeshWorkload) -> Sidecar | None:
+    """The Sidecar of a workload: one that selects it, else its namespace's, else the root namespace's (oldest each)."""
+    own = [item for item in view.sidecars if item.namespace == workload.namespace]
+    picked = [item for item in own if item.selector_labels and item.selector_labels.items() <= workload.labels.items()]
+    whole = [item for item in own if not item.selector_labels]
+    root = [item for item in view.sidecars if item.namespace == view.root_namespace and not item.selector_labels]
+    return next(iter((*picked, *whole, *root)), None)
 
 
 def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from windvane.mesh.checks import authorization, destination_rule, gateway, policy, services, virtual_service
+from windvane.mesh.checks import (
+    authorization,
+    destination_rule,
+    gateway,
+    policy,
+    proxies,
+    services,
+    sidecar,
+    virtual_service,
+)
 from windvane.mesh.checks.access import access
 from windvane.mesh.checks.annotations import check_annotations
 from windvane.mesh.checks.common import Problem, is_dns_label
@@ -35,6 +44,9 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "VirtualService": virtual_service.check,
     "DestinationRule": destination_rule.check,
     "Gateway": gateway.check,
+    "Sidecar": sidecar.check,
+    "ProxyConfig": proxies.check_proxy_config,
+    "WorkloadGroup": proxies.check_workload_group,
     "PeerAuthentication": policy.check_peer_authentication,
     "RequestAuthentication": authorization.check_request_authentication,
     "AuthorizationPolicy": authorization.check_authorization_policy,

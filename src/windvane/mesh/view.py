@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         DestinationRule,
         Gateway,
         PeerAuthentication,
+        ProxyConfig,
         RequestAuthentication,
+        Sidecar,
         Telemetry,
         VirtualService,
     )
@@ -96,7 +98,8 @@ class MeshService:
 
     `workloads` holds keys (`"name.namespace"`) into `MeshView.workloads`; `endpoints` holds
     addresses that a ServiceEntry lists itself (`"host:port"` per port name is left to xds).
-    `resolution` is static, dns or none; `location` is internal or external.
+    `resolution` is static, dns or none; `location` is internal or external. `export_to` are the
+    namespaces that see it (none: all), as Istio writes them.
     """
 
     hostname: str
@@ -108,6 +111,7 @@ class MeshService:
     resolution: str = "static"
     location: str = "internal"
     labels: Mapping[str, str] = field(default_factory=dict)
+    export_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ class MeshView:
     delegates: frozenset[str] = frozenset()  # "namespace/name" of VirtualServices that others delegate to
     destination_rules: tuple[DestinationRule, ...] = ()
     gateways: tuple[Gateway, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+    proxy_configs: tuple[ProxyConfig, ...] = ()
     peer_authentications: tuple[PeerAuthentication, ...] = ()
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()

@@ -13,9 +13,12 @@ from envoy_data_plane.google import protobuf
 from windvane.mesh.models import ConnectionPoolSettings, LoadBalancerSettings, OutlierDetection
 from windvane.xds.encoding import any_of
 from windvane.xds.filters import PEER_METADATA_HEADER, header_mutation, upstream_codec
+from windvane.xds.localities import is_weighted
 from windvane.xds.policy import Policy
 
 UNLIMITED = 2**32 - 1
+_AGGRESSION = "windvane.slow_start_aggression"
+"""Envoy wants a name by which its runtime could override the value; nothing does."""
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _SIMPLE = {
     "ROUND_ROBIN": cluster.ClusterLbPolicy.ROUND_ROBIN,
@@ -29,6 +32,7 @@ def set_load_balancer(message: cluster.Cluster, settings: LoadBalancerSettings |
     if hashing is None:
         simple = settings.simple if settings else None
         message.lb_policy = _SIMPLE.get(simple or "", cluster.ClusterLbPolicy.LEAST_REQUEST)
+        _set_warmup(message, settings)
     elif hashing.maglev is not None:
         message.lb_policy = cluster.ClusterLbPolicy.MAGLEV
         if hashing.maglev.table_size:
@@ -37,6 +41,23 @@ def set_load_balancer(message: cluster.Cluster, settings: LoadBalancerSettings |
         size = (hashing.ring_hash.minimum_ring_size if hashing.ring_hash else 0) or hashing.minimum_ring_size
         message.lb_policy = cluster.ClusterLbPolicy.RING_HASH
         message.ring_hash_lb_config = cluster.ClusterRingHashLbConfig(minimum_ring_size=size or 1024)
+
+
+def _set_warmup(message: cluster.Cluster, settings: LoadBalancerSettings | None) -> None:
+    """Envoy's slow start, which only round robin and least request have."""
+    warmup = settings.warmup if settings else None
+    seconds = warmup.duration if warmup else settings.warmup_duration_secs if settings else None
+    if seconds is None:
+        return
+    slow = cluster.ClusterSlowStartConfig(slow_start_window=timedelta(seconds=seconds))
+    if warmup is not None and warmup.aggression is not None:
+        slow.aggression = core.RuntimeDouble(default_value=warmup.aggression, runtime_key=_AGGRESSION)
+    if warmup is not None and warmup.minimum_percent is not None:
+        slow.min_weight_percent = types.Percent(value=warmup.minimum_percent)
+    if message.lb_policy == cluster.ClusterLbPolicy.ROUND_ROBIN:
+        message.round_robin_lb_config = cluster.ClusterRoundRobinLbConfig(slow_start_config=slow)
+    elif message.lb_policy == cluster.ClusterLbPolicy.LEAST_REQUEST:
+        message.least_request_lb_config = cluster.ClusterLeastRequestLbConfig(slow_start_config=slow)
 
 
 def circuit_breakers(pool: ConnectionPoolSettings | None) -> cluster.CircuitBreakers:
@@ -75,12 +96,14 @@ def outlier_detection(settings: OutlierDetection | None) -> cluster.OutlierDetec
     )
 
 
-def common_lb(settings: OutlierDetection | None) -> cluster.ClusterCommonLbConfig:
+def common_lb(policy: Policy) -> cluster.ClusterCommonLbConfig:
     """With outlier detection, Envoy's panic threshold is Istio's `minHealthPercent` (0: never panic)."""
-    if settings is None:
-        return cluster.ClusterCommonLbConfig()
-    threshold = types.Percent(value=float(settings.min_health_percent))
-    return cluster.ClusterCommonLbConfig(healthy_panic_threshold=threshold)
+    made = cluster.ClusterCommonLbConfig()
+    if policy.outlier_detection is not None:
+        made.healthy_panic_threshold = types.Percent(value=float(policy.outlier_detection.min_health_percent))
+    if is_weighted(policy):
+        made.locality_weighted_lb_config = cluster.ClusterCommonLbConfigLocalityWeightedLbConfig()
+    return made
 
 
 def keepalive(pool: ConnectionPoolSettings | None) -> cluster.UpstreamConnectionOptions | None:

@@ -6,7 +6,7 @@ chosen for each endpoint by its metadata. A `ClusterSpec` holds all that a clust
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -17,7 +17,7 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import ClusterConfig
 from envoy_data_plane.google import protobuf
 
-from windvane.mesh.models import Subset
+from windvane.mesh.models import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import cluster_policy, filters, tls
@@ -30,9 +30,11 @@ from windvane.xds.endpoints import (
     cluster_name,
     endpoint_specs,
 )
+from windvane.xds.localities import placed
 from windvane.xds.policy import NO_POLICY, Policy, policy_for
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import Resource, pack
+from windvane.xds.scope import outbound_scope
 from windvane.xds.secrets import ads_source
 from windvane.xds.snapshot import Snapshot
 
@@ -72,7 +74,7 @@ class OutboundCluster:
 
 def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     """CDS of a proxy."""
-    specs = [outbound.spec for outbound in outbound_clusters(proxy, snapshot).values()]
+    specs = [outbound.spec for outbound in outbound_clusters(proxy, outbound_scope(proxy, snapshot)).values()]
     if proxy.role == "sidecar":
         specs.extend(_inbound(proxy, snapshot))
     specs.append(ClusterSpec(BLACK_HOLE, "static"))
@@ -80,17 +82,41 @@ def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     return [build(spec) for spec in specs]
 
 
+@dataclass(frozen=True, slots=True)
+class OutboundKey:
+    """What of a proxy decides its outbound clusters: its namespace, and where it matters its labels and locality."""
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+    locality: str = ""
+
+
 def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
-    """The clusters to every service, by name: the same for all proxies that have the same `outbound_key`."""
-    namespace, labels = outbound_key(proxy, snapshot)
-    return snapshot.derive(("outbound", namespace, labels), lambda: dict(_outbound(namespace, dict(labels), snapshot)))
+    """The clusters to every service of a scope, by name: the same for all proxies that have the same `outbound_key`."""
+    key = outbound_key(proxy, snapshot)
+    return snapshot.derive(("outbound", key), lambda: dict(_outbound(key, snapshot)))
 
 
-def outbound_key(proxy: Proxy, snapshot: Snapshot) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """What of a proxy decides its outbound clusters: its namespace, and its labels if any rule selects by them."""
+def outbound_key(proxy: Proxy, snapshot: Snapshot) -> OutboundKey:
+    """What of a proxy decides its outbound clusters: labels if any rule selects by them, locality if any does."""
     rules = snapshot.view.destination_rules
     selective = snapshot.derive("selective rules", lambda: any(rule.spec.workload_selector for rule in rules))
-    return proxy.namespace, tuple(sorted(proxy.workload.labels.items())) if selective else ()
+    local = snapshot.derive("localities matter", lambda: any(map(_looks_at_localities, rules)))
+    return OutboundKey(
+        proxy.namespace,
+        tuple(sorted(proxy.workload.labels.items())) if selective else (),
+        proxy.workload.locality if local else "",
+    )
+
+
+def _looks_at_localities(rule: DestinationRule) -> bool:
+    policies = [rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)]
+    parts: list[TrafficPolicy | PortTrafficPolicy] = []
+    for policy in policies:
+        parts += [policy, *policy.port_level_settings] if policy else []
+    return any(
+        part.outlier_detection or (part.load_balancer and part.load_balancer.locality_lb_setting) for part in parts
+    )
 
 
 def inbound_ports(proxy: Proxy, snapshot: Snapshot) -> dict[int, tuple[MeshService, ServicePort] | None]:
@@ -117,18 +143,25 @@ def _by_workload(snapshot: Snapshot) -> dict[str, list[MeshService]]:
     return services
 
 
-def _outbound(namespace: str, labels: Mapping[str, str], snapshot: Snapshot) -> Iterator[tuple[str, OutboundCluster]]:
+def _outbound(key: OutboundKey, snapshot: Snapshot) -> Iterator[tuple[str, OutboundCluster]]:
     for hostname, service in sorted(snapshot.view.services.items()):
-        rule = destination_rule_for(snapshot.view, hostname, namespace, labels)
+        rule = destination_rule_for(snapshot.view, hostname, key.namespace, dict(key.labels))
         for port in service.ports:
             for subset in (None, *(rule.spec.subsets if rule else ())):
-                yield _one(service, port, subset, policy_for(rule, subset, port.number), snapshot)
+                policy = policy_for(rule, subset, port.number)
+                endpoints = placed(endpoint_specs(service, port, subset, snapshot), policy, key.locality)
+                yield _one(service, port, subset, policy=policy, endpoints=endpoints, snapshot=snapshot)
 
 
 def _one(
-    service: MeshService, port: ServicePort, subset: Subset | None, policy: Policy, snapshot: Snapshot
+    service: MeshService,
+    port: ServicePort,
+    subset: Subset | None,
+    *,
+    policy: Policy,
+    endpoints: tuple[EndpointSpec, ...],
+    snapshot: Snapshot,
 ) -> tuple[str, OutboundCluster]:
-    endpoints = endpoint_specs(service, port, subset, snapshot)
     name = cluster_name(port.number, subset.name if subset else "", service.hostname)
     discovery = _discovery(service, port)
     if discovery == "dns" and not endpoints:
@@ -186,7 +219,7 @@ def build(spec: ClusterSpec) -> Resource:
         connect_timeout=timedelta(seconds=_connect_timeout(spec)),
         circuit_breakers=cluster_policy.circuit_breakers(spec.policy.connection_pool),
         outlier_detection=cluster_policy.outlier_detection(spec.policy.outlier_detection),
-        common_lb_config=cluster_policy.common_lb(spec.policy.outlier_detection),
+        common_lb_config=cluster_policy.common_lb(spec.policy),
         metadata=_metadata(spec),
         typed_extension_protocol_options=cluster_policy.protocol_options(
             spec.protocol, spec.policy, external=spec.external, forward=spec.discovery == "forward"

@@ -8,12 +8,14 @@ from windvane.xds.listeners import listeners
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle
 from windvane.xds.route_tables import route_tables
+from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
 
 
 def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
     """CDS, EDS, LDS and RDS of a proxy, by type URL."""
-    endpoints = snapshot.derive(("endpoints", *outbound_key(proxy, snapshot)), lambda: _endpoints(proxy, snapshot))
+    scope = outbound_scope(proxy, snapshot)
+    endpoints = scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
     return {
         CDS: Bundle(clusters(proxy, snapshot)),
         EDS: endpoints,

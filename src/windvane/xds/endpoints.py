@@ -25,7 +25,10 @@ from windvane.xds.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """One address: `identity` is Istio's `workload;namespace;canonical name;revision;cluster`."""
+    """One address: `identity` is Istio's `workload;namespace;canonical name;revision;cluster`.
+
+    `priority` 0 is used first; `locality_weight` is that of its locality (0: the sum of its endpoints' weights).
+    """
 
     address: str
     port: int
@@ -33,6 +36,8 @@ class EndpointSpec:
     weight: int = 1
     locality: str = ""
     identity: str = ""
+    priority: int = 0
+    locality_weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,10 @@ def assignment(cluster: str, specs: Iterable[EndpointSpec]) -> Resource:
 
 def assignment_message(spec: AssignmentSpec) -> endpoint.ClusterLoadAssignment:
     """The message itself, for clusters that hold their endpoints."""
-    localities: dict[str, list[EndpointSpec]] = {}
+    localities: dict[tuple[int, str], list[EndpointSpec]] = {}
     for each in spec.endpoints:
-        localities.setdefault(each.locality, []).append(each)
-    groups = [_locality(name, members) for name, members in sorted(localities.items())]
+        localities.setdefault((each.priority, each.locality), []).append(each)
+    groups = [_locality(priority, name, members) for (priority, name), members in sorted(localities.items())]
     return endpoint.ClusterLoadAssignment(cluster_name=spec.cluster, endpoints=groups)
 
 
@@ -115,12 +120,13 @@ def _build(spec: AssignmentSpec) -> Resource:
     return pack(spec.cluster, assignment_message(spec))
 
 
-def _locality(name: str, members: list[EndpointSpec]) -> endpoint.LocalityLbEndpoints:
+def _locality(priority: int, name: str, members: list[EndpointSpec]) -> endpoint.LocalityLbEndpoints:
     region, zone, sub_zone = [*name.split("/"), "", ""][:3]
     return endpoint.LocalityLbEndpoints(
         locality=core.Locality(region=region, zone=zone, sub_zone=sub_zone) if name else None,
         lb_endpoints=[_endpoint(member) for member in members],
-        load_balancing_weight=sum(member.weight for member in members),
+        load_balancing_weight=members[0].locality_weight or sum(member.weight for member in members),
+        priority=priority,
     )
 
 

@@ -7,7 +7,7 @@ its own application. A gateway has one listener for each port of its Gateways' s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -16,9 +16,9 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
 
 from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
+from windvane.mesh.protocols import named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import authentication, authorization, filters, http, telemetry, tls
@@ -28,31 +28,35 @@ from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import Resource, pack
+from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
+from windvane.xds.tcp_routes import TcpRoute, filter_chains, gateway_routes, outbound_routes, tcp_filter, to_cluster
 from windvane.xds.telemetry import Reporting
 
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
-_EARLY_DATA = 65_536
-"""Bytes of a TCP client kept until the application's connection is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """A Gateway's server: `routes` names its RDS, `names` are for SNI (none: any), `tls` None for plain HTTP."""
+    """A Gateway's server: `routes` names it and its RDS, `names` are for SNI (none: any), `tls` None for plaintext.
+
+    With `tcp` it passes connections on; otherwise it speaks HTTP.
+    """
 
     number: int
     routes: str
     names: tuple[str, ...] = ()
     tls: ServerTLSSettings | None = None
+    tcp: tuple[TcpRoute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSpec:
     """All that a listener is made of.
 
-    `target` is the RDS name of HTTP, the cluster of TCP and of inbound listeners; `peer_metadata` is
-    what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
+    `target` is the RDS name of HTTP, else the cluster; `tcp` is where connections go that are not HTTP;
+    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
     server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
     authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones.
     """
@@ -63,6 +67,7 @@ class ListenerSpec:
     reporting: Reporting
     target: str
     is_http: bool = False
+    tcp: tuple[TcpRoute, ...] = ()
     peer_metadata: str = ""
     mode: MTLSMode = "DISABLE"
     trust_domain: str = ""
@@ -83,7 +88,7 @@ def listener_specs(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     """What a proxy listens on."""
     if proxy.role == "router":
         return list(_gateway(proxy, snapshot))
-    return [*_outbound(proxy, snapshot), *_inbound(proxy, snapshot)]
+    return [*_outbound(proxy, outbound_scope(proxy, snapshot)), *_inbound(proxy, snapshot)]
 
 
 @lru_cache(maxsize=65_536)
@@ -101,7 +106,7 @@ def build(spec: ListenerSpec) -> Resource:
 
 
 def called_by_address(proxy: Proxy, snapshot: Snapshot) -> list[tuple[MeshService, ServicePort, int]]:
-    """The service ports a proxy has a listener for, with the port that it listens on."""
+    """The service ports of a scope that a proxy has a listener for, with the port that it listens on."""
     return snapshot.derive(("called by address", proxy.key), lambda: list(_called_by_address(proxy, snapshot)))
 
 
@@ -115,37 +120,37 @@ def _called_by_address(proxy: Proxy, snapshot: Snapshot) -> Iterator[tuple[MeshS
 
 
 def gateway_servers(proxy: Proxy, snapshot: Snapshot) -> list[ServerSpec]:
-    """HTTP and HTTPS servers of the Gateways that select a proxy, in order; other protocols are not served yet."""
-    return [
-        _server(gateway, server)
+    """The servers of the Gateways that select a proxy, in order; one for connections that no route is bound to has
+    nothing to serve and is left out."""
+    made = (
+        _server(proxy, snapshot, gateway, server)
         for gateway in snapshot.view.gateways
         if selects(gateway, proxy.workload)
         for server in gateway.spec.servers
-        if _is_served(server)
-    ]
+    )
+    return [each for each in made if each is not None]
 
 
-def _is_served(server: Server) -> bool:
-    protocol = server.port.protocol.upper() if server.port else ""
-    if protocol == "HTTPS":
-        return server.tls is not None and server.tls.mode in ("SIMPLE", "MUTUAL")
-    return protocol in ("HTTP", "HTTP2", "GRPC")
-
-
-def _server(gateway: Gateway, server: Server) -> ServerSpec:
+def _server(proxy: Proxy, snapshot: Snapshot, gateway: Gateway, server: Server) -> ServerSpec | None:
     """Routes are named as in Istio: plain servers of a port share one name, each HTTPS server has its own."""
     assert server.port is not None
-    number = server.port.number
-    if server.port.protocol.upper() != "HTTPS":
+    number, protocol = server.port.number, named_protocol(server.port.protocol)
+    if protocol in ("http", "http2", "grpc", "grpc-web"):
         return ServerSpec(number, f"http.{number}")
-    hosts = {host.rpartition("/")[2] for host in server.hosts}
-    names = () if "*" in hosts else tuple(sorted(hosts))
-    routes = f"https.{number}.{server.port.name}.{gateway.name}.{gateway.namespace}"
-    return ServerSpec(number, routes, names, server.tls)
+    settings = server.tls if protocol in ("https", "tls") else None
+    passed_on = settings is not None and settings.mode == "PASSTHROUGH"
+    hosts = {host.rpartition("/")[2].lower() for host in server.hosts}
+    names = () if "*" in hosts or settings is None else tuple(sorted(hosts))
+    name = f"{number}.{server.port.name}.{gateway.name}.{gateway.namespace}"
+    if protocol == "https" and not passed_on:
+        return ServerSpec(number, f"https.{name}", names, settings)
+    routes = gateway_routes(proxy, snapshot.view, gateway, server)
+    return ServerSpec(number, f"tcp.{name}", names, settings, routes) if routes else None
 
 
 def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     view, settings = snapshot.view, snapshot.settings
+    allow_any = unknown_hosts(proxy, snapshot) == "ALLOW_ANY"
     reporting = telemetry.reporting(proxy, snapshot, "outbound")
     peer, address = filters.peer_metadata(proxy.workload, view.cluster_id), proxy.place.address
     yield ListenerSpec(
@@ -153,6 +158,7 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     )
     for service, port, bound in called_by_address(proxy, snapshot):
         cluster = cluster_name(port.number, "", service.hostname)
+        connections = () if port.is_http else outbound_routes(proxy, view, service, port, allow_any=allow_any)
         yield ListenerSpec(
             name=cluster,
             address=address,
@@ -160,6 +166,7 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             reporting=reporting,
             target=f"{service.hostname}:{port.number}" if port.is_http else cluster,
             is_http=port.is_http,
+            tcp=connections,
             peer_metadata=peer if port.is_http else "",
             report_interval=settings.tcp_report_interval,
         )
@@ -177,6 +184,7 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             reporting=reporting,
             target=inbound_name(number),
             is_http=served is not None and served[1].is_http,
+            tcp=(to_cluster(inbound_name(number)),),
             mode=mtls_mode(view, proxy.workload, number),
             trust_domain=view.trust_domain,
             operation=f"{served[0].hostname}:{served[1].number}/*" if served else "",
@@ -199,8 +207,10 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             port=proxy.place.inbound.get(number, number),
             reporting=reporting,
             target=here[0].routes,
-            is_http=True,
+            is_http=not here[0].tcp,
             peer_metadata=peer,
+            trust_domain=snapshot.view.trust_domain,
+            report_interval=snapshot.settings.tcp_report_interval,
             servers=here,
             tokens=tuple(jwt_rules_for(snapshot.view, proxy.workload)),
             guards=authorization.guards(proxy, snapshot),
@@ -211,9 +221,11 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
 def _build_outbound(message: listener.Listener, spec: ListenerSpec) -> None:
     if spec.is_http:
         only = http.outbound_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), spec.target)
-    else:
-        only = _tcp(spec)
-    message.filter_chains = [listener.FilterChain(filters=[only])]
+        message.filter_chains = [listener.FilterChain(filters=[only])]
+        return
+    message.filter_chains = filter_chains(spec.tcp, telemetry.tcp_logs(spec.reporting), spec.report_interval)
+    if any(each.names for each in spec.tcp):
+        _inspect(message, wait_no_longer=True)
 
 
 def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
@@ -222,10 +234,7 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
         secured.filter_chain_match = listener.FilterChainMatch(transport_protocol="tls")
         secured.transport_socket = tls.mesh_server(spec.trust_domain, http=spec.is_http)
         message.filter_chains.append(secured)
-        message.listener_filters = [_tls_inspector()]
-        # A protocol whose server speaks first sends nothing to inspect: without TLS it goes on after this long.
-        message.listener_filters_timeout = timedelta(seconds=1)
-        message.continue_on_listener_filters_timeout = spec.mode == "PERMISSIVE"
+        _inspect(message, wait_no_longer=spec.mode == "PERMISSIVE")
     if spec.mode != "STRICT":
         plain = _inbound_chain(spec, mutual_tls=False)
         if spec.mode == "PERMISSIVE":
@@ -237,7 +246,7 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
     name = "mutual-tls" if mutual_tls else "plaintext"
     if not spec.is_http:
         guarding = authorization.network_filters(spec.guards, spec.guarded_ports)
-        return listener.FilterChain(name=name, filters=[*guarding, _tcp(spec, after_handshake=mutual_tls)])
+        return listener.FilterChain(name=name, filters=[*guarding, _tcp(spec, spec.tcp[0], after_handshake=mutual_tls)])
     routes = http.inbound_routes(spec.target, spec.operation)
     only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, _guarding(spec), mutual_tls=mutual_tls)
     return listener.FilterChain(name=name, filters=[only])
@@ -245,17 +254,62 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
 
 def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
     secured = [server for server in spec.servers if server.tls is not None]
-    message.filter_chains = [_gateway_chain(spec, server) for server in secured or spec.servers[:1]]
-    message.listener_filters = [_tls_inspector()] if secured else []
+    taken: set[str] = set()
+    for server in secured or spec.servers[:1]:
+        for chain in _gateway_chains(spec, server):
+            if _is_new(chain, taken):
+                message.filter_chains.append(chain)
+    if secured:
+        message.listener_filters = [_tls_inspector()]
 
 
-def _gateway_chain(spec: ListenerSpec, server: ServerSpec) -> listener.FilterChain:
-    only = http.gateway_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), server.routes, _guarding(spec))
-    chain = listener.FilterChain(name=server.routes, filters=[only])
+def _is_new(chain: listener.FilterChain, taken: set[str]) -> bool:
+    """Whether a chain has server names of its own, which it keeps: Envoy refuses two chains for one name."""
+    if chain.filter_chain_match is None:
+        return True
+    wanted = chain.filter_chain_match.server_names or [""]
+    own = [name for name in wanted if name not in taken]
+    taken.update(own)
+    chain.filter_chain_match.server_names = [name for name in own if name]
+    return bool(own)
+
+
+def _gateway_chains(spec: ListenerSpec, server: ServerSpec) -> Iterator[listener.FilterChain]:
+    if server.tls is not None and server.tls.mode == "PASSTHROUGH":
+        for route in server.tcp:
+            yield _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+    elif server.tcp:
+        yield _gateway_chain(server, server.names, _gateway_tcp(spec, server.tcp[0]), _transport(spec, server))
+    else:
+        made = http.gateway_manager(
+            spec.reporting, spec.peer_metadata, _stat_prefix(spec), server.routes, _guarding(spec)
+        )
+        yield _gateway_chain(server, server.names, [made], _transport(spec, server))
+
+
+def _gateway_chain(
+    server: ServerSpec,
+    names: Sequence[str],
+    made: Sequence[listener.Filter],
+    transport: core.TransportSocket | None = None,
+) -> listener.FilterChain:
+    chain = listener.FilterChain(name=server.routes, filters=list(made), transport_socket=transport)
     if server.tls is not None:
-        chain.filter_chain_match = listener.FilterChainMatch(transport_protocol="tls", server_names=list(server.names))
-        chain.transport_socket = tls.server_from_files(server.tls)
+        chain.filter_chain_match = listener.FilterChainMatch(transport_protocol="tls", server_names=list(names))
     return chain
+
+
+def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket | None:
+    """How a server ends TLS; None for plaintext."""
+    if server.tls is None:
+        return None
+    if server.tls.mode == "ISTIO_MUTUAL":
+        return tls.mesh_server(spec.trust_domain, http=not server.tcp)
+    return tls.server_from_files(server.tls, http=not server.tcp)
+
+
+def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:
+    return [*authorization.network_filters(spec.guards, spec.guarded_ports), _tcp(spec, route)]
 
 
 def _guarding(spec: ListenerSpec) -> list[HttpFilter]:
@@ -266,25 +320,22 @@ def _guarding(spec: ListenerSpec) -> list[HttpFilter]:
     ]
 
 
-def _tcp(spec: ListenerSpec, *, after_handshake: bool = False) -> listener.Filter:
-    """Bytes to a cluster; `after_handshake` waits until the client is known, so that its first entry names it."""
-    config = tcp_proxy.TcpProxy(
-        stat_prefix=f"{spec.target};",
-        cluster=spec.target,
-        access_log=list(telemetry.tcp_logs(spec.reporting)),
-        access_log_options=tcp_proxy.TcpProxyTcpAccessLogOptions(
-            access_log_flush_interval=timedelta(seconds=spec.report_interval), flush_access_log_on_connected=True
-        ),
-    )
-    if after_handshake:
-        config.upstream_connect_mode = tcp_proxy.UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE
-        config.max_early_data_bytes = _EARLY_DATA
-    return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=any_of(config))
+def _tcp(spec: ListenerSpec, route: TcpRoute, *, after_handshake: bool = False) -> listener.Filter:
+    logs = telemetry.tcp_logs(spec.reporting)
+    return tcp_filter(route, logs, spec.report_interval, after_handshake=after_handshake)
 
 
 def _stat_prefix(spec: ListenerSpec) -> str:
     direction = "inbound" if spec.reporting.direction == "inbound" else "outbound"
     return f"{direction}_{spec.target.removesuffix('||').rpartition('|')[2]};"
+
+
+def _inspect(message: listener.Listener, *, wait_no_longer: bool) -> None:
+    """See whether TLS is spoken. A protocol whose server speaks first sends nothing to inspect: after a second the
+    connection is closed, or goes on as one without TLS."""
+    message.listener_filters = [_tls_inspector()]
+    message.listener_filters_timeout = timedelta(seconds=1)
+    message.continue_on_listener_filters_timeout = wait_no_longer
 
 
 def _tls_inspector() -> listener.ListenerFilter:

@@ -22,18 +22,21 @@ from windvane.xds.routes import (
     service_virtual_hosts,
     virtual_hosts,
 )
+from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
 
 
 def route_tables(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     """RDS of a proxy."""
-    tables = _gateway(proxy, snapshot) if proxy.role == "router" else _sidecar(proxy, snapshot)
-    return list(tables)
+    scope = outbound_scope(proxy, snapshot)
+    return list(_gateway(proxy, scope) if proxy.role == "router" else _sidecar(proxy, scope))
 
 
 def _sidecar(proxy: Proxy, snapshot: Snapshot) -> Iterator[Resource]:
-    view, key = snapshot.view, ("routes", _reader(proxy, snapshot))
-    yield snapshot.derive((*key, HTTP_PROXY), lambda: _table(HTTP_PROXY, virtual_hosts(proxy, view, allow_any=True)))
+    view, key, unknown = snapshot.view, ("routes", _reader(proxy, snapshot)), unknown_hosts(proxy, snapshot)
+    yield snapshot.derive(
+        (*key, HTTP_PROXY, unknown), lambda: _table(HTTP_PROXY, virtual_hosts(proxy, view, unknown=unknown))
+    )
     for service, port, _ in called_by_address(proxy, snapshot):
         if port.is_http:
             yield snapshot.derive(
@@ -47,7 +50,7 @@ def _service(proxy: Proxy, view: MeshView, hostname: str, port: int) -> Resource
 
 def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[Resource]:
     view = snapshot.view
-    for name in dict.fromkeys(server.routes for server in gateway_servers(proxy, snapshot)):
+    for name in dict.fromkeys(server.routes for server in gateway_servers(proxy, snapshot) if not server.tcp):
         yield _table(name, gateway_virtual_hosts(proxy, view, name))
 
 

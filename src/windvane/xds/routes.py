@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Literal, Protocol
 
 from envoy_data_plane.envoy.config.route import v3 as route
 
@@ -23,6 +23,7 @@ from windvane.xds.route_match import takes_everything
 from windvane.xds.route_policy import consistent_hash
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
+UnknownHosts = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
 
 
 class RoutedProxy(Protocol):
@@ -36,13 +37,13 @@ class RoutedProxy(Protocol):
 
 
 def virtual_hosts(
-    proxy: RoutedProxy, view: MeshView, port: int | None = None, *, allow_any: bool = False
+    proxy: RoutedProxy, view: MeshView, port: int | None = None, *, unknown: UnknownHosts | None = None
 ) -> list[route.VirtualHost]:
     """A sidecar's HTTP proxy: every HTTP service by the names its clients use; a gateway: all servers of a port.
 
     With `port` a sidecar's are only services of that port. Names carry their port, but for port 80,
-    where a client leaves it out. `allow_any` adds Istio's virtual host of that name, which passes
-    requests for unknown hosts through.
+    where a client leaves it out. `unknown` adds Istio's virtual host for unknown hosts: `ALLOW_ANY` passes their
+    requests through, `REGISTRY_ONLY` refuses them.
     """
     if proxy.role == "router":
         servers = [pair for pair in _servers(proxy, view) if pair[1].port and pair[1].port.number == port]
@@ -55,7 +56,7 @@ def virtual_hosts(
         if free:
             made.append(_virtual_host(name, free, routes))
     made.sort(key=lambda host: host.name)
-    return [*made, _allow_any()] if allow_any else made
+    return [*made, _allow_any() if unknown == "ALLOW_ANY" else _block_all()] if unknown else made
 
 
 def service_virtual_hosts(proxy: RoutedProxy, view: MeshView, hostname: str, port: int) -> list[route.VirtualHost]:
@@ -148,15 +149,18 @@ def _scope(proxy: RoutedProxy, view: MeshView, port: int) -> RouteScope:
 
 
 def _in_mesh(proxy: RoutedProxy, view: MeshView) -> hosts.HostIndex[VirtualService]:
-    """The VirtualServices that sidecars of a namespace see, by host, the oldest first."""
+    """The VirtualServices with rules for HTTP that sidecars of a namespace see, by host, the oldest first."""
     namespace = proxy.workload.namespace
     return view.derive(
         ("virtual services in the mesh", namespace),
-        lambda: hosts.HostIndex((host, item) for item in _seen(view, namespace) for host in item.spec.hosts),
+        lambda: hosts.HostIndex(
+            (host, item) for item in seen_in_mesh(view, namespace) if item.spec.http for host in item.spec.hosts
+        ),
     )
 
 
-def _seen(view: MeshView, namespace: str) -> list[VirtualService]:
+def seen_in_mesh(view: MeshView, namespace: str) -> list[VirtualService]:
+    """The VirtualServices that sidecars of a namespace see, the oldest first."""
     return [
         item
         for item in view.virtual_services
@@ -212,7 +216,7 @@ def _foreign_hosts(
     As in Istio they are known on the HTTP ports of the services that the same VirtualService is for,
     and on port 80 where it is for none.
     """
-    for item in _seen(view, proxy.workload.namespace):
+    for item in seen_in_mesh(view, proxy.workload.namespace):
         foreign = [host for host in item.spec.hosts if not _services_of(host, view)]
         for number in _ports_of(item, view) if foreign else ():
             if port in (None, number):
@@ -256,11 +260,11 @@ def _server_routes(
         if name not in item.spec.gateways or not seen:
             continue
         routes = rule_routes(item, scope)
-        for host in dict.fromkeys(_shared_hosts(item, gateway, server)) if routes else ():
+        for host in dict.fromkeys(shared_hosts(item, gateway, server)) if routes else ():
             yield host, list(routes)
 
 
-def _shared_hosts(item: VirtualService, gateway: Gateway, server: Server) -> Iterator[str]:
+def shared_hosts(item: VirtualService, gateway: Gateway, server: Server) -> Iterator[str]:
     """Hosts that a VirtualService and a server have in common: of two that overlap the narrower one."""
     for exposed in server.hosts:
         namespace, slash, pattern = exposed.rpartition("/")
@@ -302,3 +306,10 @@ def _allow_any() -> route.VirtualHost:
     )
     only = route.Route(name="allow_any", match=route.RouteMatch(prefix="/"), route=action)
     return _virtual_host("allow_any", ["*"], [only])
+
+
+def _block_all() -> route.VirtualHost:
+    """Hosts that the proxy does not know are refused (Istio's REGISTRY_ONLY)."""
+    refusal = route.DirectResponseAction(status=502)
+    only = route.Route(name="block_all", match=route.RouteMatch(prefix="/"), direct_response=refusal)
+    return _virtual_host("block_all", ["*"], [only])

@@ -30,6 +30,7 @@ from windvane.xds.ca import CertificateAuthority
 from windvane.xds.certificates import Certificates
 from windvane.xds.configuration import configuration
 from windvane.xds.discovery import Request, parse_request
+from windvane.xds.key_sets import KeySets, KeySetStatus
 from windvane.xds.proxy import workload_key
 from windvane.xds.push import PushQueue
 from windvane.xds.resources import SDS, SHORT_NAMES, Bundle
@@ -46,6 +47,7 @@ class ControlPlaneSettings:
     """`directory` keeps the root certificate and its key; durations are in seconds.
 
     `debounce` is how long edits must be quiet before a push, `debounce_max` how long an edit waits at most.
+    `fetch_keys` lets the key sets that RequestAuthentications name be fetched.
     """
 
     directory: Path
@@ -54,6 +56,7 @@ class ControlPlaneSettings:
     certificate_lifetime: float = 86_400.0
     debounce: float = 0.05
     debounce_max: float = 0.5
+    fetch_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class ControlPlane:
         authority = CertificateAuthority(settings.directory, clock, lifetime=settings.certificate_lifetime)
         self._certificates = Certificates(authority, clock)
         self._queue = PushQueue(clock, quiet=settings.debounce, longest=settings.debounce_max)
+        self._key_sets = KeySets(clock, self._keys_changed)
+        self._given: tuple[MeshView, Placement] | None = None
         self._connections: dict[int, _Connection] = {}
         self.snapshot: Snapshot | None = None
         self.started = asyncio.Event()
@@ -122,7 +127,17 @@ class ControlPlane:
         before = self.snapshot
         if before is not None and before.view.version == view.version and before.placement == placement:
             return
-        self.snapshot = Snapshot(view, placement, self._settings.mesh)
+        if self._settings.fetch_keys:
+            self._key_sets.want(view)
+        self._given = (view, placement)
+        self._publish(view, placement)
+
+    def _keys_changed(self) -> None:
+        if self._given is not None:
+            self._publish(*self._given)
+
+    def _publish(self, view: MeshView, placement: Placement) -> None:
+        self.snapshot = Snapshot(self._key_sets.filled(view), placement, self._settings.mesh)
         now = self._clock.monotonic()
         for connection in self._connections.values():
             connection.stale = True
@@ -144,6 +159,7 @@ class ControlPlane:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._push_forever())
                 tasks.create_task(self._renew_forever())
+                tasks.create_task(self._key_sets.run())
         finally:
             self.started.clear()
             for connection in self._connections.values():
@@ -154,6 +170,10 @@ class ControlPlane:
     def proxies(self) -> list[ProxyStatus]:
         """Connected proxies, by node id."""
         return sorted((_status(each) for each in self._connections.values()), key=lambda status: status.node_id)
+
+    def key_sets(self) -> list[KeySetStatus]:
+        """The key sets that are fetched for RequestAuthentications, by URI."""
+        return self._key_sets.statuses()
 
     async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         if not self._is_admitted(context):

@@ -54,9 +54,9 @@ def client_from_files(settings: ClientTLSSettings, hostname: str, alpn: Sequence
     return socket(tls.UpstreamTlsContext(common_tls_context=common, sni=settings.sni or hostname))
 
 
-def server_from_files(settings: ServerTLSSettings) -> core.TransportSocket:
-    """A Gateway server's SIMPLE or MUTUAL."""
-    mutual = settings.mode == "MUTUAL"
+def server_from_files(settings: ServerTLSSettings, *, http: bool = True) -> core.TransportSocket:
+    """A Gateway server's SIMPLE, MUTUAL or OPTIONAL_MUTUAL."""
+    mutual = settings.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
     validation = tls.CertificateValidationContext(
         trusted_ca=_file(settings.ca_certificates),
         match_typed_subject_alt_names=[_dns_or_uri(name) for name in settings.subject_alt_names],
@@ -69,9 +69,10 @@ def server_from_files(settings: ServerTLSSettings) -> core.TransportSocket:
         ),
         tls_certificates=_certificate(settings.server_certificate, settings.private_key),
         validation_context=validation if mutual else None,
-        alpn_protocols=["h2", "http/1.1"],
+        alpn_protocols=["h2", "http/1.1"] if http else [],
     )
-    return socket(tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=mutual))
+    required = settings.mode == "MUTUAL"
+    return socket(tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=required))
 
 
 def plaintext() -> core.TransportSocket:

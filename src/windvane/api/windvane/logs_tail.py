@@ -44,6 +44,8 @@ def routes(tail: Tail) -> list[BaseRoute]:
         position_marks(after)
         for source in sources:  # what is wrong is answered as an error, before the stream begins
             condition(where, source.fields, Conditions())
+        # From before the answer begins: a client that sees it begin misses nothing that is stored from then on.
+        after = after or await tail.position()
 
         async def events() -> AsyncIterator[bytes]:
             yield b": following\nretry: 1000\n\n"

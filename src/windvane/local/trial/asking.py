@@ -131,7 +131,7 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
         for host in table.to_dict().get("virtual_hosts", ())
         if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])
     ]
-    named = [host for host in covering if host["domains"] != ["*"]]
+    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all"]
     if proxy.role == "sidecar" and not named:
         raise BadInputError(f"{asked.authority} is no host of the mesh: the request would leave it, and is not sent")
     clusters = dict.fromkeys(cluster for host in named or covering for cluster in _clusters(host))

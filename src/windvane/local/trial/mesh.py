@@ -30,9 +30,10 @@ from windvane.local.addresses import SHARED, claim
 from windvane.local.placement import Allocator
 from windvane.local.trial.asking import OUTSIDE, Asked, reached, with_outside
 from windvane.local.trial.echo import Heard, listen
-from windvane.mesh.placement import Placement, WorkloadPlace
+from windvane.mesh.placement import WorkloadPlace
 from windvane.mesh.view import MeshView
 from windvane.xds.bootstrap import bootstrap
+from windvane.xds.listeners import listener_specs
 from windvane.xds.proxy import Proxy
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings, Snapshot
@@ -155,7 +156,8 @@ async def _collector(reported: Reported) -> AsyncIterator[Address]:
 
 @asynccontextmanager
 async def _control_plane(folder: Path, snapshot: Snapshot, clock: Clock) -> AsyncIterator[ControlPlane]:
-    own = ControlPlaneSettings(folder / "ca", snapshot.settings, snapshot.settings.ads)
+    # Nothing leaves the machine: keys are those of `--jwt`, or none.
+    own = ControlPlaneSettings(folder / "ca", snapshot.settings, snapshot.settings.ads, fetch_keys=False)
     plane = ControlPlane(own, clock, Metrics())
     plane.update(snapshot.view, snapshot.placement)
     serving = asyncio.create_task(plane.serve())
@@ -180,7 +182,7 @@ async def _sidecars(
         stack.push_async_callback(_stopped, started[key])
     try:
         async with asyncio.timeout(_PATIENCE):
-            await _until_ready(plane, snapshot.placement, started)
+            await _until_ready(plane, snapshot, started)
     except TimeoutError:
         raise UnavailableError(f"the sidecars were not ready after {_PATIENCE:.0f} s{_rejections(plane)}") from None
 
@@ -200,27 +202,30 @@ async def _stopped(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def _until_ready(plane: ControlPlane, placement: Placement, started: _Started) -> None:
-    while not await _ready(plane, placement, started):  # noqa: ASYNC110  Envoy tells nobody that it listens
+async def _until_ready(plane: ControlPlane, snapshot: Snapshot, started: _Started) -> None:
+    while not await _ready(plane, snapshot, started):  # noqa: ASYNC110  Envoy tells nobody that it listens
         await asyncio.sleep(0.02)
 
 
-async def _ready(plane: ControlPlane, placement: Placement, started: _Started) -> bool:
+async def _ready(plane: ControlPlane, snapshot: Snapshot, started: _Started) -> bool:
     for key, process in started.items():
         if process.returncode is not None:
             raise UnavailableError(f"the sidecar of {key} ended with code {process.returncode}")
     if _rejections(plane):
         raise UnavailableError(f"the configuration was not accepted{_rejections(plane)}")
     synced = {each.key for each in plane.proxies() if each.synced and each.types["lds"].acked}
-    return synced >= started.keys() and all(await asyncio.gather(*(_serves(placement.places[key]) for key in started)))
+    return synced >= started.keys() and all(await asyncio.gather(*(_serves(snapshot, key) for key in started)))
 
 
-async def _serves(place: WorkloadPlace) -> bool:
-    """Live, with the listeners of its inbound ports."""
+async def _serves(snapshot: Snapshot, key: str) -> bool:
+    """Live, with all of its listeners."""
+    proxy = snapshot.proxy(key)
+    assert proxy is not None, key
+    place = proxy.place
     if not await probes.answers(place.address, place.admin, "/ready"):
         return False
     listeners = await probes.get(place.address, place.admin, "/listeners")
-    wanted = [*place.inbound.values(), *([] if not place.outbound else [place.http_proxy])]
+    wanted = [spec.port for spec in listener_specs(proxy, snapshot)]
     return listeners is not None and all(f"{place.address}:{port}".encode() in listeners.body for port in wanted)
 
 

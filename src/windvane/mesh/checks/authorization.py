@@ -5,10 +5,19 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 import orjson
 
-from windvane.mesh.checks.common import Problem, check_header_name, check_labels, invalid, not_yet
+from windvane.mesh.checks.common import (
+    Problem,
+    check_duration,
+    check_header_name,
+    check_labels,
+    doubtful,
+    invalid,
+    not_yet,
+)
 from windvane.mesh.models import AuthorizationPolicy, JWTRule, Operation, RequestAuthentication, Rule, Source
 from windvane.mesh.models.security import Condition
 from windvane.mesh.yaml_source import Path
@@ -155,11 +164,13 @@ def _check_jwt_rule(path: Path, rule: JWTRule) -> Iterator[Problem]:
         yield invalid((*path, "issuer"), "issuer must be set non empty")
     yield from _check_values((*path, "audiences"), rule.audiences)
     if rule.jwks:
-        yield from _check_keys((*path, "jwks"), rule.jwks)
-    elif rule.jwks_uri:
-        yield not_yet((*path, "jwksUri"), "keys fetched from a URI")
-    else:
-        yield not_yet((*path, "issuer"), "keys found by OpenID discovery")
+        yield from (invalid((*path, "jwks"), problem) for problem in key_set_problems(rule.jwks))
+    if rule.jwks_uri:
+        yield from (invalid((*path, "jwksUri"), problem) for problem in uri_problems(rule.jwks_uri))
+    elif rule.issuer and not rule.jwks:
+        words = "there is neither jwks nor jwksUri, and no keys can be found by the issuer"
+        yield from (doubtful((*path, "issuer"), f"{words}: {problem}") for problem in uri_problems(rule.issuer))
+    yield from check_duration((*path, "timeout"), rule.timeout)
     for index, header in enumerate(rule.from_headers):
         yield from check_header_name((*path, "fromHeaders", index, "name"), header.name)
     yield from _check_values((*path, "fromParams"), rule.from_params)
@@ -171,20 +182,34 @@ def _check_jwt_rule(path: Path, rule: JWTRule) -> Iterator[Problem]:
             yield invalid((*place, "claim"), "outputClaimToHeaders claim value must be set")
 
 
-def _check_keys(path: Path, text: str) -> Iterator[Problem]:
-    """A JSON Web Key Set (RFC 7517): an object with a list `keys`."""
+def uri_problems(uri: str) -> Iterator[str]:
+    """Why nothing can be fetched from a URI."""
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        yield f"{uri!r} is not a URI: {error}"
+        return
+    if parts.scheme not in ("http", "https"):
+        yield f"URI scheme {parts.scheme!r} is not supported"
+    elif not host:
+        yield f"{uri!r} names no host"
+
+
+def key_set_problems(text: str) -> Iterator[str]:
+    """What is wrong with a JSON Web Key Set (RFC 7517): an object with a list `keys`."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        yield invalid(path, f"parse jwks error: {error}")
+        yield f"parse jwks error: {error}"
         return
     keys = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(keys, list) or not keys:
-        yield invalid(path, "parse jwks error: an object with a list `keys` is expected, with at least one key")
+        yield "parse jwks error: an object with a list `keys` is expected, with at least one key"
         return
     for key in keys:
         kind = key.get("kty") if isinstance(key, dict) else None
         known = _KEY_FIELDS.get(kind) if isinstance(kind, str) else None
         missing = ["kty"] if known is None else [name for name in known if not key.get(name)]
         if missing:
-            yield invalid(path, f"parse jwks error: a key needs {', '.join(missing)} (kty: {', '.join(_KEY_FIELDS)})")
+            yield f"parse jwks error: a key needs {', '.join(missing)} (kty: {', '.join(_KEY_FIELDS)})"

@@ -10,7 +10,7 @@ from windvane.mesh.build import MESH_GATEWAY, service_hosts
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import Service, ServiceEntry, Telemetry, VirtualService
+from windvane.mesh.models import Resource, Service, ServiceEntry, Sidecar, Telemetry, VirtualService
 
 
 def conflicts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
@@ -18,7 +18,8 @@ def conflicts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]
     yield from _same_mesh_hosts(loaded, registry)
     yield from _same_service_hosts(loaded, registry)
     yield from _entry_protocols(loaded)
-    yield from _telemetries(loaded, registry)
+    yield from _overlapping(loaded, registry, Telemetry, ("IST0159", "IST0160"), "selector")
+    yield from _overlapping(loaded, registry, Sidecar, ("IST0110", "IST0111"), "workloadSelector")
 
 
 def _same_mesh_hosts(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
@@ -95,35 +96,36 @@ def _meet(one: ServiceEntry, other: ServiceEntry) -> bool:
     )
 
 
-def _telemetries(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
-    """IST0159 and IST0160."""
+def _overlapping(
+    loaded: Sequence[Loaded], registry: Registry, kind: type[Resource], codes: tuple[str, str], field: str
+) -> Iterator[Finding]:
+    """Resources of a kind of which only one can be in force: several for a whole namespace, several for a workload."""
+    plural = {"Telemetry": "Telemetries"}.get(kind.__name__, f"{kind.__name__}s")
     by_namespace: dict[str, list[Loaded]] = defaultdict(list)
     for item in loaded:
-        if isinstance(item.resource, Telemetry):
+        if isinstance(item.resource, kind):
             by_namespace[item.resource.namespace].append(item)
     for namespace, items in by_namespace.items():
-        whole = [item for item in items if not _telemetry_labels(item)]
+        whole = [item for item in items if not _selected(item)]
         if len(whole) > 1:
-            names = " ".join(sorted(item.resource.name for item in whole))
-            words = (
-                f'The Telemetries [{names}] in namespace "{namespace}" have no workload selector, which can lead to '
-            )
+            words = f'The {plural} [{_names(whole)}] in namespace "{namespace}" have no workload selector, which can '
             for item in whole:
-                yield item.finding("IST0160", words + "undefined behavior.", ("spec",))
+                yield item.finding(codes[1], words + "lead to undefined behavior.", ("spec",))
         for workload in registry.view.workloads.values():
-            picked = [
-                item
-                for item in items
-                if 0 < len(_telemetry_labels(item).items() & workload.labels.items()) == len(_telemetry_labels(item))
-            ]
+            picked = [item for item in items if _selected(item) and _selected(item).items() <= workload.labels.items()]
             if workload.namespace == namespace and len(picked) > 1:
-                names = " ".join(sorted(item.resource.name for item in picked))
-                words = f'The Telemetries [{names}] in namespace "{namespace}" select the same workload pod '
+                words = f'The {plural} [{_names(picked)}] in namespace "{namespace}" select the same workload pod '
                 words += f'"{workload.name}", which can lead to undefined behavior.'
                 for item in picked:
-                    yield item.finding("IST0159", words, ("spec", "selector"))
+                    yield item.finding(codes[0], words, ("spec", field))
 
 
-def _telemetry_labels(item: Loaded) -> dict[str, str]:
+def _names(items: Sequence[Loaded]) -> str:
+    return " ".join(sorted(item.resource.name for item in items))
+
+
+def _selected(item: Loaded) -> dict[str, str]:
+    if isinstance(item.resource, Sidecar):
+        return item.resource.selector_labels
     assert isinstance(item.resource, Telemetry)
     return item.resource.spec.selector.match_labels if item.resource.spec.selector else {}

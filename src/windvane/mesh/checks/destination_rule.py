@@ -18,6 +18,7 @@ from windvane.mesh.checks.common import (
     not_yet,
     repeated,
 )
+from windvane.mesh.checks.locality import check_locality, check_warmup
 from windvane.mesh.models import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -71,6 +72,10 @@ def _check_policy(path: Path, policy: TrafficPolicy | None) -> Iterator[Problem]
 
 def _check_parts(path: Path, policy: TrafficPolicy | PortTrafficPolicy) -> Iterator[Problem]:
     yield from _check_load_balancer((*path, "loadBalancer"), policy.load_balancer)
+    if policy.load_balancer is not None:
+        place: Path = (*path, "loadBalancer", "localityLbSetting")
+        setting, outliers = policy.load_balancer.locality_lb_setting, policy.outlier_detection
+        yield from check_locality(place, setting, detects_outliers=outliers is not None)
     yield from _check_pool((*path, "connectionPool"), policy.connection_pool)
     yield from _check_outliers((*path, "outlierDetection"), policy.outlier_detection)
     yield from _check_tls((*path, "tls"), policy.tls)
@@ -85,6 +90,8 @@ def _check_load_balancer(path: Path, settings: LoadBalancerSettings | None) -> I
         yield doubtful((*path, "simple"), "LEAST_CONN is deprecated, use LEAST_REQUEST instead")
     if settings.consistent_hash is not None:
         yield from _check_hash((*path, "consistentHash"), settings.consistent_hash)
+    yield from check_warmup((*path, "warmup"), settings.warmup)
+    yield from check_duration((*path, "warmupDurationSecs"), settings.warmup_duration_secs)
 
 
 def _check_hash(path: Path, settings: ConsistentHashLB) -> Iterator[Problem]:
@@ -128,6 +135,8 @@ def _check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Pro
             yield invalid((*path, "tcp", "maxConnections"), "max connections must be non-negative")
         yield from check_duration((*path, "tcp", "connectTimeout"), pool.tcp.connect_timeout)
         yield from check_duration((*path, "tcp", "maxConnectionDuration"), pool.tcp.max_connection_duration)
+        # An idle timeout of 0 means none.
+        yield from check_duration((*path, "tcp", "idleTimeout"), pool.tcp.idle_timeout or None)
 
 
 def _check_outliers(path: Path, outliers: OutlierDetection | None) -> Iterator[Problem]:

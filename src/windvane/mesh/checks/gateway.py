@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from windvane.mesh.checks.common import Problem, check_host, check_labels, check_port, invalid, is_dns_label, repeated
+from windvane.mesh.checks.common import (
+    Problem,
+    check_host,
+    check_labels,
+    check_port,
+    invalid,
+    is_dns_label,
+    not_yet,
+    repeated,
+)
 from windvane.mesh.models import Gateway, Server, ServerTLSSettings
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.yaml_source import Path
@@ -64,8 +73,8 @@ def _check_tls(path: Path, tls: ServerTLSSettings, protocol: str) -> Iterator[Pr
         return
     if tls.https_redirect:
         yield invalid((*path, "httpsRedirect"), "tls.httpsRedirect should only be used with http servers")
-    if protocol == "https" and tls.mode in ("PASSTHROUGH", "AUTO_PASSTHROUGH"):
-        yield invalid((*path, "mode"), f"{tls.mode} is for protocol TLS, an HTTPS server terminates TLS")
+    if tls.mode == "AUTO_PASSTHROUGH":
+        yield not_yet((*path, "mode"), "AUTO_PASSTHROUGH (gateways between networks)")
     if tls.mode in _WITH_FILES:
         if not tls.server_certificate:
             yield invalid((*path, "serverCertificate"), f"{tls.mode} TLS requires a server certificate")

@@ -16,8 +16,11 @@ from windvane.mesh.models import (
     Gateway,
     HTTPRoute,
     PeerAuthentication,
+    ProxyConfig,
     RequestAuthentication,
     Resource,
+    RouteDestination,
+    Sidecar,
     Subset,
     Telemetry,
     TrafficPolicy,
@@ -28,7 +31,7 @@ from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.mesh.yaml_source import Path
 
-_SELECTING = (PeerAuthentication, RequestAuthentication, AuthorizationPolicy, Telemetry)
+_SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry)
 _ADDING_UP = (RequestAuthentication, AuthorizationPolicy)
 _OF_NODES = frozenset(
     (
@@ -95,6 +98,8 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_destination_rule(resource, registry)
     elif isinstance(resource, Gateway):
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
+    elif isinstance(resource, Sidecar):
+        yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
     elif isinstance(resource, _SELECTING):
         labels = resource.spec.selector.match_labels if resource.spec.selector else {}
         # What stands in the root namespace picks workloads of all, except for transport security and telemetry.
@@ -150,11 +155,21 @@ def _of_virtual_service(item: VirtualService, registry: Registry) -> Iterator[Pr
                 yield _not_found(("spec", "http", index, "delegate"), "delegate", name)
         for path, destination in _destinations(("spec", "http", index), route):
             yield from _of_destination(path, destination, item, registry)
-        if len(route.route) > 1:
-            for number, target in enumerate(route.route):
-                if target.weight == 0:
-                    place: Path = ("spec", "http", index, "route", number, "weight")
-                    yield Problem("WV0302", place, "weight 0: no request goes to this destination")
+        yield from _of_weights(("spec", "http", index), route.route, "request")
+    targets = [(("spec", "tls", index), rule.route) for index, rule in enumerate(item.spec.tls)]
+    targets += [(("spec", "tcp", index), rule.route) for index, rule in enumerate(item.spec.tcp)]
+    for place, used in targets:
+        for number, target in enumerate(used):
+            if target.destination is not None:
+                yield from _of_destination((*place, "route", number, "destination"), target.destination, item, registry)
+        yield from _of_weights(place, used, "connection")
+
+
+def _of_weights(path: Path, targets: Sequence[RouteDestination], what: str) -> Iterator[Problem]:
+    for number, target in enumerate(targets if len(targets) > 1 else ()):
+        if target.weight == 0:
+            place: Path = (*path, "route", number, "weight")
+            yield Problem("WV0302", place, f"weight 0: no {what} goes to this destination")
 
 
 def _of_gateway_hosts(item: VirtualService, gateway: Gateway, name: str) -> Iterator[Problem]:

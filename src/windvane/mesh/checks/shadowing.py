@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
-from windvane.mesh.models import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+from windvane.mesh.models import HTTPMatchRequest, HTTPRoute, StringMatch, TCPRoute, TLSRoute, VirtualService
 
 _LITERAL_ESCAPES = frozenset(r".+*?()[]{}|^$\/-")
 _SPECIAL = frozenset(".+*?()[]{}|^$\\")
@@ -25,6 +25,32 @@ def shadowing(loaded: Sequence[Loaded], _: Registry) -> Iterator[Finding]:
     for item in loaded:
         if isinstance(item.resource, VirtualService):
             yield from _shadowed_rules(item, item.resource.spec.http)
+            yield from _repeated_rules(item, "tls", item.resource.spec.tls)
+            yield from _repeated_rules(item, "tcp", item.resource.spec.tcp)
+
+
+def _repeated_rules(item: Loaded, field: str, rules: Sequence[TLSRoute | TCPRoute]) -> Iterator[Finding]:
+    """Rules for connections whose matches repeat earlier ones, or that come after one without any."""
+    seen: dict[str, int] = {}
+    catch_all: int | None = None
+    for number, route in enumerate(rules):
+        if catch_all is not None:
+            words = f"VirtualService rule #{number} not used (rule #{catch_all} before it matches everything)."
+            yield item.finding("IST0130", words, ("spec", field, number))
+            continue
+        repeated = 0
+        for index, match in enumerate(route.match):
+            text = match.model_dump_json(exclude_defaults=True)
+            if text in seen:
+                repeated += 1
+                words = f"VirtualService rule #{number} match #{index} is not used "
+                words += f"(duplicate/overlapping match in rule #{seen[text]})."
+                yield item.finding("IST0131", words, ("spec", field, number, "match", index))
+            seen.setdefault(text, number)
+        if route.match and repeated == len(route.match):
+            words = f"VirtualService rule #{number} not used (all matches are used by earlier rules)."
+            yield item.finding("IST0130", words, ("spec", field, number))
+        catch_all = None if route.match else number
 
 
 def _shadowed_rules(item: Loaded, routes: Sequence[HTTPRoute]) -> Iterator[Finding]:

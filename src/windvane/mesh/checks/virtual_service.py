@@ -23,8 +23,13 @@ from windvane.mesh.checks.common import (
     is_dns_label,
     repeated,
 )
+from windvane.mesh.checks.connections import (
+    check_connections,
+    check_destination,
+    check_gateway,
+    check_weights,
+)
 from windvane.mesh.models import (
-    Destination,
     Headers,
     HTTPFaultInjection,
     HTTPMatchRequest,
@@ -99,11 +104,12 @@ def check(item: VirtualService) -> Iterator[Problem]:
     spec = item.spec
     yield from _check_hosts(item)
     for index, gateway in enumerate(spec.gateways):
-        yield from _check_gateway(("spec", "gateways", index), gateway)
-    if not spec.http:
+        yield from check_gateway(("spec", "gateways", index), gateway)
+    if not (spec.http or spec.tls or spec.tcp):
         yield invalid(("spec",), "http, tcp or tls must be provided in virtual service")
     for index, route in enumerate(spec.http):
         yield from _check_route(("spec", "http", index), route)
+    yield from check_connections(item)
     for number, name in repeated(route.name for route in spec.http if route.name):
         yield doubtful(("spec", "http", number, "name"), f"route name {name!r} is used more than once")
     yield from check_export_to(("spec", "exportTo"), spec.export_to)
@@ -135,12 +141,6 @@ def _check_delegated(item: VirtualService) -> Iterator[Problem]:
             if match.source_labels or match.source_namespace or match.gateways:
                 words = "sourceLabels, sourceNamespace and gateways cannot be set in a delegate"
                 yield invalid((*path, "match", number), words)
-
-
-def _check_gateway(path: Path, gateway: str) -> Iterator[Problem]:
-    parts = gateway.split("/")
-    if len(parts) > 2 or not all(parts) or not all(is_dns_label(label) for part in parts for label in part.split(".")):
-        yield invalid(path, f"{gateway!r} is not a gateway (expected name, namespace/name or mesh)")
 
 
 def _check_route(path: Path, route: HTTPRoute) -> Iterator[Problem]:
@@ -206,39 +206,15 @@ def _check_match(path: Path, match: HTTPMatchRequest) -> Iterator[Problem]:
         yield from check_port((*path, "port"), match.port)
     yield from check_labels((*path, "sourceLabels"), match.source_labels)
     for index, gateway in enumerate(match.gateways):
-        yield from _check_gateway((*path, "gateways", index), gateway)
+        yield from check_gateway((*path, "gateways", index), gateway)
     if match.source_namespace and not is_dns_label(match.source_namespace):
         yield invalid((*path, "sourceNamespace"), f"sourceNamespace match {match.source_namespace} is invalid")
 
 
 def _check_destinations(path: Path, route: HTTPRoute) -> Iterator[Problem]:
-    total = 0
+    yield from check_weights(path, route.route)
     for index, target in enumerate(route.route):
-        place: Path = (*path, "route", index)
-        if target.destination is None:
-            yield invalid(place, "destination is required")
-        else:
-            yield from check_destination((*place, "destination"), target.destination)
-        if target.weight < 0:
-            yield invalid((*place, "weight"), f"weight {target.weight} < 0")
-        total += max(target.weight, 0)
-        yield from _check_headers((*place, "headers"), target.headers)
-    if len(route.route) > 1 and total == 0:
-        yield invalid((*path, "route"), "total destination weight = 0")
-    if total > 2**32 - 1:
-        yield invalid((*path, "route"), f"total destination weight {total} > {2**32 - 1}")
-
-
-def check_destination(path: Path, destination: Destination) -> Iterator[Problem]:
-    """A destination's host, subset name and port."""
-    if destination.host == "*":
-        yield invalid((*path, "host"), "invalid destination host *")
-    else:
-        yield from check_host((*path, "host"), destination.host, wildcard=False)
-    if destination.subset and not is_dns_label(destination.subset):
-        yield invalid((*path, "subset"), f"subset name {destination.subset!r} is not a DNS label")
-    if destination.port is not None:
-        yield from check_port((*path, "port", "number"), destination.port.number)
+        yield from _check_headers((*path, "route", index, "headers"), target.headers)
 
 
 def _check_headers(path: Path, headers: Headers | None) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from windvane.mesh.models.destination_rule import (
 )
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.metadata import ObjectMeta, Resource
+from windvane.mesh.models.proxies import ProxyConfig, WorkloadGroup
 from windvane.mesh.models.security import (
     AuthorizationPolicy,
     JWTRule,
@@ -29,6 +30,7 @@ from windvane.mesh.models.security import (
     Source,
 )
 from windvane.mesh.models.services import Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
+from windvane.mesh.models.sidecar import Sidecar
 from windvane.mesh.models.telemetry import AccessLogging, CustomTag, Telemetry, Tracing
 from windvane.mesh.models.virtual_service import (
     Destination,
@@ -38,6 +40,11 @@ from windvane.mesh.models.virtual_service import (
     HTTPRetry,
     HTTPRoute,
     HTTPRouteDestination,
+    L4MatchAttributes,
+    RouteDestination,
+    TCPRoute,
+    TLSMatchAttributes,
+    TLSRoute,
     VirtualService,
 )
 from windvane.mesh.models.workloads import DaemonSet, Deployment, Namespace, Pod, PodOwner, ReplicaSet, StatefulSet
@@ -61,6 +68,9 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "VirtualService": (VirtualService, _NETWORKING),
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
+    "Sidecar": (Sidecar, _NETWORKING),
+    "ProxyConfig": (ProxyConfig, ("networking.istio.io/v1beta1",)),
+    "WorkloadGroup": (WorkloadGroup, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
     "RequestAuthentication": (RequestAuthentication, _SECURITY),
     "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
@@ -88,6 +98,7 @@ __all__ = [
     "HTTPRouteDestination",
     "Headers",
     "JWTRule",
+    "L4MatchAttributes",
     "LabelSelector",
     "LoadBalancerSettings",
     "MTLSMode",
@@ -102,22 +113,29 @@ __all__ = [
     "PodOwner",
     "PortSelector",
     "PortTrafficPolicy",
+    "ProxyConfig",
     "ReplicaSet",
     "RequestAuthentication",
     "Resource",
+    "RouteDestination",
     "Rule",
     "Server",
     "ServerTLSSettings",
     "Service",
     "ServiceEntry",
+    "Sidecar",
     "Source",
     "StatefulSet",
     "StringMatch",
     "Subset",
+    "TCPRoute",
+    "TLSMatchAttributes",
+    "TLSRoute",
     "Telemetry",
     "Tracing",
     "TrafficPolicy",
     "VirtualService",
     "WorkloadEntry",
     "WorkloadEntrySpec",
+    "WorkloadGroup",
 ]

@@ -59,6 +59,41 @@ class ConsistentHashLB(Model):
     minimum_ring_size: UInt64 = 0
 
 
+class LocalityDistribute(Model):
+    """Percentages of requests from a locality that go to others; `*` may end a locality."""
+
+    from_: str = Field(default="", alias="from")
+    to: dict[str, UInt32] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        """A policy is part of what clusters are looked up by, and a mapping has no hash of its own."""
+        return hash((self.from_, frozenset(self.to.items())))
+
+
+class LocalityFailover(Model):
+    """The region that takes over first when endpoints of another fail."""
+
+    from_: str = Field(default="", alias="from")
+    to: str = ""
+
+
+class LocalityLoadBalancerSetting(Model):
+    """Which localities (`region/zone/sub-zone`) requests go to, by the client's own."""
+
+    distribute: Items[LocalityDistribute] = ()
+    failover: Items[LocalityFailover] = ()
+    failover_priority: NotYet = None
+    enabled: bool | None = None
+
+
+class WarmupConfiguration(Model):
+    """New endpoints get less at first: from `minimum_percent` up, for `duration`, the faster the more `aggression`."""
+
+    duration: Seconds | None = None
+    minimum_percent: float | None = None
+    aggression: float | None = None
+
+
 class LoadBalancerSettings(Model):
     """Which endpoint a request goes to; least request is Istio's default."""
 
@@ -66,10 +101,10 @@ class LoadBalancerSettings(Model):
 
     simple: Literal["UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"] | None = None
     consistent_hash: ConsistentHashLB | None = None
-    locality_lb_setting: NotYet = None
+    locality_lb_setting: LocalityLoadBalancerSetting | None = None
     zone_aware_lb_setting: NotYet = None
-    warmup: NotYet = None
-    warmup_duration_secs: NotYet = None
+    warmup: WarmupConfiguration | None = None
+    warmup_duration_secs: Seconds | None = None
 
 
 class TcpKeepalive(Model):

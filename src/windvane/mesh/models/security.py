@@ -142,6 +142,10 @@ class ClaimToHeader(Model):
     claim: str = ""
 
 
+DISCOVERY = "/.well-known/openid-configuration"
+"""Below an issuer's URI: the document that says where its keys are (OpenID Connect Discovery 1.0, section 4)."""
+
+
 class JWTRule(Model):
     """How tokens of an issuer are checked, and what of them goes on."""
 
@@ -156,6 +160,11 @@ class JWTRule(Model):
     forward_original_token: bool = False
     output_claim_to_headers: Items[ClaimToHeader] = ()
     timeout: Seconds | None = None
+
+    @property
+    def keys_uri(self) -> str:
+        """Where its keys are fetched: `jwksUri`, else the issuer's discovery document; "" where they are inline."""
+        return "" if self.jwks else self.jwks_uri or self.issuer.rstrip("/") + DISCOVERY
 
 
 class RequestAuthenticationSpec(Model):

@@ -63,11 +63,16 @@ class HTTPMatchRequest(Model):
     stat_prefix: str = ""
 
 
-class HTTPRouteDestination(Model):
+class RouteDestination(Model):
     """A destination with its relative weight."""
 
     destination: Destination | None = None
     weight: Int32 = 0
+
+
+class HTTPRouteDestination(RouteDestination):
+    """A destination of requests with its relative weight and what it changes of headers."""
+
     headers: Headers | None = None
 
 
@@ -204,14 +209,50 @@ class HTTPRoute(Model):
     headers: Headers | None = None
 
 
+class L4MatchAttributes(Model):
+    """Conditions on a connection that must all hold; several of these in a route are alternatives."""
+
+    destination_subnets: NotYet = None
+    port: UInt32 = 0
+    source_subnet: NotYet = None
+    source_labels: Labels = Field(default_factory=dict)
+    gateways: Items[str] = ()
+    source_namespace: str = ""
+
+
+class TCPRoute(Model):
+    """Where connections go; the first whose match holds decides."""
+
+    match: Items[L4MatchAttributes] = ()
+    route: Items[RouteDestination] = ()
+
+
+class TLSMatchAttributes(Model):
+    """Conditions on a TLS connection: the server name it asks for (exact, or `*.` and a suffix), and who asks where."""
+
+    sni_hosts: Items[str] = ()
+    destination_subnets: NotYet = None
+    port: UInt32 = 0
+    source_labels: Labels = Field(default_factory=dict)
+    gateways: Items[str] = ()
+    source_namespace: str = ""
+
+
+class TLSRoute(Model):
+    """Where TLS connections go that are passed on unopened."""
+
+    match: Items[TLSMatchAttributes] = ()
+    route: Items[RouteDestination] = ()
+
+
 class VirtualServiceSpec(Model):
     """Routes for hosts, in the mesh and at gateways."""
 
     hosts: Items[str] = ()
     gateways: Items[str] = ()
     http: Items[HTTPRoute] = ()
-    tls: NotYet = None
-    tcp: NotYet = None
+    tls: Items[TLSRoute] = ()
+    tcp: Items[TCPRoute] = ()
     export_to: Items[str] = ()
 
 

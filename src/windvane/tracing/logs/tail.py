@@ -96,6 +96,10 @@ class Tail:
         for follower in self._followers:
             follower.awake.set()
 
+    async def position(self) -> str:
+        """The position behind everything that is stored now."""
+        return position(await asyncio.to_thread(self._newest))
+
     async def follow(
         self, where: Expression, sources: Sequence[Source] = SOURCES, after: str = "", *, patience: float = 10.0
     ) -> AsyncGenerator[Told | None, None]:
