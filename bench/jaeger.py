@@ -15,13 +15,13 @@ from typing import Any
 
 from machine import machine, measured
 from traces import END_NS, START_NS, fill
-from windvane.tracing.service_links import links
 
 from windvane.store.api import Engine
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
 from windvane.tracing.archive import archive, read_kept
 from windvane.tracing.assembly import read_traces
+from windvane.tracing.dependencies import dependencies
 from windvane.tracing.search import TraceQuery, find_trace_ids
 from windvane.tracing.service_paths import service_paths
 from windvane.tracing.span_rates import Measure, RateQuery, read_rates
@@ -55,8 +55,8 @@ def cases(engine: Engine) -> dict[str, Callable[[], Any]]:
         "Monitor: p95 of a service, 720 points": rates("latencies", 1, 5_000),
         "Monitor: p95 of its operations, 60 points": rates("latencies", 1, 60_000, by_operation=True),
         "p95 of 40 services, 720 points": rates("latencies", 40, 5_000),
-        "dependencies of an hour": lambda: links(engine, END_NS - HOUR_MS * 10**6, END_NS),
-        "dependencies of six hours": lambda: links(engine, START_NS, END_NS),
+        "dependencies of an hour": lambda: dependencies(engine, END_NS - HOUR_MS * 10**6, END_NS),
+        "dependencies of six hours": lambda: dependencies(engine, START_NS, END_NS),
         "paths through a service, 1,000 traces": lambda: service_paths(
             engine, TraceQuery(START_NS, END_NS, "svc-7.shop", limit=1_000)
         ),
