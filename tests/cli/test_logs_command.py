@@ -78,7 +78,9 @@ def test_import_then_search_then_patterns(server: str, tmp_path: Path) -> None:
 def test_following(server: str) -> None:
     program = [sys.executable, "-m", "windvane", "logs", "search", "status:418", "--follow", "--output", "json"]
     logs(server, "import", given=_line(20, 418).encode())
-    with subprocess.Popen([*program, "--server", server], stdout=subprocess.PIPE, text=True) as process:
+    # A shell starts what it runs in the background with SIGINT ignored, and so does this test its children then.
+    heeding = ["env", "--default-signal=INT"]
+    with subprocess.Popen([*heeding, *program, "--server", server], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["entry"]["path"] == "/reviews/20"
         logs(server, "import", given=f"{_line(21)}\n{_line(22, 418)}".encode())
