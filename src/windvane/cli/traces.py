@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from windvane.cli import trace_analysis, trace_graphs
-from windvane.cli.client import server_option
+from windvane.cli.client import server_option, tenant_headers
 from windvane.cli.output import output_option, print_json, print_table
 from windvane.cli.trace_analysis import ask
 from windvane.cli.trace_propagation import propagation
@@ -190,9 +190,8 @@ def _moment(nanoseconds: int) -> str:
 def _get(target: Mapping[str, str | None], path: str, params: Mapping[str, Any]) -> httpx.Response:
     """An answer of Tempo's API; `target` are the values of `server_option`."""
     url = f"{(target['server'] or '').rstrip('/')}/tempo{path}"
-    headers = {"X-Scope-OrgID": tenant} if (tenant := target["tenant"]) else {}
     try:
-        response = httpx.get(url, params=dict(params), headers=headers, timeout=150)
+        response = httpx.get(url, params=dict(params), headers=tenant_headers(target["tenant"]), timeout=150)
     except httpx.HTTPError as error:
         raise UnavailableError(f"no answer from {url}: {error}") from error
     if response.status_code != 200:

@@ -1,12 +1,11 @@
 /** What the log pages begin with: which page, and the query that it is about. */
 
-import { useEffect } from "preact/hooks";
 import { refreshNow } from "../app/clock";
 import { lazy } from "../app/lazy";
 import { hrefWith, linkTo, navigate, params, setParams } from "../app/router";
 import type { EditorProps } from "../components/CodeEditor";
 import { Button, Segmented } from "../components/Controls";
-import { CopyButton } from "../components/CopyButton";
+import { PageTabs } from "../components/PageTabs";
 import { t } from "../i18n";
 import { remember } from "../lib/recent";
 import { QueryLine } from "../traces/QueryLine";
@@ -25,26 +24,12 @@ const href = (page: LogsPageName): string =>
   });
 
 export function LogsTabs({ here }: { here: LogsPageName }) {
-  useEffect(() => {
-    document.title = `${t(`logs.page.${here}`)} · Windvane`;
-  });
-  return (
-    <div class="page-head">
-      <nav class="tabs" aria-label={t("nav.logs")}>
-        {TABS.map((page) => {
-          const title = t(`logs.page.${page}`);
-          return (
-            <a key={page} href={href(page)} aria-current={page === here ? "page" : undefined}>
-              {page === here ? <h1>{title}</h1> : title}
-            </a>
-          );
-        })}
-      </nav>
-      <div class="end">
-        <CopyButton label={t("metrics.share")} icon="link" text={() => window.location.href} />
-      </div>
-    </div>
-  );
+  const tabs = TABS.map((page) => ({
+    title: t(`logs.page.${page}`),
+    href: href(page),
+    here: page === here,
+  }));
+  return <PageTabs label={t("nav.logs")} tabs={tabs} />;
 }
 
 /** Changes the query in the URL; the same query is asked again. */

@@ -25,7 +25,10 @@ export function LossShare({ counts: { share } }: { counts: CallCounts }) {
       <b>{formatRatio(share.value)}</b>
       <span class="loss-track" aria-hidden="true">
         <i class="loss-fill" style={{ width: percent(share.value) }} />
-        <i class="loss-range" style={{ left: percent(share.low), width: percent(share.high - share.low) }} />
+        <i
+          class="interval-range"
+          style={{ left: percent(share.low), width: percent(share.high - share.low) }}
+        />
       </span>
       <span class="muted">{interval}</span>
     </span>

@@ -1,12 +1,11 @@
 /** What all pages about traces begin with: which page, and the query that it is about. */
 
-import { useEffect } from "preact/hooks";
 import { refreshNow } from "../app/clock";
 import { lazy } from "../app/lazy";
 import { hrefWith, linkTo, navigate, params } from "../app/router";
 import { Button, Select } from "../components/Controls";
 import type { EditorProps } from "../components/CodeEditor";
-import { CopyButton } from "../components/CopyButton";
+import { PageTabs } from "../components/PageTabs";
 import { fetchTracedServices } from "../api/jaeger";
 import { type PlainKey, t } from "../i18n";
 import { remember } from "../lib/recent";
@@ -39,26 +38,12 @@ function href(page: TracesPageName): string {
 }
 
 export function TracesTabs({ here }: { here: TracesPageName }) {
-  useEffect(() => {
-    document.title = `${t(`traces.page.${here}` as PlainKey)} · Windvane`;
-  });
-  return (
-    <div class="page-head">
-      <nav class="tabs" aria-label={t("nav.traces")}>
-        {PAGES.map((page) => {
-          const title = t(`traces.page.${page}` as PlainKey);
-          return (
-            <a key={page} href={href(page)} aria-current={page === here ? "page" : undefined}>
-              {page === here ? <h1>{title}</h1> : title}
-            </a>
-          );
-        })}
-      </nav>
-      <div class="end">
-        <CopyButton label={t("metrics.share")} icon="link" text={() => window.location.href} />
-      </div>
-    </div>
-  );
+  const tabs = PAGES.map((page) => ({
+    title: t(`traces.page.${page}` as PlainKey),
+    href: href(page),
+    here: page === here,
+  }));
+  return <PageTabs label={t("nav.traces")} tabs={tabs} />;
 }
 
 /** Changes the query in the URL, or opens the trace whose id it is; the same query is asked again. */
