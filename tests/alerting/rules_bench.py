@@ -99,7 +99,8 @@ class Server:
 
     @property
     def now(self) -> float:
-        return self.clock.now_ns() / NS
+        """Whole milliseconds, rounded down: a sample written for a slot must not lie after it."""
+        return self.clock.now_ns() // 1_000_000 / 1000
 
     @property
     def slot(self) -> int:
@@ -117,7 +118,7 @@ class Server:
         due = (running.slot(self.clock.now_ns() + round(seconds * NS)) - running.slot(self.clock.now_ns())) > 0
         before = self.count("prometheus_rule_evaluations_total", group)
         await settle()
-        self.clock.advance(seconds + 1e-6)  # seconds are no whole nanoseconds: a slot must not lie just ahead
+        self.clock.advance(seconds)
         if due:
             await until(lambda: running.last_evaluation == self.clock.now_ns() and
                         self.count("prometheus_rule_evaluations_total", group) > before)  # fmt: skip

@@ -55,12 +55,12 @@ class ManualClock:
             return
         woken = asyncio.get_running_loop().create_future()
         self._order += 1
-        heapq.heappush(self._sleepers, (self._now_ns + int(seconds * 1e9), self._order, woken))
+        heapq.heappush(self._sleepers, (self._now_ns + round(seconds * 1e9), self._order, woken))
         await woken
 
     def advance(self, seconds: float) -> None:
         """Move time forward and wake every sleeper whose deadline has come."""
-        self._now_ns += int(seconds * 1e9)
+        self._now_ns += round(seconds * 1e9)
         while self._sleepers and self._sleepers[0][0] <= self._now_ns:
             _, _, woken = heapq.heappop(self._sleepers)
             if not woken.done():
