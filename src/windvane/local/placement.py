@@ -31,8 +31,7 @@ def gateway_ports(view: MeshView, workload: MeshWorkload) -> list[int]:
     """Server port numbers that Gateways ask of this workload, in order of appearance, none twice."""
     ports: dict[int, None] = {}
     for gateway in view.gateways:
-        selector = gateway.spec.selector or {}
-        if selector and selector.items() <= workload.labels.items():
+        if gateway.picks(workload.labels, workload.namespace):
             ports.update(dict.fromkeys(server.port.number for server in gateway.spec.servers if server.port))
     return list(ports)
 

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from windvane.mesh import hosts
 from windvane.mesh.delegates import merged
+from windvane.mesh.gateway_api.surroundings import Surroundings
+from windvane.mesh.gateway_api.translate import in_order, translate
 from windvane.mesh.models import (
     AuthorizationPolicy,
     Destination,
@@ -78,23 +80,26 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
     by_key: dict[str, MeshWorkload] = {}
     for workload in made:
         by_key.setdefault(workload.key, workload)
-    workloads = list(by_key.values())
+    services = _services(ordered, list(by_key.values()), identity.domain)
+    translated = translate(ordered, Surroundings.of(ordered, services, identity.domain))
+    own_routes = _virtual_services(_of(ordered, VirtualService), identity.domain)
     return MeshView(
         version=_version(ordered),
-        services=_services(ordered, workloads, identity.domain),
+        services=services,
         workloads=by_key,
-        virtual_services=_virtual_services(_of(ordered, VirtualService), identity.domain),
+        virtual_services=in_order(own_routes, translated.routes),
         delegates=frozenset(
             f"{item.namespace}/{item.name}" for item in _of(ordered, VirtualService) if not item.spec.hosts
         ),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
-        gateways=tuple(_of(ordered, Gateway)),
+        gateways=(*_of(ordered, Gateway), *translated.gateways),
         sidecars=tuple(_of(ordered, Sidecar)),
         proxy_configs=tuple(_of(ordered, ProxyConfig)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
         request_authentications=tuple(_of(ordered, RequestAuthentication)),
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
+        gateway_api_conditions=translated.conditions,
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,
         root_namespace=identity.root_namespace,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
+    from windvane.mesh.gateway_api.conditions import Condition
     from windvane.mesh.models import (
         AuthorizationPolicy,
         DestinationRule,
@@ -131,6 +132,7 @@ class MeshView:
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
+    gateway_api_conditions: tuple[Condition, ...] = ()  # those that are false
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     root_namespace: str = "istio-system"

@@ -85,7 +85,7 @@ def routes_key(proxy: RoutedProxy, view: MeshView) -> Hashable:
     gateways = tuple(
         f"{gateway.namespace}/{gateway.name}"
         for gateway in view.gateways
-        if gateway.spec.selector and gateway.spec.selector.items() <= proxy.workload.labels.items()
+        if gateway.picks(proxy.workload.labels, proxy.workload.namespace)
     )
     return (proxy.workload.namespace, labels, gateways)
 
@@ -107,7 +107,7 @@ def _servers(proxy: RoutedProxy, view: MeshView) -> list[tuple[Gateway, Server]]
     return [
         (gateway, server)
         for gateway in view.gateways
-        if gateway.spec.selector and gateway.spec.selector.items() <= proxy.workload.labels.items()
+        if gateway.picks(proxy.workload.labels, proxy.workload.namespace)
         for server in gateway.spec.servers
     ]
 

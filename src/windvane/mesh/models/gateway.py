@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -60,3 +61,7 @@ class Gateway(Resource):
 
     kind: Literal["Gateway"] = "Gateway"
     spec: GatewaySpec = Field(default_factory=GatewaySpec)
+
+    def picks(self, labels: Mapping[str, str], namespace: str) -> bool:
+        """Whether proxies of a namespace with these labels run its servers (an empty selector picks none here)."""
+        return bool(self.spec.selector) and self.spec.selector.items() <= labels.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -257,7 +257,9 @@ class VirtualServiceSpec(Model):
 
 
 class VirtualService(Resource):
-    """networking.istio.io VirtualService."""
+    """networking.istio.io VirtualService. `semantics` is `gateway` for one made of Gateway API's routes."""
+
+    semantics: ClassVar[str] = "istio"
 
     kind: Literal["VirtualService"] = "VirtualService"
     spec: VirtualServiceSpec = Field(default_factory=VirtualServiceSpec)
