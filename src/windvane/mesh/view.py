@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PeerAuthentication,
         ProxyConfig,
         RequestAuthentication,
+        Secret,
         Sidecar,
         Telemetry,
         VirtualService,
@@ -131,6 +132,7 @@ class MeshView:
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)  # by "namespace/name"
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     root_namespace: str = "istio-system"
