@@ -18,6 +18,8 @@ WORDS = ["a", "b", "v1", "v2", "shop", "other", "reviews", "reviews.shop.svc.clu
 DURATIONS = ["0s", "1ms", "1.5s", "2m", "-1s", "0.1ms"]
 NUMBERS = [-1, 0, 1, 2, 80, 81, 100, 200, 503, 65535, 65536, 2**31 - 1]
 
+BODIES = ("spec", "type", "data", "string_data")
+
 words = st.sampled_from(WORDS)
 
 
@@ -81,7 +83,7 @@ def resources_of(kind: str) -> st.SearchStrategy[dict[str, Any]]:
                     "namespace": st.sampled_from(["shop", "other"]),
                 }
             ),
-            "spec": values(model.model_fields["spec"].annotation),
+            **{name: values(model.model_fields[name].annotation) for name in BODIES if name in model.model_fields},
         }
     )
 

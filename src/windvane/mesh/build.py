@@ -26,6 +26,7 @@ from windvane.mesh.models import (
     ProxyConfig,
     RequestAuthentication,
     Resource,
+    Secret,
     Service,
     ServiceEntry,
     Sidecar,
@@ -81,7 +82,8 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
     for workload in made:
         by_key.setdefault(workload.key, workload)
     services = _services(ordered, list(by_key.values()), identity.domain)
-    translated = translate(ordered, Surroundings.of(ordered, services, identity.domain))
+    secrets = {f"{item.namespace}/{item.name}": item for item in reversed(_of(ordered, Secret))}
+    translated = translate(ordered, Surroundings.of(ordered, services, identity.domain, secrets))
     own_routes = _virtual_services(_of(ordered, VirtualService), identity.domain)
     return MeshView(
         version=_version(ordered),
@@ -100,6 +102,7 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
         gateway_api_conditions=translated.conditions,
+        secrets=secrets,
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,
         root_namespace=identity.root_namespace,

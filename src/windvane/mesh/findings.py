@@ -116,6 +116,7 @@ CODES: dict[str, Code] = {
     "IST0157": Code("warning", "A Telemetry names no provider of access logs; Istio has none by default."),
     "IST0159": Code("error", "Telemetries of a namespace select the same workload.", kiali=("KIA0003",)),
     "IST0160": Code("error", "A namespace has several Telemetries without a selector.", kiali=("KIA0002",)),
+    "IST0161": Code("error", "A Secret that a Gateway names is no certificate with its key."),
     "IST0162": Code("warning", "A Gateway listens on a port that no Service of its workloads exposes."),
     "IST0165": Code("warning", "A VirtualService names a Gateway that Istio made of a Kubernetes Gateway."),
     "IST0171": Code("warning", "A condition in the resource's status is false."),

@@ -24,6 +24,7 @@ from windvane.mesh.checks.access import access
 from windvane.mesh.checks.annotations import check_annotations
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
+from windvane.mesh.checks.credentials import check_secret, credentials
 from windvane.mesh.checks.deployments import deployments
 from windvane.mesh.checks.gateways import gateways
 from windvane.mesh.checks.references import Registry, references
@@ -39,6 +40,7 @@ from windvane.mesh.view import MeshView
 
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Namespace": services.check_namespace,
+    "Secret": check_secret,
     "Service": services.check_service,
     "ServiceEntry": services.check_service_entry,
     "WorkloadEntry": services.check_workload_entry,
@@ -57,6 +59,7 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
 
 _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...] = (
     conflicts,
+    credentials,
     deployments,
     gateways,
     shadowing,

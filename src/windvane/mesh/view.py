@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PeerAuthentication,
         ProxyConfig,
         RequestAuthentication,
+        Secret,
         Sidecar,
         Telemetry,
         VirtualService,
@@ -133,6 +134,7 @@ class MeshView:
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
     gateway_api_conditions: tuple[Condition, ...] = ()  # those that are false
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)  # by "namespace/name"
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     root_namespace: str = "istio-system"

@@ -22,6 +22,7 @@ from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import cluster_policy, filters, tls
 from windvane.xds.ca import identity_of
+from windvane.xds.credentials import names_credentials, with_usable_credential
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import (
     AssignmentSpec,
@@ -84,11 +85,12 @@ def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
 
 @dataclass(frozen=True, slots=True)
 class OutboundKey:
-    """What of a proxy decides its outbound clusters: its namespace, and where it matters its labels and locality."""
+    """What of a proxy decides its outbound clusters: its namespace, and where it matters labels, locality and role."""
 
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
     locality: str = ""
+    role: str = ""
 
 
 def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
@@ -98,14 +100,17 @@ def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundClu
 
 
 def outbound_key(proxy: Proxy, snapshot: Snapshot) -> OutboundKey:
-    """What of a proxy decides its outbound clusters: labels if any rule selects by them, locality if any does."""
+    """What of a proxy decides its outbound clusters: labels if any rule selects by them, locality if any does, its role
+    if any rule names a Secret."""
     rules = snapshot.view.destination_rules
+    secret = snapshot.derive("secrets matter", lambda: any(map(names_credentials, rules)))
     selective = snapshot.derive("selective rules", lambda: any(rule.spec.workload_selector for rule in rules))
     local = snapshot.derive("localities matter", lambda: any(map(_looks_at_localities, rules)))
     return OutboundKey(
         proxy.namespace,
         tuple(sorted(proxy.workload.labels.items())) if selective else (),
         proxy.workload.locality if local else "",
+        proxy.role if secret else "",
     )
 
 
@@ -148,7 +153,7 @@ def _outbound(key: OutboundKey, snapshot: Snapshot) -> Iterator[tuple[str, Outbo
         rule = destination_rule_for(snapshot.view, hostname, key.namespace, dict(key.labels))
         for port in service.ports:
             for subset in (None, *(rule.spec.subsets if rule else ())):
-                policy = policy_for(rule, subset, port.number)
+                policy = with_usable_credential(policy_for(rule, subset, port.number), rule, key.role)
                 endpoints = placed(endpoint_specs(service, port, subset, snapshot), policy, key.locality)
                 yield _one(service, port, subset, policy=policy, endpoints=endpoints, snapshot=snapshot)
 
@@ -267,7 +272,7 @@ def _set_transport(message: cluster.Cluster, spec: ClusterSpec) -> None:
     elif settings.mode == "ISTIO_MUTUAL":
         message.transport_socket = mesh
     elif settings.mode in ("SIMPLE", "MUTUAL"):
-        message.transport_socket = tls.client_from_files(settings, spec.service[0] if spec.service else "", alpn)
+        message.transport_socket = tls.client(settings, spec.service[0] if spec.service else "", alpn)
 
 
 def _believed(spec: ClusterSpec) -> tuple[str, ...]:

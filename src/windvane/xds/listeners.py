@@ -305,7 +305,7 @@ def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket |
         return None
     if server.tls.mode == "ISTIO_MUTUAL":
         return tls.mesh_server(spec.trust_domain, http=not server.tcp)
-    return tls.server_from_files(server.tls, http=not server.tcp)
+    return tls.server(server.tls, http=not server.tcp)
 
 
 def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:

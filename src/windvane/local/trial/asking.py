@@ -28,7 +28,8 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request: `authority` as in its Host header, `path` with its query; `port` is the service's or gateway's
-    (80 where the URL has none: `has_port`)."""
+    (80, with `tls` 443, where the URL has none: `has_port`). `certificate` is the Secret `namespace/name` that the
+    client shows."""
 
     method: str
     host: str
@@ -38,6 +39,8 @@ class Asked:
     headers: tuple[Header, ...] = ()
     body: bytes = b""
     has_port: bool = True
+    tls: bool = False
+    certificate: str = ""
 
 
 def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> Asked:
@@ -51,13 +54,14 @@ def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> 
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise BadInputError(f"--request {text!r}: {error}") from None
-    if parts.scheme != "http" or not host:
+    if parts.scheme not in ("http", "https") or not host:
         raise BadInputError(f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     given = tuple(_header(each) for each in headers)
     named = next((value for name, value in given if name == "host"), parts.netloc)
     headers_sent = tuple(each for each in given if each[0] != "host")
-    return Asked(method, host, port or 80, named, path, headers_sent, body, port is not None)
+    tls = parts.scheme == "https"
+    return Asked(method, host, port or (443 if tls else 80), named, path, headers_sent, body, port is not None, tls)
 
 
 def _header(text: str) -> Header:

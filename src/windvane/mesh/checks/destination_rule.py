@@ -164,9 +164,12 @@ def _check_tls(path: Path, tls: ClientTLSSettings | None) -> Iterator[Problem]:
     if tls is None:
         return
     files = (tls.client_certificate, tls.private_key)
-    if tls.mode == "MUTUAL" and not all(files):
+    if tls.credential_name and (any(files) or tls.ca_certificates or tls.ca_crl):
+        words = "cannot specify client certificates or CA certificate or CA CRL If credentialName is set"
+        yield invalid((*path, "credentialName"), words)
+    elif tls.mode == "MUTUAL" and not all(files) and not tls.credential_name:
         yield invalid(path, "client certificate and private key are required for mutual tls")
-    if tls.mode == "ISTIO_MUTUAL" and (any(files) or tls.ca_certificates):
+    if tls.mode == "ISTIO_MUTUAL" and (any(files) or tls.ca_certificates or tls.ca_crl or tls.credential_name):
         yield invalid(path, "ISTIO_MUTUAL uses the mesh's own certificates: no certificate or key may be set")
     if tls.insecure_skip_verify and (tls.ca_certificates or tls.subject_alt_names):
         yield invalid((*path, "insecureSkipVerify"), "cannot be set together with caCertificates or subjectAltNames")

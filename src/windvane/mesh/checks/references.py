@@ -11,6 +11,7 @@ from windvane.mesh.build import MESH_GATEWAY
 from windvane.mesh.checks.common import Problem
 from windvane.mesh.models import (
     AuthorizationPolicy,
+    ClientTLSSettings,
     Destination,
     DestinationRule,
     Gateway,
@@ -255,13 +256,19 @@ def _of_unverified_tls(item: DestinationRule) -> Iterator[Problem]:
         return
     where = f"DestinationRule {item.name} in namespace {item.namespace} has TLS mode set to"
     missing = f"but no caCertificates are set to validate server identity for host: {item.spec.host}"
-    if policy.tls is not None and policy.tls.mode in ("SIMPLE", "MUTUAL") and not policy.tls.ca_certificates:
+    if policy.tls is not None and _believes_anybody(policy.tls):
         yield Problem("IST0128", ("spec", "trafficPolicy", "tls"), f"{where} {policy.tls.mode} {missing}")
     for index, setting in enumerate(policy.port_level_settings):
         tls, number = setting.tls, setting.port.number if setting.port else 0
-        if tls is not None and tls.mode in ("SIMPLE", "MUTUAL") and not tls.ca_certificates:
+        if tls is not None and _believes_anybody(tls):
             path: Path = ("spec", "trafficPolicy", "portLevelSettings", index, "tls")
             yield Problem("IST0129", path, f"{where} {tls.mode} {missing} at port {number}")
+
+
+def _believes_anybody(tls: ClientTLSSettings) -> bool:
+    """Whether no certificate authority of its own is named, in a file or a Secret, nor is it said that none counts."""
+    named = tls.ca_certificates or tls.credential_name
+    return tls.mode in ("SIMPLE", "MUTUAL") and not named and not tls.insecure_skip_verify
 
 
 def _of_peer_policy(item: DestinationRule, service: MeshService, registry: Registry) -> Iterator[Problem]:

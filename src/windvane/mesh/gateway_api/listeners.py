@@ -90,7 +90,8 @@ def listeners(
         wrong = [*_refused(gateway, index), *_conflicted(gateway, index)]
         tls, problems = server_tls(gateway, index, around)
         conditions += [*wrong, *problems, *_wrong_kinds(gateway, index)]
-        if not wrong and not problems and proxies is not None:
+        unsecured = tls is None and bool(problems)
+        if not wrong and not unsecured and proxies is not None:
             attachable = _attachable(gateway, listener)
             made.append((attachable, _translated(attachable, proxies, tls)))
     return made, conditions

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from windvane.mesh.models import Namespace, Resource, Service, ServiceEntry, gateway_api
+from windvane.mesh.models import Namespace, Resource, Secret, Service, ServiceEntry, gateway_api
 from windvane.mesh.models.gateway_api.gateway import LabelSelectorRequirement, NamespaceSelector
 from windvane.mesh.view import MeshService
 
@@ -27,9 +27,16 @@ class Surroundings:
     selectors: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     grants: tuple[gateway_api.ReferenceGrant, ...] = ()
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, resources: Sequence[Resource], services: Mapping[str, MeshService], domain: str) -> Surroundings:
+    def of(
+        cls,
+        resources: Sequence[Resource],
+        services: Mapping[str, MeshService],
+        domain: str,
+        secrets: Mapping[str, Secret],
+    ) -> Surroundings:
         return cls(
             domain=domain,
             services=services,
@@ -37,6 +44,7 @@ class Surroundings:
             selectors={(item.namespace, item.name): item.spec.selector for item in each(resources, Service)},
             namespaces={item.name: item.labels for item in each(resources, Namespace)},
             grants=tuple(each(resources, gateway_api.ReferenceGrant)),
+            secrets=secrets,
         )
 
     def service_host(self, namespace: str, name: str) -> str:

@@ -171,8 +171,8 @@ class ClientTLSSettings(Model):
     subject_alt_names: Items[str] = ()
     sni: str = ""
     insecure_skip_verify: bool | None = None
-    credential_name: NotYet = None
-    ca_crl: NotYet = None
+    credential_name: str = ""
+    ca_crl: str = ""
 
 
 class PortTrafficPolicy(Model):
