@@ -66,7 +66,7 @@ def tls_secret(place: str, own: Made, ca: Made | None = None) -> dict[str, Any]:
 
 
 def bank_secrets() -> str:
-    """The Secrets that `data/secured.yaml` names, as a file's text."""
+    """The Secrets that files in `data` name, as a file's text."""
     root, others = made("root"), made("others")
     bank = made("bank", by=root, hosts=("*.bank.example",))
     generic = made("bank", by=root, hosts=("*.bank.example",), key=rsa.generate_private_key(65537, 2048))
@@ -76,6 +76,7 @@ def bank_secrets() -> str:
         secret(f"{gateway}/bank-generic", {"cert": generic.pem, "key": generic.key_pem}),
         secret(f"{gateway}/bank-generic-cacert", {"cacert": root.pem}),
         secret(f"{gateway}/strangers", {"cacert": others.pem}),
+        tls_secret("keys/store", made("store", by=root, hosts=("*.bank.example",))),
         tls_secret("clients/alice", made("alice", by=root, hosts=("alice.example",))),
         tls_secret("clients/stranger", made("stranger", by=others, hosts=("stranger.example",))),
     ]

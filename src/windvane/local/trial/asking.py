@@ -84,7 +84,7 @@ def with_client(view: MeshView, asked: Asked, named: str) -> tuple[MeshView, str
         return view, named
     namespace = _namespace_of(view, asked.host)
     if namespace is None:
-        gateway = _gateway_of(view)
+        gateway = _gateway_of(view, asked.host)
         if gateway is not None:
             return view, gateway.key
     client = MeshWorkload(
@@ -119,9 +119,15 @@ def _namespace_of(view: MeshView, host: str) -> str | None:
     return None
 
 
-def _gateway_of(view: MeshView) -> MeshWorkload | None:
-    workloads = sorted(view.workloads.values(), key=lambda each: each.key)
-    return next((each for each in workloads if any(selects(gateway, each) for gateway in view.gateways)), None)
+def _gateway_of(view: MeshView, host: str) -> MeshWorkload | None:
+    """The gateway that is for a host, the more exactly the better; else the first of all."""
+    edges: list[tuple[tuple[bool, int], MeshWorkload]] = []
+    for workload in sorted(view.workloads.values(), key=lambda each: each.key):
+        gateways = [gateway for gateway in view.gateways if selects(gateway, workload)]
+        names = [name.rpartition("/")[2] for one in gateways for server in one.spec.servers for name in server.hosts]
+        best = hosts.most_specific(names, host) or ""
+        edges += [((best == host, len(best)), workload)] if gateways else []
+    return max(edges, key=lambda edge: edge[0])[1] if edges else None
 
 
 def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:

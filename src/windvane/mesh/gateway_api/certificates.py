@@ -35,8 +35,9 @@ def server_tls(
     names, conditions = _credentials(gateway, index, around)
     if not names:
         return None, conditions or [_condition(gateway, index, "InvalidCertificateRef", "no certificate is given")]
-    given: dict[str, Any] = {"credential_name": names[0]} if len(names) == 1 else {"credential_names": tuple(names)}
-    return ServerTLSSettings(mode=_MODES.get(tls.options.get(_MODE, ""), "SIMPLE"), **given), conditions
+    given: dict[str, Any] = {"mode": _MODES.get(tls.options.get(_MODE, ""), "SIMPLE")}
+    given |= {"credential_name": names[0]} if len(names) == 1 else {"credential_names": tuple(names)}
+    return ServerTLSSettings(**given), conditions
 
 
 def _credentials(gateway: gateway_api.Gateway, index: int, around: Surroundings) -> tuple[list[str], list[Condition]]:

@@ -149,7 +149,7 @@ def mirrors(filters: Sequence[_Filter], path: Path, backends: Backends) -> Itera
 
 def _share(mirror: gateway_api.HTTPRequestMirrorFilter) -> Percent | None:
     if mirror.fraction is not None:
-        return Percent(value=100 * mirror.fraction.numerator / mirror.fraction.denominator)
+        return Percent(value=100 * mirror.fraction.numerator / (mirror.fraction.denominator or 1))
     return Percent(value=float(mirror.percent)) if mirror.percent is not None else None
 
 
@@ -187,7 +187,7 @@ def _cors(wanted: gateway_api.HTTPCORSFilter) -> CorsPolicy:
         allow_methods=wanted.allow_methods,
         allow_headers=wanted.allow_headers,
         expose_headers=wanted.expose_headers,
-        max_age=float(wanted.max_age) if wanted.max_age > 0 else None,
+        max_age=_duration(wanted.max_age),
         allow_credentials=True if wanted.allow_credentials else None,
     )
 
@@ -209,14 +209,19 @@ def _retries(rule: gateway_api.HTTPRouteRule) -> HTTPRetry | None:
     return HTTPRetry(
         attempts=attempts,
         retry_on=",".join((*_RETRY_ON, *map(str, rule.retry.codes))) if attempts else "",
-        per_try_timeout=each if each and attempts else None,
-        backoff=rule.retry.backoff,
+        per_try_timeout=_duration(each) if attempts else None,
+        backoff=_duration(rule.retry.backoff),
     )
 
 
-def _timeout(rule: gateway_api.HTTPRouteRule) -> float | None:
+def _timeout(rule: gateway_api.HTTPRouteRule) -> Any:
     """Of the whole request; without retries a try is all there is of it."""
     if rule.timeouts is None:
         return None
     each = rule.timeouts.backend_request if rule.retry is None or rule.retry.attempts == 0 else None
-    return each or rule.timeouts.request or None
+    return _duration(each or rule.timeouts.request)
+
+
+def _duration(seconds: float | None) -> Any:
+    """A duration as Istio writes it; None for none, and for 0, which means none."""
+    return f"{seconds:.3f}s" if seconds and seconds > 0 else None
