@@ -140,10 +140,14 @@ def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> Worklo
 
 @dataclass(slots=True)
 class _Nowhere(Claim):
-    """Addresses that are only spoken of: nobody holds them, so all of them are free."""
+    """Addresses that are only spoken of: nobody holds them, so all of them are free but those spoken of before."""
+
+    spoken: set[tuple[str, int]] = field(default_factory=set)
 
     def visible_port(self, host: str, wanted: int) -> int:
-        return wanted
+        port = next(number for number in count(wanted) if (host, number) not in self.spoken)
+        self.spoken.add((host, port))
+        return port
 
 
 def imagined_placement(view: MeshView) -> Placement:
