@@ -64,23 +64,32 @@ CODES: dict[str, Code] = {
     "WV0412": Code("warning", "A rule is for a port that its workloads do not serve."),
     "WV0413": Code("warning", "A rule asks for attributes of HTTP on ports that do not carry it."),
     "WV0414": Code("info", "A DENY rule asks who calls; callers in plaintext, which the port accepts, are not denied."),
-    "WV0501": Code("warning", "A Gateway is of a class that Istio does not serve, or not here: it is left out."),
+    "WV0501": Code(
+        "warning", "A Gateway is of a class that Istio does not serve, or not here: it is left out.", kiali=("KIA1504",)
+    ),
     "WV0502": Code("error", "A listener of a Gateway cannot be served as it is written."),
     "WV0503": Code("error", "A certificate of a listener is missing, cannot be used or must not be referred to."),
     "WV0504": Code("error", "An address of a Gateway cannot be used."),
-    "WV0505": Code("error", "A route's parent is not there: the route is not in force for it."),
-    "WV0506": Code("error", "A Gateway's listeners do not let a route attach: its namespace or kind is not allowed."),
+    "WV0505": Code("error", "A route's parent is not there: the route is not in force for it.", kiali=("KIA1401",)),
+    "WV0506": Code(
+        "error",
+        "A Gateway's listeners do not let a route attach: its namespace or kind is not allowed.",
+        kiali=("KIA1401",),
+    ),
     "WV0507": Code("error", "A route has no host name in common with its Gateway's listeners."),
-    "WV0508": Code("error", "A backend of a route does not exist: requests to it get 500."),
+    "WV0508": Code("error", "A backend of a route does not exist: requests to it get 500.", kiali=("KIA1402",)),
     "WV0509": Code("error", "A route refers to another namespace without a ReferenceGrant: requests to it get 500."),
     "WV0510": Code("error", "A route refers to a backend of a kind that Istio cannot send to."),
     "WV0511": Code("error", "A route has a filter that Istio does not have: none of its rules is in force."),
     "WV0512": Code("info", "No destination of a route's rule gets anything: requests get 500."),
+    "WV0513": Code(
+        "warning", "No request reaches a match of a route: others of its host come first and take all of it."
+    ),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",
         "A resource being referenced does not exist.",
-        kiali=("KIA0101", "KIA0302", "KIA1101", "KIA1102", "KIA1107"),
+        kiali=("KIA0101", "KIA0302", "KIA1101", "KIA1102", "KIA1107", "KIA1601"),
     ),
     "IST0106": Code("error", "The resource has a schema validation error.", refuses=True),
     "IST0107": Code("warning", "An annotation of Istio stands on a kind of resource that it is not for."),

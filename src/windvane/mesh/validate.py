@@ -67,6 +67,7 @@ _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...]
     timing,
     access,
     gateway_api.conditions,
+    gateway_api.shadowing,
 )
 """How resources fit together."""
 

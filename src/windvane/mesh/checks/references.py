@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
 from windvane.mesh.checks.common import Problem
+from windvane.mesh.gateway_api.semantics import GATEWAY_NAME
 from windvane.mesh.models import (
     AuthorizationPolicy,
     ClientTLSSettings,
@@ -316,6 +317,9 @@ def _of_selector(
     """
     view = registry.view
     if not view.workloads or chosen(view, item.namespace, labels, everywhere=everywhere):
+        return
+    # Pods that Istio's controller deploys for a Gateway of Gateway API stand in no file.
+    if labels.get(GATEWAY_NAME, "?") in [one.spec.selector.get(GATEWAY_NAME) for one in view.gateways]:
         return
     if isinstance(item, Gateway):
         if labels.get("istio") in _INSTALLED and not any("istio" in one.labels for one in view.workloads.values()):

@@ -11,13 +11,16 @@ from windvane.mesh.models import HTTPMatchRequest, HTTPRoute, StringMatch, gatew
 from windvane.mesh.yaml_source import Path
 
 
-def grpc_rules(route: gateway_api.GRPCRoute, backends: Backends) -> Iterator[HTTPRoute]:
-    """Rules of one match each, in the route's order; `UnsupportedFilterError` for what Istio does not have."""
+def grpc_rules(route: gateway_api.GRPCRoute, backends: Backends) -> Iterator[tuple[int, int, HTTPRoute]]:
+    """Rules of one match each, with the numbers of both, in the route's order.
+
+    `UnsupportedFilterError` for what Istio does not have.
+    """
     for index, rule in enumerate(route.spec.rules):
         action = _action(rule, ("spec", "rules", index), backends)
-        for match in rule.matches or (None,):
+        for number, match in enumerate(rule.matches or (None,)):
             wanted = () if match is None else (_match(match),)
-            yield HTTPRoute(name=rule_name(route, index, rule.name), match=wanted, **action)
+            yield index, number, HTTPRoute(name=rule_name(route, index, rule.name), match=wanted, **action)
 
 
 def _action(rule: gateway_api.GRPCRouteRule, path: Path, backends: Backends) -> dict[str, Any]:

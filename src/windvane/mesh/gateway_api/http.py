@@ -40,13 +40,16 @@ _Backend = HTTPBackendRef | GRPCBackendRef
 _Filter = gateway_api.HTTPRouteFilter | gateway_api.GRPCRouteFilter
 
 
-def http_rules(route: gateway_api.HTTPRoute, backends: Backends) -> Iterator[HTTPRoute]:
-    """Rules of one match each, in the route's order; `UnsupportedFilterError` for what Istio does not have."""
+def http_rules(route: gateway_api.HTTPRoute, backends: Backends) -> Iterator[tuple[int, int, HTTPRoute]]:
+    """Rules of one match each, with the numbers of both, in the route's order.
+
+    `UnsupportedFilterError` for what Istio does not have.
+    """
     for index, rule in enumerate(route.spec.rules):
         path: Path = ("spec", "rules", index)
         action = _action(rule, path, backends)
-        for match in rule.matches or (gateway_api.HTTPRouteMatch(),):
-            yield HTTPRoute(name=rule_name(route, index, rule.name), match=(_match(match),), **action)
+        for number, match in enumerate(rule.matches or (gateway_api.HTTPRouteMatch(),)):
+            yield index, number, HTTPRoute(name=rule_name(route, index, rule.name), match=(_match(match),), **action)
 
 
 def rule_name(route: gateway_api.Route, index: int, name: str | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from windvane.mesh.gateway_api.attach import Attachment, Parents, attachments
 from windvane.mesh.gateway_api.backends import Backends, UnsupportedFilterError
-from windvane.mesh.gateway_api.conditions import Condition
+from windvane.mesh.gateway_api.conditions import Condition, key_of
 from windvane.mesh.gateway_api.grpc import grpc_rules
 from windvane.mesh.gateway_api.http import http_rules
 from windvane.mesh.gateway_api.listeners import Attachable, class_conditions, classes_of, is_served, listeners
@@ -95,19 +95,19 @@ def _collect(route: _HTTPRoutes, attached: Sequence[Attachment], backends: Backe
     """Add a route's rules to those of every host that it is attached for."""
     if not attached:
         return
-    origin = Origin(route.reference, route.file, route.line)
+    of, file, line = key_of(route), route.file, route.line
     try:
-        rules = list(_rules(route, backends))
+        rules = [(rule, Origin(of, file, line, *place)) for *place, rule in _rules(route, backends)]
     except UnsupportedFilterError:
         return
     for one in attached:
         for host in one.hosts:
             owner = route.namespace if one.is_mesh else ""
             place = places.setdefault((one.gateway, owner, host), _Host(route, one))
-            place.rules += [(_on_port(rule, one.port), origin) for rule in rules]
+            place.rules += [(_on_port(rule, one.port), origin) for rule, origin in rules]
 
 
-def _rules(route: _HTTPRoutes, backends: Backends) -> Iterator[HTTPRoute]:
+def _rules(route: _HTTPRoutes, backends: Backends) -> Iterator[tuple[int, int, HTTPRoute]]:
     return http_rules(route, backends) if isinstance(route, gateway_api.HTTPRoute) else grpc_rules(route, backends)
 
 

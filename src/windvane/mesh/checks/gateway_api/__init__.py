@@ -17,6 +17,7 @@ from windvane.mesh.checks.gateway_api.routes import (
     check_tcp_route,
     check_tls_route,
 )
+from windvane.mesh.checks.gateway_api.shadowing import shadowing as shadowing
 
 CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "GatewayClass": check_gateway_class,

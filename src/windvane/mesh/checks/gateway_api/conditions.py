@@ -1,4 +1,4 @@
-"""Conditions that are false, as findings: WV0501 to WV0511; and rules that send nothing anywhere."""
+"""Conditions that are false, as findings: WV0501 to WV0511; rules that send nothing anywhere; grants to nobody."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windvane.mesh.models import gateway_api
 
 
 def conditions(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
-    """What Istio's controller would write into the status of Gateways and routes; WV0302 and WV0512."""
+    """What Istio's controller would write into the status of Gateways and routes; IST0101, WV0302 and WV0512."""
     by_resource: dict[Key, list[Condition]] = {}
     for condition in registry.view.gateway_api_conditions:
         by_resource.setdefault(condition.of, []).append(condition)
@@ -22,6 +22,16 @@ def conditions(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding
             for found in by_resource.get(key_of(item.resource), ()):
                 yield item.finding(found.code, found.text, found.path)
             yield from _nothing_sent(item)
+        elif isinstance(item.resource, gateway_api.ReferenceGrant) and registry.namespaces:
+            yield from _unknown_namespaces(item, item.resource, registry)
+
+
+def _unknown_namespaces(item: Loaded, grant: gateway_api.ReferenceGrant, registry: Registry) -> Iterator[Finding]:
+    """Namespaces that may refer and are not there; files without any Namespace leave them to the cluster."""
+    for index, one in enumerate(grant.spec.from_):
+        if one.namespace not in registry.namespaces:
+            path = ("spec", "from", index, "namespace")
+            yield item.finding("IST0101", f'Referenced namespace not found: "{one.namespace}"', path, "KIA1601")
 
 
 def _rules(item: Loaded) -> Sequence[Any]:
