@@ -16,7 +16,7 @@ from windvane.mesh.files import FileSource
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy
-from windvane.xds.resources import LDS, RDS
+from windvane.xds.resources import EDS, LDS, RDS
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
 GOOD = (Path(__file__).parents[1] / "mesh" / "data" / "good" / "gateway-api.yaml").read_text(encoding="utf-8")
@@ -196,3 +196,13 @@ spec:
     secured = listeners["outbound|9443||echo.apps.svc.cluster.local"]["filter_chains"]
     assert secured[0]["filter_chain_match"]["server_names"] == ["echo.apps.svc.cluster.local"]
     assert secured[0]["filters"][0]["typed_config"]["cluster"] == "outbound|8000||httpbin.apps.svc.cluster.local"
+
+
+def test_the_mesh_reaches_a_gateway_by_the_service_that_is_deployed_with_it(tmp_path: Path) -> None:
+    snapshot = snapshot_of(GOOD, tmp_path)
+    [endpoints] = made(snapshot, EDS, "httpbin.apps")["outbound|8080||egress-istio.apps.svc.cluster.local"]["endpoints"]
+    place = snapshot.placement.places["egress-istio.apps"]
+    address = endpoints["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+    assert (address["address"], address["port_value"]) == (place.address, place.inbound[8080])
+    # A gateway listens for the outside: nobody speaks the mesh's own TLS to it.
+    assert "envoy.transport_socket_match" not in str(endpoints)

@@ -81,13 +81,14 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
     by_key: dict[str, MeshWorkload] = {}
     for workload in made:
         by_key.setdefault(workload.key, workload)
-    services = _services(ordered, list(by_key.values()), identity.domain)
+    workloads = list(by_key.values())
+    services = _services(ordered, workloads, identity.domain)
     secrets = {f"{item.namespace}/{item.name}": item for item in reversed(_of(ordered, Secret))}
-    translated = translate(ordered, Surroundings.of(ordered, services, identity.domain, secrets))
+    translated = translate(ordered, Surroundings.of(ordered, services, identity.domain, secrets, workloads))
     own_routes = _virtual_services(_of(ordered, VirtualService), identity.domain)
     return MeshView(
         version=_version(ordered),
-        services=services,
+        services=dict(sorted(translated.services.items())),
         workloads=by_key,
         virtual_services=in_order(own_routes, translated.routes),
         delegates=frozenset(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from windvane.mesh.gateway_api.deployments import with_workload
 from windvane.mesh.gateway_api.semantics import ListenerGateway
 from windvane.mesh.models import Gateway
 from windvane.mesh.view import MeshView, MeshWorkload
@@ -23,6 +24,8 @@ def with_gateways(view: MeshView) -> MeshView:
         known = [*view.workloads.values(), *implied.values()]
         if gateway.spec.selector and not any(gateway.picks(one.labels, one.namespace) for one in known):
             workload = _deployed(gateway) if isinstance(gateway, ListenerGateway) else _gateway(gateway, view)
+            if workload.key not in implied and isinstance(gateway, ListenerGateway):
+                view = replace(view, services=with_workload(view, gateway, workload))
             implied.setdefault(workload.key, workload)
     return replace(view, workloads={**view.workloads, **implied}) if implied else view
 

@@ -47,11 +47,12 @@ class Attachable:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies that serve a Gateway: their namespace and labels, and what they are called."""
+    """The proxies that serve a Gateway: their namespace and labels, what they are called, who deploys them."""
 
     namespace: str
     selector: Mapping[str, str]
     deployment: str
+    managed: bool = False
 
 
 def is_served(gateway: gateway_api.Gateway, classes: Mapping[str, str]) -> bool:
@@ -116,6 +117,7 @@ def _translated(own: Attachable, proxies: Proxies, tls: ServerTLSSettings | None
         spec=GatewaySpec(servers=(server,), selector=dict(proxies.selector)),
         workload_namespace=proxies.namespace,
         deployment=proxies.deployment,
+        managed=proxies.managed,
     )
     made.locate(own.gateway.file, own.gateway.line, own.gateway.namespace)
     return made
@@ -178,7 +180,7 @@ def _proxies(gateway: gateway_api.Gateway, around: Surroundings) -> tuple[Proxie
     if not addresses or (len(addresses) == 1 and addresses[0].type == "IPAddress"):
         default = f"{gateway.name}-{gateway.spec.gateway_class_name}"
         name = gateway.annotations.get(_NAME_OVERRIDE) or default
-        return Proxies(gateway.namespace, {GATEWAY_NAME: gateway.name}, name), []
+        return Proxies(gateway.namespace, {GATEWAY_NAME: gateway.name}, name, managed=True), []
     found, conditions = [], []
     for index, address in enumerate(addresses):
         proxies = _of_service(address.value, gateway.namespace, around) if address.type == "Hostname" else None

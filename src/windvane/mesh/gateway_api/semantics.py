@@ -32,10 +32,11 @@ class Origin:
 
 class ListenerGateway(Gateway):
     """One listener of a Gateway. The proxies it is for run in `workload_namespace`; `deployment` names them where
-    files leave them to the cluster."""
+    files leave them to the cluster. With `managed` Istio's controller deploys them, and a Service of that name."""
 
     workload_namespace: str
     deployment: str
+    managed: bool
 
     def picks(self, labels: Mapping[str, str], namespace: str) -> bool:
         return namespace == self.workload_namespace and super().picks(labels, namespace)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from windvane.mesh.models import Namespace, Resource, Secret, Service, ServiceEntry, gateway_api
 from windvane.mesh.models.gateway_api.gateway import LabelSelectorRequirement, NamespaceSelector
-from windvane.mesh.view import MeshService
+from windvane.mesh.view import MeshService, MeshWorkload
 
 R = TypeVar("R", bound=Resource)
 
@@ -28,6 +28,7 @@ class Surroundings:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     grants: tuple[gateway_api.ReferenceGrant, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    workloads: Sequence[MeshWorkload] = ()
 
     @classmethod
     def of(
@@ -36,6 +37,7 @@ class Surroundings:
         services: Mapping[str, MeshService],
         domain: str,
         secrets: Mapping[str, Secret],
+        workloads: Sequence[MeshWorkload],
     ) -> Surroundings:
         return cls(
             domain=domain,
@@ -45,6 +47,7 @@ class Surroundings:
             namespaces={item.name: item.labels for item in each(resources, Namespace)},
             grants=tuple(each(resources, gateway_api.ReferenceGrant)),
             secrets=secrets,
+            workloads=workloads,
         )
 
     def service_host(self, namespace: str, name: str) -> str:

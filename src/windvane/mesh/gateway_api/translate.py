@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from windvane.mesh.gateway_api.attach import Attachment, Parents, attachments
 from windvane.mesh.gateway_api.backends import Backends, UnsupportedFilterError
-from windvane.mesh.gateway_api.conditions import Condition, key_of
+from windvane.mesh.gateway_api.conditions import Condition, Key, key_of
+from windvane.mesh.gateway_api.deployments import deployed_services
 from windvane.mesh.gateway_api.grpc import grpc_rules
 from windvane.mesh.gateway_api.http import http_rules
 from windvane.mesh.gateway_api.listeners import Attachable, class_conditions, classes_of, is_served, listeners
@@ -17,6 +19,7 @@ from windvane.mesh.gateway_api.streams import tcp_rules, tls_rules
 from windvane.mesh.gateway_api.surroundings import Surroundings, each
 from windvane.mesh.models import HTTPMatchRequest, HTTPRoute, ObjectMeta, Resource, VirtualService, gateway_api
 from windvane.mesh.models.virtual_service import VirtualServiceSpec
+from windvane.mesh.view import MeshService
 
 _HTTPRoutes = gateway_api.HTTPRoute | gateway_api.GRPCRoute
 _Streams = gateway_api.TLSRoute | gateway_api.TCPRoute
@@ -24,9 +27,13 @@ _Streams = gateway_api.TLSRoute | gateway_api.TCPRoute
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What Gateway API's resources are to Istio, and every condition of theirs that is false."""
+    """What Gateway API's resources are to Istio, and every condition of theirs that is false.
+
+    `services` are all of the mesh, by host name, with those that are deployed for Gateways.
+    """
 
     gateways: tuple[ListenerGateway, ...] = ()
+    services: Mapping[str, MeshService] = field(default_factory=dict)
     routes: tuple[TranslatedRoutes, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
@@ -57,8 +64,9 @@ def translate(resources: Sequence[Resource], around: Surroundings) -> Translatio
             made += [translated for _, translated in found]
             conditions += wrong
     others = frozenset((item.namespace, item.name) for item in gateways if not is_served(item, classes))
-    routes, problems = _routes(resources, parents, around, others)
-    return Translation(tuple(made), tuple(routes), (*conditions, *problems))
+    services = {**deployed_services(made, around.workloads, around.domain), **around.services}
+    routes, problems = _routes(resources, parents, replace(around, services=services), others)
+    return Translation(tuple(made), services, tuple(routes), (*conditions, *problems))
 
 
 def in_order(own: Sequence[VirtualService], translated: Sequence[TranslatedRoutes]) -> tuple[VirtualService, ...]:
@@ -86,9 +94,9 @@ def _routes(
             if isinstance(route, gateway_api.HTTPRoute | gateway_api.GRPCRoute):
                 _collect(route, here, backends, places)
             elif isinstance(route, gateway_api.TLSRoute | gateway_api.TCPRoute):
-                made += [_stream(route, number, one, backends) for number, one in enumerate(here)]
-            conditions += [found for found in backends.conditions if found not in conditions]
-    return [*_merged(places), *made], conditions
+                made += [_stream(route, attached.index(one), one, backends) for one in here]
+            conditions += backends.conditions
+    return [*_merged(places), *made], list(dict.fromkeys(conditions))
 
 
 def _collect(route: _HTTPRoutes, attached: Sequence[Attachment], backends: Backends, places: _Places) -> None:
@@ -120,7 +128,8 @@ def _on_port(rule: HTTPRoute, port: int) -> HTTPRoute:
 
 
 def _merged(places: Mapping[tuple[str, str, str], _Host]) -> Iterator[TranslatedRoutes]:
-    for number, ((gateway, _, host), found) in enumerate(places.items()):
+    numbers: Counter[Key] = Counter()  # within a route, so that one more changes nothing of others
+    for (gateway, _, host), found in places.items():
         ordered = sorted(found.rules, key=lambda pair: specificity(pair[0]))
         spec = VirtualServiceSpec(
             hosts=(host,),
@@ -128,7 +137,8 @@ def _merged(places: Mapping[tuple[str, str, str], _Host]) -> Iterator[Translated
             http=tuple(rule for rule, _ in ordered),
             export_to=_exported(found.first, found.attached),
         )
-        yield _translated(found.first, number, spec, tuple(origin for _, origin in ordered))
+        yield _translated(found.first, numbers[key_of(found.first)], spec, tuple(origin for _, origin in ordered))
+        numbers[key_of(found.first)] += 1
 
 
 def _exported(route: gateway_api.Route, attached: Attachment) -> tuple[str, ...]:

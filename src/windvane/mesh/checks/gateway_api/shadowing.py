@@ -6,6 +6,7 @@ would, and of equal matches the older route's decides.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from windvane.mesh.checks.references import Registry
@@ -48,26 +49,24 @@ def _told(item: Loaded, origin: Origin, earlier: Origin) -> Finding:
 
 
 def _shadowed(item: TranslatedRoutes) -> Iterator[tuple[Origin, Origin | None]]:
-    """Each match in the order in which they are tried, with an earlier one that takes all of it."""
-    by_path: dict[StringMatch | None, list[_Placed]] = {}
+    """Each match in the order in which they are tried, with an earlier one that takes all of it.
+
+    Earlier ones that may: of the same path, of every path, and prefixes before a regex.
+    """
+    by_path: dict[StringMatch | None, list[_Placed]] = defaultdict(list)
+    everywhere: list[_Placed] = []
+    prefixes: list[tuple[str, _Placed]] = []
     for rule, origin in zip(item.spec.http, item.origins, strict=True):
         match = rule.match[0] if rule.match else HTTPMatchRequest()
-        yield origin, next((found for wide, found in _candidates(by_path, match) if _takes(wide, match)), None)
-        by_path.setdefault(match.uri, []).append((match, origin))
-
-
-def _candidates(by_path: dict[StringMatch | None, list[_Placed]], match: HTTPMatchRequest) -> Iterator[_Placed]:
-    """Earlier matches that may take all of one: of the same path, of every path, and prefixes before a regex."""
-    for path, found in by_path.items():
-        every = path is None or path.prefix == "/"
-        before_regex = path is not None and path.prefix is not None and match.uri is not None and bool(match.uri.regex)
-        if path == match.uri or every or before_regex:
-            yield from found
-
-
-def _takes(wide: HTTPMatchRequest, narrow: HTTPMatchRequest) -> bool:
-    """Whether a match takes all requests of another; its prefix ends with a segment."""
-    path = wide.uri
-    if path is not None and path.prefix not in (None, "/") and path != narrow.uri:
-        wide = wide.model_copy(update={"uri": StringMatch(prefix=f"{path.prefix}/")})
-    return covers(wide, narrow)
+        path = match.uri
+        pattern = path.regex if path is not None and path.regex is not None else ""
+        before = [placed for start, placed in prefixes if pattern.startswith(start)] if pattern else ()
+        earlier = (*by_path[path], *everywhere, *before)
+        yield origin, next((found for wide, found in earlier if covers(wide, match)), None)
+        by_path[path].append((match, origin))
+        if path is None or path.prefix == "/":
+            everywhere.append((match, origin))
+        elif path.prefix is not None:
+            # A prefix ends with a segment: of longer paths it takes those that go on with a slash.
+            start = f"{path.prefix}/"
+            prefixes.append((start, (match.model_copy(update={"uri": StringMatch(prefix=start)}), origin)))
