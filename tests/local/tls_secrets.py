@@ -76,7 +76,7 @@ def bank_secrets() -> str:
         secret(f"{gateway}/bank-generic", {"cert": generic.pem, "key": generic.key_pem}),
         secret(f"{gateway}/bank-generic-cacert", {"cacert": root.pem}),
         secret(f"{gateway}/strangers", {"cacert": others.pem}),
-        tls_secret("keys/store", made("store", by=root, hosts=("*.bank.example",))),
+        tls_secret("keys/store", made("store", by=root, hosts=("*.bank.example",)), root),
         tls_secret("clients/alice", made("alice", by=root, hosts=("alice.example",))),
         tls_secret("clients/stranger", made("stranger", by=others, hosts=("stranger.example",))),
     ]

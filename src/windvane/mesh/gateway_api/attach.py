@@ -66,9 +66,15 @@ def attachments(
             found.update(dict.fromkeys([own] if own else []))
             conditions += _told(key_of(route), [refusal], place) if refusal else []
         else:
-            words = f"unsupported parent: {ref.group}/{ref.kind}"
+            words = f"unsupported parent: {ref.group}/{ref.kind}{_right_group(ref.kind)}"
             conditions.append(Condition(key_of(route), "WV0505", "Accepted", "NoMatchingParent", words, place))
     return list(found), conditions
+
+
+def _right_group(kind: str) -> str:
+    """A hint for a kind of which the group was left out: it is this API's then."""
+    group = next((group for group, known in _SERVICES if known == kind), None)
+    return f' (the group of a {kind} is "{group}")' if group is not None else ""
 
 
 def _told(of: Key, refusals: Sequence[_Refusal], path: Path) -> list[Condition]:
