@@ -102,6 +102,7 @@ def _emulated(view: MeshView, workload: MeshWorkload, place: WorkloadPlace, text
         ports={listen: protocols[port] for port, listen in place.app.items()},
         outbound=dict(place.outbound),
         emulate=text,
+        relays={relay: place.inbound[port] for port, relay in place.relays.items()},
     )
 
 

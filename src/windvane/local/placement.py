@@ -20,6 +20,7 @@ ADMIN_PORT = 15_000
 PROXY_PORT = 15_001
 APP_PORT = 16_000
 OUTBOUND_PORT = 15_100
+RELAY_PORT = 17_000
 
 
 def is_gateway(view: MeshView, workload: MeshWorkload) -> bool:
@@ -58,17 +59,27 @@ def service_keys(view: MeshView) -> list[str]:
 
 @dataclass(slots=True)
 class Allocator:
-    """Remembers every place it gave. `gateway` is where the first port of the first gateway is wanted."""
+    """Remembers every place it gave. `gateway` is where the first port of the first gateway is wanted.
+
+    Workloads in `relayed` (by key) are reached by others through relays.
+    """
 
     claim: Claim
     gateway: Address
+    relayed: frozenset[str] = frozenset()
     _given: dict[str, WorkloadPlace] = field(default_factory=dict)
     _taken: dict[str, set[int]] = field(default_factory=dict)
 
     def restore(self, previous: Placement) -> None:
         """Start from an earlier run's places, as far as they lie in the claimed addresses and are free now."""
         for key, place in previous.places.items():
-            ports = {place.http_proxy, place.admin, *place.inbound.values(), *place.app.values()}
+            ports = {
+                place.http_proxy,
+                place.admin,
+                *place.inbound.values(),
+                *place.app.values(),
+                *place.relays.values(),
+            }
             ports |= set(place.outbound.values())
             mine = self.claim.prefix and place.address.startswith(f"{self.claim.prefix}.")
             if mine and all(self.claim.bindable(place.address, port) for port in ports):
@@ -85,6 +96,7 @@ class Allocator:
                 place = self._given.get(workload.key) or self._new_place(gateway=bool(listens))
                 ports = list(workload_ports(view, workload))
                 place = self._gateway(place, listens) if listens else self._sidecar(place, ports, services)
+                place = replace(place, relays=self._relays(place) if workload.key in self.relayed else {})
                 self._given[workload.key] = place
                 places[workload.key] = _only(place, ports, services)
         return Placement(places)
@@ -117,6 +129,11 @@ class Allocator:
                 outbound[service] = self._take(place.address, OUTBOUND_PORT)
         return replace(place, inbound=inbound, app=app, outbound=outbound)
 
+    def _relays(self, place: WorkloadPlace) -> dict[int, int]:
+        return {
+            port: place.relays.get(port) or self._take(place.address, RELAY_PORT) for port in place.inbound if place.app
+        }
+
     def _take(self, address: str, wanted: int) -> int:
         """A port of `address` that nobody has: `wanted` or the next above it, or one of the claimed block
         where the address is shared with other meshes."""
@@ -135,7 +152,8 @@ def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> Worklo
     if not place.app:
         return replace(place, outbound=outbound)
     inbound, app = ({port: had[port] for port in ports} for had in (place.inbound, place.app))
-    return replace(place, inbound=inbound, app=app, outbound=outbound)
+    relays = {port: relay for port, relay in place.relays.items() if port in inbound}
+    return replace(place, inbound=inbound, app=app, outbound=outbound, relays=relays)
 
 
 @dataclass(slots=True)

@@ -100,7 +100,7 @@ def _spec(workload: MeshWorkload, port: ServicePort, snapshot: Snapshot, mesh_in
     )
     weight = workload.weight or 1
     if place is not None and mesh_internal:
-        bound = place.inbound.get(wanted)
+        bound = place.reached(wanted)
         mutual_tls = _accepts_mutual_tls(workload, wanted, snapshot)
         return EndpointSpec(place.address, bound, mutual_tls, weight, workload.locality, identity) if bound else None
     if not workload.address:
