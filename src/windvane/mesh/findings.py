@@ -85,6 +85,7 @@ CODES: dict[str, Code] = {
     "WV0513": Code(
         "warning", "No request reaches a match of a route: others of its host come first and take all of it."
     ),
+    "WV0514": Code("warning", "Rules of both APIs are for a service of the mesh: only the older ones are in force."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",

@@ -68,6 +68,7 @@ _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...]
     access,
     gateway_api.conditions,
     gateway_api.shadowing,
+    gateway_api.conflicts,
 )
 """How resources fit together."""
 

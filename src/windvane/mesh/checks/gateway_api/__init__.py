@@ -9,6 +9,7 @@ from typing import Any
 
 from windvane.mesh.checks.common import Problem
 from windvane.mesh.checks.gateway_api.conditions import conditions as conditions
+from windvane.mesh.checks.gateway_api.conflicts import conflicts as conflicts
 from windvane.mesh.checks.gateway_api.gateways import check_gateway, check_gateway_class
 from windvane.mesh.checks.gateway_api.routes import (
     check_grpc_route,
