@@ -21,7 +21,7 @@ from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSe
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import authentication, authorization, filters, http, telemetry, tls
+from windvane.xds import authentication, authorization, filters, http, sni_dnat, telemetry, tls
 from windvane.xds.authorization import Guard
 from windvane.xds.clusters import inbound_name, inbound_ports
 from windvane.xds.encoding import any_of
@@ -35,6 +35,8 @@ from windvane.xds.telemetry import Reporting
 
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
+_UNOPENED = ("PASSTHROUGH", sni_dnat.MODE)
+"""Modes in which TLS is not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +140,16 @@ def _server(proxy: Proxy, snapshot: Snapshot, gateway: Gateway, server: Server) 
     if protocol in ("http", "http2", "grpc", "grpc-web"):
         return ServerSpec(number, f"http.{number}")
     settings = server.tls if protocol in ("https", "tls") else None
-    passed_on = settings is not None and settings.mode == "PASSTHROUGH"
+    passed_on = settings is not None and settings.mode in _UNOPENED
     hosts = {host.rpartition("/")[2].lower() for host in server.hosts}
     names = () if "*" in hosts or settings is None else tuple(sorted(hosts))
     name = f"{number}.{server.port.name}.{gateway.name}.{gateway.namespace}"
     if protocol == "https" and not passed_on:
         return ServerSpec(number, f"https.{name}", names, settings)
-    routes = gateway_routes(proxy, snapshot.view, gateway, server)
+    if settings is not None and settings.mode == sni_dnat.MODE:
+        routes = sni_dnat.passed_on_routes(proxy, snapshot, gateway, server)
+    else:
+        routes = gateway_routes(proxy, snapshot.view, gateway, server)
     return ServerSpec(number, f"tcp.{name}", names, settings, routes) if routes else None
 
 
@@ -275,7 +280,7 @@ def _is_new(chain: listener.FilterChain, taken: set[str]) -> bool:
 
 
 def _gateway_chains(spec: ListenerSpec, server: ServerSpec) -> Iterator[listener.FilterChain]:
-    if server.tls is not None and server.tls.mode == "PASSTHROUGH":
+    if server.tls is not None and server.tls.mode in _UNOPENED:
         for route in server.tcp:
             yield _gateway_chain(server, route.names, _gateway_tcp(spec, route))
     elif server.tcp:

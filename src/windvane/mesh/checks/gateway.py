@@ -13,7 +13,6 @@ from windvane.mesh.checks.common import (
     doubtful,
     invalid,
     is_dns_label,
-    not_yet,
     repeated,
 )
 from windvane.mesh.models import Gateway, Server, ServerTLSSettings
@@ -108,8 +107,6 @@ def _check_tls(path: Path, tls: ServerTLSSettings, protocol: str) -> Iterator[Pr
         return
     if tls.https_redirect:
         yield invalid((*path, "httpsRedirect"), "tls.httpsRedirect should only be used with http servers")
-    if tls.mode == "AUTO_PASSTHROUGH":
-        yield not_yet((*path, "mode"), "AUTO_PASSTHROUGH (gateways between networks)")
     yield from check_certificates(path, tls)
     yield from _check_protocol(path, tls)
 
