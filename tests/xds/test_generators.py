@@ -399,17 +399,25 @@ def _random_policy(draw: random.Random) -> str:
         "{simple: RANDOM}",
         "{simple: ROUND_ROBIN}",
         "{consistentHash: {useSourceIp: true}}",
-        "{consistentHash: {httpCookie: {name: user, ttl: 0s}, maglev: {}}}",
+        "{consistentHash: {httpCookie: {name: user, ttl: 0s}, maglev: {tableSize: 251}}}",
+        "{consistentHash: {httpCookie: {name: user, ttl: 1h, attributes: [{name: SameSite, value: Lax}]}, ringHash: {}}}",
     ]
     tcp = f"{{maxConnections: {draw.randint(1, 9)}, tcpKeepalive: {{time: 60s}}}}"
     upgrade = draw.choice(["UPGRADE", "DO_NOT_UPGRADE"])
-    http = f"{{h2UpgradePolicy: {upgrade}, idleTimeout: 30s, maxRequestsPerConnection: 4}}"
+    pings = "http2KeepAlive: {interval: 30s, timeout: 5s}"
+    http = f"{{h2UpgradePolicy: {upgrade}, idleTimeout: 30s, maxRequestsPerConnection: 4, {pings}}}"
     errors = f"consecutive5xxErrors: {draw.randint(0, 5)}, consecutiveGatewayErrors: {draw.randint(0, 5)}"
+    errors += f", outlierDetectionHttpErrorCodes: {draw.sample([429, 500, 503], draw.randint(0, 3))}"
     parts = {
         "loadBalancer": draw.choice(balancers),
         "connectionPool": f"{{tcp: {tcp}, http: {http}}}",
         "outlierDetection": f"{{{errors}}}",
-    }
+        "retryBudget": f"{{percent: {draw.choice([0, 12.5, 100])}, minRetryConcurrency: {draw.randint(0, 5)}}}",
+        **draw.choice([
+            {"proxyProtocol": f"{{version: {draw.choice(['V1', 'V2'])}}}"},
+            {"tunnel": f"{{protocol: {draw.choice(['CONNECT', 'POST'])}, targetHost: '::1', targetPort: 443}}"},
+        ]),
+    }  # fmt: skip
     chosen = [f"{name}: {value}" for name, value in parts.items() if draw.random() < 0.5]
     mode = draw.choice(["ISTIO_MUTUAL", "DISABLE"])
     return "{" + ", ".join([*chosen, f"tls: {{mode: {mode}}}"]) + "}"

@@ -18,6 +18,7 @@ from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import 
 from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from windvane.mesh.models.destination_rule import ProxyProtocol
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import cluster_policy, filters, tls
@@ -222,7 +223,7 @@ def build(spec: ClusterSpec) -> Resource:
         name=spec.name,
         alt_stat_name=f"{spec.name};" if "|" in spec.name else "",
         connect_timeout=timedelta(seconds=_connect_timeout(spec)),
-        circuit_breakers=cluster_policy.circuit_breakers(spec.policy.connection_pool),
+        circuit_breakers=cluster_policy.circuit_breakers(spec.policy),
         outlier_detection=cluster_policy.outlier_detection(spec.policy.outlier_detection),
         common_lb_config=cluster_policy.common_lb(spec.policy),
         metadata=_metadata(spec),
@@ -273,6 +274,16 @@ def _set_transport(message: cluster.Cluster, spec: ClusterSpec) -> None:
         message.transport_socket = mesh
     elif settings.mode in ("SIMPLE", "MUTUAL"):
         message.transport_socket = tls.client(settings, spec.service[0] if spec.service else "", alpn)
+    if spec.policy.proxy_protocol is not None:
+        _announce(message, spec.policy.proxy_protocol)
+
+
+def _announce(message: cluster.Cluster, wanted: ProxyProtocol) -> None:
+    """A PROXY header before whatever a connection speaks."""
+    if not message.transport_socket_matches:
+        message.transport_socket = tls.with_proxy_header(message.transport_socket or tls.plaintext(), wanted)
+    for match in message.transport_socket_matches:
+        match.transport_socket = tls.with_proxy_header(match.transport_socket or tls.plaintext(), wanted)
 
 
 def _believed(spec: ClusterSpec) -> tuple[str, ...]:

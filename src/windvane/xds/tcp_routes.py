@@ -24,6 +24,7 @@ from windvane.mesh.models import (
     TLSMatchAttributes,
     VirtualService,
 )
+from windvane.mesh.models.destination_rule import TunnelSettings
 from windvane.mesh.resolve import destination_rule_for
 from windvane.mesh.view import MeshService, MeshView, ServicePort
 from windvane.xds.encoding import any_of
@@ -41,7 +42,7 @@ class TcpRoute:
     """Connections that ask for one of `names` (SNI; none: all others) and the clusters they are shared among.
 
     `clusters` have relative weights; `idle_timeout` is in seconds; `by_source` keeps a client's address at
-    one endpoint.
+    one endpoint; with `tunnel` connections go through HTTP to its target.
     """
 
     clusters: tuple[tuple[str, int], ...]
@@ -49,6 +50,7 @@ class TcpRoute:
     stat: str = ""
     idle_timeout: float | None = None
     by_source: bool = False
+    tunnel: TunnelSettings | None = None
 
 
 def to_cluster(cluster: str) -> TcpRoute:
@@ -134,6 +136,10 @@ def tcp_filter(
         idle_timeout=None if wanted.idle_timeout is None else timedelta(seconds=wanted.idle_timeout),
         hash_policy=[types.HashPolicy(source_ip=types.HashPolicySourceIp())] if wanted.by_source else [],
     )
+    if wanted.tunnel is not None:
+        config.tunneling_config = tcp_proxy.TcpProxyTunnelingConfig(
+            hostname=_host_and_port(wanted.tunnel), use_post=wanted.tunnel.protocol == "POST"
+        )
     if len(wanted.clusters) == 1:
         config.cluster = wanted.clusters[0][0]
     else:
@@ -147,6 +153,11 @@ def tcp_filter(
         config.upstream_connect_mode = tcp_proxy.UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE
         config.max_early_data_bytes = _EARLY_DATA
     return listener.Filter(name="envoy.filters.network.tcp_proxy", typed_config=any_of(config))
+
+
+def _host_and_port(tunnel: TunnelSettings) -> str:
+    host = f"[{tunnel.target_host}]" if ":" in tunnel.target_host else tunnel.target_host
+    return f"{host}:{tunnel.target_port}"
 
 
 def _with_connections(view: MeshView, namespace: str) -> list[VirtualService]:
@@ -218,9 +229,12 @@ def _policed(made: TcpRoute, scope: RouteScope, hostname: str, subset: str = "",
     policy = policy_for(rule, named, scope.port if port is None else port)
     tcp = policy.connection_pool.tcp if policy.connection_pool else None
     hashing = policy.load_balancer.consistent_hash if policy.load_balancer else None
+    # A subset's tunnel is its own: that of the whole host is not its.
+    whole = named.traffic_policy if subset and named else rule.spec.traffic_policy if rule and not subset else None
     return replace(
         made,
         stat=made.clusters[0][0] if len(made.clusters) == 1 else made.stat,
         idle_timeout=tcp.idle_timeout if tcp else None,
         by_source=bool(hashing and hashing.use_source_ip),
+        tunnel=whole.tunnel if whole else None,
     )

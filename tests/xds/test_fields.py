@@ -1,0 +1,92 @@
+"""Single fields of Istio's resources, and what of Envoy's configuration each becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from static_config import static_config, validate
+from test_generators import HTTP_OPTIONS, cluster, made, plain_shop, proxy_of, rule
+from xds_mesh import snapshot_of
+
+from windvane.kit.clock import SystemClock
+from windvane.xds.ca import CertificateAuthority
+from windvane.xds.resources import CDS, LDS, RDS
+
+LEDGER = "outbound|5432||ledger.shop.svc.cluster.local"
+
+
+def options(found: dict[str, Any]) -> dict[str, Any]:
+    return dict(found["typed_extension_protocol_options"][HTTP_OPTIONS])
+
+
+def test_a_retry_budget_bounds_retries_by_requests(tmp_path: Path) -> None:
+    def budget(policy: str) -> Any:
+        return cluster(tmp_path, policy)["circuit_breakers"]["thresholds"][0].get("retry_budget")
+
+    settings = "{retryBudget: {percent: 50, minRetryConcurrency: 7}, portLevelSettings: [{port: {number: 9080}}]}"
+    assert budget(settings) == {"budget_percent": {"value": 50.0}, "min_retry_concurrency": 7}
+    assert budget("{retryBudget: {}}") == {"budget_percent": {"value": 20.0}, "min_retry_concurrency": 3}
+    assert budget("{tls: {mode: ISTIO_MUTUAL}}") is None
+
+
+def test_http2_connections_are_pinged(tmp_path: Path) -> None:
+    pool = "{http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 30s, timeout: 5s}}}"
+    found = options(cluster(tmp_path, f"{{connectionPool: {pool}}}"))["explicit_http_config"]
+    assert found["http2_protocol_options"]["connection_keepalive"] == {"interval": "30s", "timeout": "5s"}
+
+
+def test_codes_that_count_against_an_endpoint(tmp_path: Path) -> None:
+    detection = "{outlierDetection: {consecutive5xxErrors: 2, outlierDetectionHttpErrorCodes: [429, 503]}}"
+    matcher = options(cluster(tmp_path, detection))["outlier_detection"]["error_matcher"]
+    rules = [one["http_response_headers_match"]["headers"][0] for one in matcher["or_match"]["rules"]]
+    assert [one["string_match"] for one in rules] == [{"exact": "429"}, {"exact": "503"}]
+    assert {one["name"] for one in rules} == {":status"}
+
+
+def test_a_proxy_header_comes_before_each_kind_of_transport(tmp_path: Path) -> None:
+    name = "envoy.transport_sockets.upstream_proxy_protocol"
+    found = cluster(tmp_path, "{proxyProtocol: {version: V2}}")
+    sockets = [match["transport_socket"] for match in found["transport_socket_matches"]]
+    assert [(one["name"], one["typed_config"]["config"]["version"]) for one in sockets] == [(name, "V2")] * 2
+    found = cluster(tmp_path, "{proxyProtocol: {}, tls: {mode: ISTIO_MUTUAL}}")
+    assert found["transport_socket"]["typed_config"]["transport_socket"]["name"] == "envoy.transport_sockets.tls"
+    found = cluster(tmp_path, "{proxyProtocol: {}, tls: {mode: DISABLE}}")
+    assert found["transport_socket"]["name"] == name
+
+
+def test_a_tunnel_is_of_the_host_or_of_the_subset(tmp_path: Path) -> None:
+    tunnel = "{tunnel: {protocol: POST, targetHost: db.example.com, targetPort: 5432}}"
+    snapshot = snapshot_of(plain_shop() + rule(tunnel, "ledger"), tmp_path)
+    proxied = made(snapshot, LDS)[LEDGER]["filter_chains"][0]["filters"][0]["typed_config"]
+    assert proxied["tunneling_config"] == {"hostname": "db.example.com:5432", "use_post": True}
+    authority = CertificateAuthority(tmp_path / "ca", SystemClock())
+    assert validate(static_config(proxy_of(snapshot), snapshot, authority), tmp_path) == ""
+
+
+def test_a_generated_cookie_has_attributes(tmp_path: Path) -> None:
+    cookie = "{name: user, ttl: 0s, path: /a, attributes: [{name: SameSite, value: Strict}]}"
+    text = plain_shop() + rule(f"{{loadBalancer: {{consistentHash: {{httpCookie: {cookie}}}}}}}")
+    hosts = made(snapshot_of(text, tmp_path), RDS)["http_proxy"]["virtual_hosts"]
+    [action] = [host["routes"][0]["route"] for host in hosts if host["name"].startswith("reviews")]
+    assert action["hash_policy"][0]["cookie"]["attributes"] == [{"name": "SameSite", "value": "Strict"}]
+
+
+@pytest.mark.parametrize("mode", ["SIMPLE", "MUTUAL"])
+def test_a_sidecar_heeds_a_secret_only_of_a_rule_that_selects_it(tmp_path: Path, mode: str) -> None:
+    policy = f"{{tls: {{mode: {mode}, credentialName: c, subjectAltNames: [a.example.com]}}}}"
+
+    def socket(more: str = "") -> Any:
+        text = plain_shop() + rule(policy, more=more)
+        return made(snapshot_of(text, tmp_path), CDS)["outbound|9080||reviews.shop.svc.cluster.local"].get(
+            "transport_socket"
+        )
+
+    assert socket() is None
+    common = socket("workloadSelector: {matchLabels: {app: web}}")["typed_config"]["common_tls_context"]
+    believed = common["combined_validation_context"]["validation_context_sds_secret_config"]
+    assert believed["name"] == "kubernetes://c-cacert"
+    assert believed["sds_config"]["initial_fetch_timeout"] == "3s"
+    shown = [one["name"] for one in common.get("tls_certificate_sds_secret_configs", ())]
+    assert shown == (["kubernetes://c"] if mode == "MUTUAL" else [])
