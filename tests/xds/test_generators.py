@@ -400,7 +400,9 @@ def _random_policy(draw: random.Random) -> str:
         "{simple: ROUND_ROBIN}",
         "{consistentHash: {useSourceIp: true}}",
         "{consistentHash: {httpCookie: {name: user, ttl: 0s}, maglev: {tableSize: 251}}}",
-        "{consistentHash: {httpCookie: {name: user, ttl: 1h, attributes: [{name: SameSite, value: Lax}]}, ringHash: {}}}",
+        "{consistentHash: {httpCookie: {name: user, attributes: [{name: SameSite, value: Lax}]}, ringHash: {}}}",
+        "{localityLbSetting: {failoverPriority: [version, app=reviews]}}",
+        "{zoneAwareLbSetting: {minClusterSize: 2, failover: [{from: a, to: b}]}}",
     ]
     tcp = f"{{maxConnections: {draw.randint(1, 9)}, tcpKeepalive: {{time: 60s}}}}"
     upgrade = draw.choice(["UPGRADE", "DO_NOT_UPGRADE"])

@@ -100,7 +100,8 @@ class MeshService:
     `workloads` holds keys (`"name.namespace"`) into `MeshView.workloads`; `endpoints` holds
     addresses that a ServiceEntry lists itself (`"host:port"` per port name is left to xds).
     `resolution` is static, dns or none; `location` is internal or external. `export_to` are the
-    namespaces that see it (none: all), as Istio writes them.
+    namespaces that see it (none: all), as Istio writes them. `is_headless`: clients see its pods, not an
+    address of its own. `traffic_distribution` says which endpoints clients prefer ("" for no preference).
     """
 
     hostname: str
@@ -113,6 +114,10 @@ class MeshService:
     location: str = "internal"
     labels: Mapping[str, str] = field(default_factory=dict)
     export_to: tuple[str, ...] = ()
+    is_headless: bool = False
+    traffic_distribution: str = ""
+    addresses: tuple[str, ...] = ()
+    """Where the cluster would have it: IP addresses, or networks as `10.0.0.0/8`; often none are known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,12 @@ def common_lb(policy: Policy) -> cluster.ClusterCommonLbConfig:
     made = cluster.ClusterCommonLbConfig()
     if policy.outlier_detection is not None:
         made.healthy_panic_threshold = types.Percent(value=float(policy.outlier_detection.min_health_percent))
-    if is_weighted(policy):
+    zones = policy.load_balancer.zone_aware_lb_setting if policy.load_balancer else None
+    if zones is not None and zones.enabled is not False:
+        made.zone_aware_lb_config = cluster.ClusterCommonLbConfigZoneAwareLbConfig(
+            min_cluster_size=zones.min_cluster_size or None
+        )
+    elif is_weighted(policy):
         made.locality_weighted_lb_config = cluster.ClusterCommonLbConfigLocalityWeightedLbConfig()
     return made
 

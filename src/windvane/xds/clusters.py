@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from envoy_data_plane.envoy.config.cluster import v3 as cluster
@@ -17,7 +17,7 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import ClusterConfig
 from envoy_data_plane.google import protobuf
 
-from windvane.mesh.models import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from windvane.mesh.models import DestinationRule, OutlierDetection, PortTrafficPolicy, Subset, TrafficPolicy
 from windvane.mesh.models.destination_rule import ProxyProtocol
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
@@ -32,7 +32,7 @@ from windvane.xds.endpoints import (
     cluster_name,
     endpoint_specs,
 )
-from windvane.xds.localities import placed
+from windvane.xds.localities import needs_labels, placed, topology_labels
 from windvane.xds.policy import NO_POLICY, Policy, policy_for
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import Resource, pack
@@ -92,6 +92,8 @@ class OutboundKey:
     labels: tuple[tuple[str, str], ...] = ()
     locality: str = ""
     role: str = ""
+    topology: tuple[tuple[str, str], ...] = ()
+    """Labels with those of its place, where endpoints are ranked by them."""
 
 
 def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
@@ -107,22 +109,41 @@ def outbound_key(proxy: Proxy, snapshot: Snapshot) -> OutboundKey:
     secret = snapshot.derive("secrets matter", lambda: any(map(names_credentials, rules)))
     selective = snapshot.derive("selective rules", lambda: any(rule.spec.workload_selector for rule in rules))
     local = snapshot.derive("localities matter", lambda: any(map(_looks_at_localities, rules)))
+    ranked = snapshot.derive("shared labels matter", lambda: _ranks_by_labels(snapshot))
+    topology = topology_labels(proxy.workload, snapshot.view.cluster_id) if ranked else {}
     return OutboundKey(
         proxy.namespace,
         tuple(sorted(proxy.workload.labels.items())) if selective else (),
         proxy.workload.locality if local else "",
         proxy.role if secret else "",
+        tuple(sorted(topology.items())),
     )
 
 
 def _looks_at_localities(rule: DestinationRule) -> bool:
-    policies = [rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)]
-    parts: list[TrafficPolicy | PortTrafficPolicy] = []
-    for policy in policies:
-        parts += [policy, *policy.port_level_settings] if policy else []
     return any(
-        part.outlier_detection or (part.load_balancer and part.load_balancer.locality_lb_setting) for part in parts
+        part.outlier_detection
+        or (part.load_balancer and (part.load_balancer.locality_lb_setting or part.load_balancer.zone_aware_lb_setting))
+        for part in _parts(rule)
     )
+
+
+def _ranks_by_labels(snapshot: Snapshot) -> bool:
+    """Whether endpoints of any service are ranked by labels that they share with the client."""
+    policies = (
+        Policy(load_balancer=part.load_balancer, outlier_detection=part.outlier_detection or OutlierDetection())
+        for rule in snapshot.view.destination_rules
+        for part in _parts(rule)
+    )
+    by_service = any(service.traffic_distribution for service in snapshot.view.services.values())
+    return by_service or any(map(needs_labels, policies))
+
+
+def _parts(rule: DestinationRule) -> list[TrafficPolicy | PortTrafficPolicy]:
+    parts: list[TrafficPolicy | PortTrafficPolicy] = []
+    for policy in (rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)):
+        parts += [policy, *policy.port_level_settings] if policy else []
+    return parts
 
 
 def inbound_ports(proxy: Proxy, snapshot: Snapshot) -> dict[int, tuple[MeshService, ServicePort] | None]:
@@ -155,8 +176,26 @@ def _outbound(key: OutboundKey, snapshot: Snapshot) -> Iterator[tuple[str, Outbo
         for port in service.ports:
             for subset in (None, *(rule.spec.subsets if rule else ())):
                 policy = with_usable_credential(policy_for(rule, subset, port.number), rule, key.role)
-                endpoints = placed(endpoint_specs(service, port, subset, snapshot), policy, key.locality)
+                endpoints = _endpoints(key, snapshot, service, port, subset, policy=policy)
                 yield _one(service, port, subset, policy=policy, endpoints=endpoints, snapshot=snapshot)
+
+
+def _endpoints(
+    key: OutboundKey,
+    snapshot: Snapshot,
+    service: MeshService,
+    port: ServicePort,
+    subset: Subset | None,
+    *,
+    policy: Policy,
+) -> tuple[EndpointSpec, ...]:
+    """The endpoints of a service's port as the client of a key uses them."""
+    distribution = service.traffic_distribution
+    label = None
+    if needs_labels(policy, distribution):
+        label = partial(topology_labels, cluster_id=snapshot.view.cluster_id)
+    found = endpoint_specs(service, port, subset, snapshot, label)
+    return placed(found, policy, key.locality, labels=dict(key.topology), distribution=distribution)
 
 
 def _one(

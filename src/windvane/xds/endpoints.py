@@ -7,8 +7,8 @@ without a sidecar is reached as it stands, in plaintext.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from envoy_data_plane.envoy.config.core import v3 as core
@@ -28,6 +28,7 @@ class EndpointSpec:
     """One address: `identity` is Istio's `workload;namespace;canonical name;revision;cluster`.
 
     `priority` 0 is used first; `locality_weight` is that of its locality (0: the sum of its endpoints' weights).
+    `labels` are only for ranking endpoints: they are no part of what an endpoint is.
     """
 
     address: str
@@ -38,6 +39,7 @@ class EndpointSpec:
     identity: str = ""
     priority: int = 0
     locality_weight: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,24 @@ def cluster_name(port: int, subset: str, hostname: str) -> str:
 
 
 def endpoint_specs(
-    service: MeshService, port: ServicePort, subset: Subset | None, snapshot: Snapshot
+    service: MeshService,
+    port: ServicePort,
+    subset: Subset | None,
+    snapshot: Snapshot,
+    label: Callable[[MeshWorkload], Mapping[str, str]] | None = None,
 ) -> tuple[EndpointSpec, ...]:
-    """The endpoints of a service's port, those of a subset when one is given."""
+    """The endpoints of a service's port, those of a subset when one is given; `label` gives them their labels."""
     workloads = [snapshot.view.workloads[key] for key in service.workloads if key in snapshot.view.workloads]
     mesh_internal = service.location == "internal"
-    specs = (
-        _spec(workload, port, snapshot, mesh_internal)
+    chosen = [
+        workload
         for workload in [*workloads, *service.endpoints]
         if subset is None or subset.labels.items() <= dict(workload.labels).items()
-    )
-    return tuple(spec for spec in specs if spec is not None)
+    ]
+    specs = ((_spec(workload, port, snapshot, mesh_internal), workload) for workload in chosen)
+    if label is None:
+        return tuple(spec for spec, _ in specs if spec is not None)
+    return tuple(replace(spec, labels=label(workload)) for spec, workload in specs if spec is not None)
 
 
 def assignment(cluster: str, specs: Iterable[EndpointSpec]) -> Resource:

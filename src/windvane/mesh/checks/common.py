@@ -52,6 +52,11 @@ def not_yet(path: Path, what: str) -> Problem:
     return Problem("WV0202", path, f"not supported yet: Istio knows {what}, Windvane does not act on it")
 
 
+def idle(path: Path, reason: str) -> Problem:
+    """Istio accepts this, and nothing comes of it."""
+    return Problem("WV0209", path, f"has no effect: {reason}")
+
+
 def is_dns_label(text: str) -> bool:
     """Whether text is a DNS label as Kubernetes wants it (at most 63 of a-z, 0-9 and inner hyphens)."""
     return _LABEL.fullmatch(text) is not None

@@ -19,7 +19,7 @@ from windvane.mesh.checks.common import (
     repeated,
 )
 from windvane.mesh.checks.extras import check_extras, check_keepalive
-from windvane.mesh.checks.locality import check_locality, check_warmup
+from windvane.mesh.checks.locality import check_locality, check_warmup, check_zone_aware
 from windvane.mesh.models import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -79,6 +79,8 @@ def _check_parts(path: Path, policy: TrafficPolicy | PortTrafficPolicy) -> Itera
         place: Path = (*path, "loadBalancer", "localityLbSetting")
         setting, outliers = policy.load_balancer.locality_lb_setting, policy.outlier_detection
         yield from check_locality(place, setting, detects_outliers=outliers is not None)
+        zones: Path = (*path, "loadBalancer", "zoneAwareLbSetting")
+        yield from check_zone_aware(zones, policy.load_balancer.zone_aware_lb_setting)
     yield from _check_pool((*path, "connectionPool"), policy.connection_pool)
     yield from _check_outliers((*path, "outlierDetection"), policy.outlier_detection)
     yield from _check_tls((*path, "tls"), policy.tls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from windvane.mesh.checks.common import Problem, check_duration, check_host, check_port, invalid, is_ip
+from windvane.mesh.checks.common import Problem, check_duration, check_host, check_port, invalid
 from windvane.mesh.models import TrafficPolicy
 from windvane.mesh.models.destination_rule import ConnectionKeepalive, RetryBudget, TunnelSettings
 from windvane.mesh.yaml_source import Path
@@ -23,7 +23,7 @@ def _check_tunnel(path: Path, tunnel: TunnelSettings | None) -> Iterator[Problem
         return
     if tunnel.protocol not in ("", "CONNECT", "POST"):
         yield invalid((*path, "protocol"), 'tunnel protocol must be "CONNECT" or "POST"')
-    if not is_ip(tunnel.target_host) and any(check_host(path, tunnel.target_host, wildcard=False)):
+    if tunnel.target_host == "*" or any(check_host(path, tunnel.target_host, wildcard=False)):
         yield invalid((*path, "targetHost"), "tunnel target host must be valid FQDN or IP address")
     if any(check_port(path, tunnel.target_port)):
         yield invalid((*path, "targetPort"), f"tunnel target port is invalid: {tunnel.target_port}")
