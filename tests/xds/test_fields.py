@@ -90,3 +90,49 @@ def test_a_sidecar_heeds_a_secret_only_of_a_rule_that_selects_it(tmp_path: Path,
     assert believed["sds_config"]["initial_fetch_timeout"] == "3s"
     shown = [one["name"] for one in common.get("tls_certificate_sds_secret_configs", ())]
     assert shown == (["kubernetes://c"] if mode == "MUTUAL" else [])
+
+
+def connections(tmp_path: Path, service: str, kind: str) -> list[str]:
+    """Clusters of the listener for a service, one a filter chain, under a rule for 10.0.0.0/8."""
+    text = f"""
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: db, namespace: shop}}
+spec: {{{service}, ports: [{{name: {kind}, port: 443}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: db, namespace: shop}}
+spec:
+  hosts: [db]
+  {"tcp" if kind == "tcp" else "tls"}:
+    - match: [{{destinationSubnets: [10.0.0.0/8]{"" if kind == "tcp" else ", sniHosts: [db]"}}}]
+      route: [{{destination: {{host: ledger, port: {{number: 5432}}}}}}]
+"""
+    found = made(snapshot_of(plain_shop() + text, tmp_path), LDS)["outbound|443||db.shop.svc.cluster.local"]
+    return [chain["filters"][0]["typed_config"]["cluster"].split("|")[3] for chain in found["filter_chains"]]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_a_rule_for_subnets_holds_for_services_that_have_an_address_there(tmp_path: Path, kind: str) -> None:
+    ledger, own = "ledger.shop.svc.cluster.local", "db.shop.svc.cluster.local"
+    within = connections(tmp_path, "clusterIP: 10.1.2.3", kind)
+    assert within[0] == ledger
+    assert connections(tmp_path, "clusterIP: 192.168.0.1", kind) == [own]
+    assert connections(tmp_path, "clusterIP: ''", kind) == [own]
+
+
+def test_a_redirect_replaces_a_prefix(tmp_path: Path) -> None:
+    text = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: moved, namespace: shop}
+spec:
+  hosts: [reviews]
+  http: [{match: [{uri: {prefix: /old}}], redirect: {prefixRewrite: /new}}]
+"""
+    hosts = made(snapshot_of(plain_shop() + text, tmp_path), RDS)["http_proxy"]["virtual_hosts"]
+    [redirect] = [host["routes"][0]["redirect"] for host in hosts if host["name"].startswith("reviews")]
+    assert redirect["prefix_rewrite"] == "/new"

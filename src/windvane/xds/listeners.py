@@ -30,7 +30,15 @@ from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import Resource, pack
 from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
-from windvane.xds.tcp_routes import TcpRoute, filter_chains, gateway_routes, outbound_routes, tcp_filter, to_cluster
+from windvane.xds.tcp_routes import (
+    TcpRoute,
+    filter_chains,
+    gateway_routes,
+    limit_addresses,
+    outbound_routes,
+    tcp_filter,
+    to_cluster,
+)
 from windvane.xds.telemetry import Reporting
 
 HTTP_PROXY = "http_proxy"
@@ -259,7 +267,7 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
 
 def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
     secured = [server for server in spec.servers if server.tls is not None]
-    taken: set[str] = set()
+    taken: set[tuple[str, ...]] = set()
     for server in secured or spec.servers[:1]:
         for chain in _gateway_chains(spec, server):
             if _is_new(chain, taken):
@@ -268,13 +276,14 @@ def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
         message.listener_filters = [_tls_inspector()]
 
 
-def _is_new(chain: listener.FilterChain, taken: set[str]) -> bool:
+def _is_new(chain: listener.FilterChain, taken: set[tuple[str, ...]]) -> bool:
     """Whether a chain has server names of its own, which it keeps: Envoy refuses two chains for one name."""
     if chain.filter_chain_match is None:
         return True
     wanted = chain.filter_chain_match.server_names or [""]
-    own = [name for name in wanted if name not in taken]
-    taken.update(own)
+    networks = [f"{each.address_prefix}/{each.prefix_len}" for each in chain.filter_chain_match.prefix_ranges]
+    own = [name for name in wanted if (name, *networks) not in taken]
+    taken.update((name, *networks) for name in own)
     chain.filter_chain_match.server_names = [name for name in own if name]
     return bool(own)
 
@@ -282,7 +291,9 @@ def _is_new(chain: listener.FilterChain, taken: set[str]) -> bool:
 def _gateway_chains(spec: ListenerSpec, server: ServerSpec) -> Iterator[listener.FilterChain]:
     if server.tls is not None and server.tls.mode in _UNOPENED:
         for route in server.tcp:
-            yield _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+            chain = _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+            limit_addresses(chain, route)
+            yield chain
     elif server.tcp:
         yield _gateway_chain(server, server.names, _gateway_tcp(spec, server.tcp[0]), _transport(spec, server))
     else:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
+from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
 from envoy_data_plane.envoy.type import v3 as types
@@ -42,7 +44,8 @@ class TcpRoute:
     """Connections that ask for one of `names` (SNI; none: all others) and the clusters they are shared among.
 
     `clusters` have relative weights; `idle_timeout` is in seconds; `by_source` keeps a client's address at
-    one endpoint; with `tunnel` connections go through HTTP to its target.
+    one endpoint; `subnets` limit the address that a gateway must have been called by; with `tunnel` connections
+    go through HTTP to its target.
     """
 
     clusters: tuple[tuple[str, int], ...]
@@ -50,6 +53,7 @@ class TcpRoute:
     stat: str = ""
     idle_timeout: float | None = None
     by_source: bool = False
+    subnets: tuple[str, ...] = ()
     tunnel: TunnelSettings | None = None
 
 
@@ -79,8 +83,8 @@ def outbound_routes(
         if any(hosts.covers(host, service.hostname) for host in item.spec.hosts)
     ]
     if not is_tls(port):
-        return (next(_tcp(items, scope), own),)
-    found = list(_without_repeats(_tls(items, scope)))
+        return (next(_tcp(items, scope, service.addresses), own),)
+    found = list(_without_repeats(_tls(items, scope, service.addresses)))
     return (*found, own) if allow_any or not found else tuple(found)
 
 
@@ -118,6 +122,15 @@ def filter_chains(
         )
         for each in routes
     ]
+
+
+def limit_addresses(chain: listener.FilterChain, wanted: TcpRoute) -> None:
+    """Let a chain be for connections to a route's subnets only."""
+    networks = [ip_network(text, strict=False) for text in wanted.subnets]
+    if chain.filter_chain_match is not None:
+        chain.filter_chain_match.prefix_ranges = [
+            core.CidrRange(address_prefix=str(each.network_address), prefix_len=each.prefixlen) for each in networks
+        ]
 
 
 def tcp_filter(
@@ -168,29 +181,34 @@ def _with_connections(view: MeshView, namespace: str) -> list[VirtualService]:
     )
 
 
-def _tcp(items: Sequence[VirtualService], scope: RouteScope) -> Iterator[TcpRoute]:
-    """Routes of rules that hold; the first is the one that counts."""
+def _tcp(
+    items: Sequence[VirtualService], scope: RouteScope, addresses: Sequence[str] | None = None
+) -> Iterator[TcpRoute]:
+    """Routes of rules that hold for a service at `addresses` (None: at a gateway); the first is the one that counts."""
     for item in items:
         for rule in item.spec.tcp:
-            if not rule.match or any(_applies(match, scope) for match in rule.match):
+            if not rule.match or any(_applies(match, scope, addresses) for match in rule.match):
                 yield _route(item, rule.route, scope)
 
 
-def _tls(items: Sequence[VirtualService], scope: RouteScope) -> Iterator[TcpRoute]:
+def _tls(
+    items: Sequence[VirtualService], scope: RouteScope, addresses: Sequence[str] | None = None
+) -> Iterator[TcpRoute]:
     for item in items:
         for rule in item.spec.tls:
             for match in rule.match:
-                if _applies(match, scope):
-                    yield replace(_route(item, rule.route, scope), names=match.sni_hosts)
+                if _applies(match, scope, addresses):
+                    subnets = match.destination_subnets if addresses is None else ()
+                    yield replace(_route(item, rule.route, scope), names=match.sni_hosts, subnets=subnets)
 
 
 def _without_repeats(routes: Iterator[TcpRoute]) -> Iterator[TcpRoute]:
     """Each server name once, for the first route that has it: Envoy refuses two; `*` is for all others."""
-    taken: set[str] = set()
+    taken: set[tuple[str, tuple[str, ...]]] = set()
     others: TcpRoute | None = None
     for each in routes:
-        names = tuple(name for name in dict.fromkeys(map(str.lower, each.names)) if name not in taken)
-        taken.update(names)
+        names = tuple(name for name in dict.fromkeys(map(str.lower, each.names)) if (name, each.subnets) not in taken)
+        taken.update((name, each.subnets) for name in names)
         if "*" in names and others is None:
             others = replace(each, names=())
         elif names:
@@ -199,9 +217,14 @@ def _without_repeats(routes: Iterator[TcpRoute]) -> Iterator[TcpRoute]:
         yield others
 
 
-def _applies(match: L4MatchAttributes | TLSMatchAttributes, scope: RouteScope) -> bool:
-    """Whether a match can hold here. A gateway is asked from outside: who asks has no labels to look at."""
+def _applies(match: L4MatchAttributes | TLSMatchAttributes, scope: RouteScope, addresses: Sequence[str] | None) -> bool:
+    """Whether a match can hold here. A gateway is asked from outside: who asks has no labels to look at.
+
+    A sidecar's listener for a service stands for its address, which is that of the cluster.
+    """
     if match.port not in (0, scope.port):
+        return False
+    if addresses is not None and match.destination_subnets and not lies_in(addresses, match.destination_subnets):
         return False
     if match.gateways and scope.gateways.isdisjoint(match.gateways):
         return False
@@ -209,6 +232,13 @@ def _applies(match: L4MatchAttributes | TLSMatchAttributes, scope: RouteScope) -
         return True
     same_source = match.source_labels.items() <= scope.labels.items()
     return same_source and match.source_namespace in ("", scope.namespace)
+
+
+def lies_in(addresses: Sequence[str], subnets: Sequence[str]) -> bool:
+    """Whether any address (or network) is within one of some networks."""
+    wanted = [ip_network(text, strict=False) for text in subnets]
+    given = [ip_network(text, strict=False) for text in addresses]
+    return any(one.version == two.version and one.subnet_of(two) for one in given for two in wanted)  # type: ignore[arg-type]
 
 
 def _route(item: VirtualService, targets: Collection[RouteDestination], scope: RouteScope) -> TcpRoute:

@@ -71,6 +71,15 @@ def is_ip(text: str) -> bool:
     return True
 
 
+def is_subnet(text: str) -> bool:
+    """Whether text is an IP address or a network as `10.0.0.0/8`; bits of the host may be set, as Go takes them."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def check_host(path: Path, host: str, *, wildcard: bool = True) -> Iterator[Problem]:
     """A host name; a wildcard is `*` or `*.` before a name."""
     if not host:

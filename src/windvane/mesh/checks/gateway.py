@@ -11,6 +11,7 @@ from windvane.mesh.checks.common import (
     check_labels,
     check_port,
     doubtful,
+    idle,
     invalid,
     is_dns_label,
     repeated,
@@ -89,6 +90,8 @@ def _check_server(path: Path, server: Server) -> Iterator[Problem]:
         yield invalid((*path, "port", "targetPort"), "targetPort has no effect in a gateway and must not be set")
     if protocol in ("https", "tls") and server.tls is None:
         yield invalid((*path, "tls"), "server must have TLS settings for HTTPS/TLS protocols")
+    if server.default_endpoint:
+        yield idle((*path, "defaultEndpoint"), "Istio does not implement it")
     if server.tls is not None:
         yield from _check_tls((*path, "tls"), server.tls, protocol)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
-from windvane.mesh.checks.common import Problem
+from windvane.mesh.checks.common import Problem, idle
 from windvane.mesh.models import (
     AuthorizationPolicy,
     ClientTLSSettings,
@@ -16,6 +16,7 @@ from windvane.mesh.models import (
     DestinationRule,
     Gateway,
     HTTPRoute,
+    L4MatchAttributes,
     PeerAuthentication,
     ProxyConfig,
     RequestAuthentication,
@@ -24,6 +25,7 @@ from windvane.mesh.models import (
     Sidecar,
     Subset,
     Telemetry,
+    TLSMatchAttributes,
     TrafficPolicy,
     VirtualService,
 )
@@ -164,6 +166,24 @@ def _of_virtual_service(item: VirtualService, registry: Registry) -> Iterator[Pr
             if target.destination is not None:
                 yield from _of_destination((*place, "route", number, "destination"), target.destination, item, registry)
         yield from _of_weights(place, used, "connection")
+    yield from _of_subnets(item, registry)
+
+
+def _of_subnets(item: VirtualService, registry: Registry) -> Iterator[Problem]:
+    """Rules in the mesh for addresses that no service of the hosts is known to have: only a cluster knows them."""
+    known = (registry.service_host(registry.full(host, item.namespace)) for host in item.spec.hosts)
+    addressed = any(host and registry.view.services[host].addresses for host in known)
+    if addressed or (item.spec.gateways and MESH_GATEWAY not in item.spec.gateways):
+        return
+    matches: list[tuple[Path, TLSMatchAttributes | L4MatchAttributes]] = []
+    for index, tls in enumerate(item.spec.tls):
+        matches += [(("spec", "tls", index, "match", number), match) for number, match in enumerate(tls.match)]
+    for index, tcp in enumerate(item.spec.tcp):
+        matches += [(("spec", "tcp", index, "match", number), match) for number, match in enumerate(tcp.match)]
+    for path, match in matches:
+        if match.destination_subnets:
+            words = "no address of a service of these hosts is known (clusterIP, addresses)"
+            yield idle((*path, "destinationSubnets"), words)
 
 
 def _of_weights(path: Path, targets: Sequence[RouteDestination], what: str) -> Iterator[Problem]:
