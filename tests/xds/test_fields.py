@@ -136,3 +136,71 @@ spec:
     hosts = made(snapshot_of(plain_shop() + text, tmp_path), RDS)["http_proxy"]["virtual_hosts"]
     [redirect] = [host["routes"][0]["redirect"] for host in hosts if host["name"].startswith("reviews")]
     assert redirect["prefix_rewrite"] == "/new"
+
+
+SERVED = """
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: default, namespace: shop}
+spec:
+  inboundConnectionPool: {tcp: {maxConnections: 3}}
+  ingress:
+    - port: {number: 9080, protocol: HTTP}
+      defaultEndpoint: unix:///run/app.sock
+      connectionPool: {http: {http2MaxRequests: 7, h2UpgradePolicy: UPGRADE}}
+    - port: {number: 5432, protocol: TCP}
+"""
+
+
+def inbound(tmp_path: Path, text: str, port: int = 9080, key: str = "reviews-v1.shop") -> dict[str, Any]:
+    return made(snapshot_of(text, tmp_path), CDS, key)[f"inbound|{port}||"]
+
+
+def test_what_comes_in_is_limited_by_the_port_the_sidecar_or_the_rule(tmp_path: Path) -> None:
+    found = inbound(tmp_path, plain_shop() + SERVED)
+    thresholds = found["circuit_breakers"]["thresholds"][0]
+    assert (thresholds["max_requests"], thresholds["max_connections"]) == (7, 4294967295)
+    assert "http_protocol_options" in options(found)["explicit_http_config"], "clients alone make requests HTTP/2"
+    endpoint = found["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    assert endpoint["address"] == {"pipe": {"path": "/run/app.sock"}}
+    found = inbound(tmp_path, plain_shop() + SERVED, 5432, "ledger-v1.shop")
+    assert found["circuit_breakers"]["thresholds"][0]["max_connections"] == 3
+    found = inbound(tmp_path, plain_shop() + rule("{connectionPool: {tcp: {maxConnections: 5}}}"))
+    assert found["circuit_breakers"]["thresholds"][0]["max_connections"] == 5
+
+
+def test_a_sidecar_ends_tls_only_where_mutual_tls_is_switched_off(tmp_path: Path) -> None:
+    authority = CertificateAuthority(tmp_path / "ca", SystemClock())
+    issued = authority.issue("spiffe://td/ns/a/sa/b")
+    (tmp_path / "c.pem").write_bytes(issued.chain_pem)
+    (tmp_path / "k.pem").write_bytes(issued.key_pem)
+    tls = f"{{mode: SIMPLE, serverCertificate: {tmp_path}/c.pem, privateKey: {tmp_path}/k.pem}}"
+    text = plain_shop() + SERVED.replace("protocol: HTTP}", f"protocol: HTTPS}}\n      tls: {tls}", 1)
+
+    def chains(more: str = "") -> list[str]:
+        snapshot = snapshot_of(text + more, tmp_path)
+        assert validate(static_config(proxy_of(snapshot, "reviews-v1.shop"), snapshot, authority), tmp_path) == ""
+        found = made(snapshot, LDS, "reviews-v1.shop")["inbound|9080||"]["filter_chains"]
+        return [f"{each['name']} {each['filters'][-1]['name'].rpartition('.')[2]}" for each in found]
+
+    assert chains() == ["mutual-tls tcp_proxy"]
+    disabled = (
+        "\n---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a, namespace: shop}\n"
+    )
+    assert chains(f"{disabled}spec: {{mtls: {{mode: DISABLE}}}}\n") == ["plaintext http_connection_manager"]
+
+
+def test_an_egress_listener_with_a_port_decides_alone_for_that_port(tmp_path: Path) -> None:
+    text = """
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: default, namespace: shop}
+spec:
+  egress:
+    - {port: {number: 5432, protocol: TCP}, hosts: [./reviews.shop.svc.cluster.local]}
+    - {hosts: [./*]}
+"""
+    names = made(snapshot_of(plain_shop() + text, tmp_path), CDS).keys()
+    assert {name for name in names if name.startswith("outbound")} == {"outbound|9080||reviews.shop.svc.cluster.local"}

@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from windvane.mesh.protocols import is_http
+
 if TYPE_CHECKING:
     from windvane.mesh.models import (
         AuthorizationPolicy,
@@ -41,7 +43,7 @@ class ServicePort:
     @property
     def is_http(self) -> bool:
         """Whether requests (not only connections) are seen on this port."""
-        return self.protocol in ("http", "http2", "grpc", "grpc-web")
+        return is_http(self.protocol)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,15 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import ClusterConfig
 from envoy_data_plane.google import protobuf
 
-from windvane.mesh.models import DestinationRule, OutlierDetection, PortTrafficPolicy, Subset, TrafficPolicy
+from windvane.mesh.inbound import ended_tls, inbound_pool, ingress_of, listener_protocol, target_of
+from windvane.mesh.models import (
+    ConnectionPoolSettings,
+    DestinationRule,
+    OutlierDetection,
+    PortTrafficPolicy,
+    Subset,
+    TrafficPolicy,
+)
 from windvane.mesh.models.destination_rule import ProxyProtocol
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
@@ -157,6 +165,20 @@ def inbound_ports(proxy: Proxy, snapshot: Snapshot) -> dict[int, tuple[MeshServi
     return served
 
 
+def inbound_protocol(proxy: Proxy, snapshot: Snapshot, number: int) -> str:
+    """What the proxy speaks on a port of its workload: its Sidecar's word, else its service's; `tcp` if neither.
+
+    On ports that a Sidecar leaves out Istio looks at the first bytes: what a service says of one is what it would find.
+    """
+    listed = ingress_of(snapshot.view, proxy.workload)
+    if number in listed:
+        spoken = listener_protocol(listed[number])
+        opened = spoken == "https" and ended_tls(snapshot.view, proxy.workload, number) is not None
+        return "http" if opened else spoken
+    served = inbound_ports(proxy, snapshot)[number]
+    return served[1].protocol if served is not None else "tcp"
+
+
 def inbound_name(port: int) -> str:
     """Istio's name of the cluster to the application's own port."""
     return f"inbound|{port}||"
@@ -242,17 +264,43 @@ def _identities(service: MeshService, snapshot: Snapshot) -> tuple[str, ...]:
 
 def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ClusterSpec]:
     for number, served in inbound_ports(proxy, snapshot).items():
-        application = EndpointSpec(proxy.place.address, proxy.place.app.get(number, number), mutual_tls=False)
-        service, port = served if served else (None, None)
+        service = served[0] if served else None
         yield ClusterSpec(
             name=inbound_name(number),
             discovery="static",
-            protocol=port.protocol if port else "tcp",
+            protocol=inbound_protocol(proxy, snapshot, number),
             service=(service.hostname, service.name, service.namespace) if service else None,
             port=number,
-            endpoints=(application,),
+            policy=Policy(connection_pool=_inbound_pool(proxy, snapshot, number, served)),
+            endpoints=(_application(proxy, snapshot, number),),
             connect_timeout=snapshot.settings.connect_timeout,
         )
+
+
+def _application(proxy: Proxy, snapshot: Snapshot, number: int) -> EndpointSpec:
+    """The application behind a port of its workload, which a Sidecar may have put elsewhere."""
+    listed = ingress_of(snapshot.view, proxy.workload).get(number)
+    target = target_of(listed) if listed is not None else number
+    if isinstance(target, str):
+        return EndpointSpec(target, 0, mutual_tls=False)
+    return EndpointSpec(proxy.place.address, proxy.place.app.get(target, target), mutual_tls=False)
+
+
+def _inbound_pool(
+    proxy: Proxy, snapshot: Snapshot, number: int, served: tuple[MeshService, ServicePort] | None
+) -> ConnectionPoolSettings | None:
+    """Limits towards the application: its Sidecar's, else those of the rule for its service, which clients have too.
+
+    Whether clients' requests are made HTTP/2 is theirs to decide.
+    """
+    pool = inbound_pool(snapshot.view, proxy.workload, number)
+    if pool is None and served is not None:
+        service, port = served
+        rule = destination_rule_for(snapshot.view, service.hostname, proxy.namespace, proxy.workload.labels)
+        pool = policy_for(rule, None, port.number).connection_pool
+    if pool is None or pool.http is None:
+        return pool
+    return pool.model_copy(update={"http": pool.http.model_copy(update={"h2_upgrade_policy": "DEFAULT"})})
 
 
 @lru_cache(maxsize=65_536)

@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.endpoint import v3 as endpoint
 from envoy_data_plane.google import protobuf
 
+from windvane.mesh.inbound import UNIX
 from windvane.mesh.models import Subset
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.view import MeshService, MeshWorkload, ServicePort
@@ -91,7 +92,9 @@ def assignment_message(spec: AssignmentSpec) -> endpoint.ClusterLoadAssignment:
 
 
 def socket_address(address: str, port: int) -> core.Address:
-    """An Envoy TCP address."""
+    """An Envoy address: TCP, or a Unix domain socket where `address` begins with `unix://`."""
+    if address.startswith(UNIX):
+        return core.Address(pipe=core.Pipe(path=address.removeprefix(UNIX)))
     return core.Address(socket_address=core.SocketAddress(address=address, port_value=port))
 
 

@@ -17,13 +17,14 @@ from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 
+from windvane.mesh.inbound import ended_tls
 from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
-from windvane.mesh.protocols import named_protocol
+from windvane.mesh.protocols import is_http, named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import authentication, authorization, filters, http, sni_dnat, telemetry, tls
 from windvane.xds.authorization import Guard
-from windvane.xds.clusters import inbound_name, inbound_ports
+from windvane.xds.clusters import inbound_name, inbound_ports, inbound_protocol
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.proxy import Proxy, selects
@@ -66,9 +67,10 @@ class ListenerSpec:
     """All that a listener is made of.
 
     `target` is the RDS name of HTTP, else the cluster; `tcp` is where connections go that are not HTTP;
-    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
-    server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
-    authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones.
+    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts, `tls` how it ends TLS
+    that is not the mesh's; `operation` names the server's spans; `report_interval` (seconds) is for open TCP
+    connections. `tokens` and `guards` are the authentication and authorization in force; `guarded_ports` maps ports
+    that policies name to listened ones.
     """
 
     name: str
@@ -77,6 +79,7 @@ class ListenerSpec:
     reporting: Reporting
     target: str
     is_http: bool = False
+    tls: ServerTLSSettings | None = None
     tcp: tuple[TcpRoute, ...] = ()
     peer_metadata: str = ""
     mode: MTLSMode = "DISABLE"
@@ -196,7 +199,8 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             port=proxy.place.inbound[number],
             reporting=reporting,
             target=inbound_name(number),
-            is_http=served is not None and served[1].is_http,
+            is_http=is_http(inbound_protocol(proxy, snapshot, number)),
+            tls=ended_tls(view, proxy.workload, number),
             tcp=(to_cluster(inbound_name(number)),),
             mode=mtls_mode(view, proxy.workload, number),
             trust_domain=view.trust_domain,
@@ -250,6 +254,8 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
         _inspect(message, wait_no_longer=spec.mode == "PERMISSIVE")
     if spec.mode != "STRICT":
         plain = _inbound_chain(spec, mutual_tls=False)
+        if spec.tls is not None:
+            plain.transport_socket = tls.server(spec.tls, http=spec.is_http)
         if spec.mode == "PERMISSIVE":
             plain.filter_chain_match = listener.FilterChainMatch(transport_protocol="raw_buffer")
         message.filter_chains.append(plain)

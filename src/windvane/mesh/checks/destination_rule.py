@@ -81,7 +81,7 @@ def _check_parts(path: Path, policy: TrafficPolicy | PortTrafficPolicy) -> Itera
         yield from check_locality(place, setting, detects_outliers=outliers is not None)
         zones: Path = (*path, "loadBalancer", "zoneAwareLbSetting")
         yield from check_zone_aware(zones, policy.load_balancer.zone_aware_lb_setting)
-    yield from _check_pool((*path, "connectionPool"), policy.connection_pool)
+    yield from check_pool((*path, "connectionPool"), policy.connection_pool)
     yield from _check_outliers((*path, "outlierDetection"), policy.outlier_detection)
     yield from _check_tls((*path, "tls"), policy.tls)
 
@@ -133,7 +133,8 @@ def _check_table(path: Path, size: int) -> Iterator[Problem]:
         yield invalid(path, "tableSize must be a prime number for maglev")
 
 
-def _check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Problem]:
+def check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Problem]:
+    """Limits of connections and requests."""
     if pool is None:
         return
     if pool.http is None and pool.tcp is None:

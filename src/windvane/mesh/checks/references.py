@@ -103,6 +103,7 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
     elif isinstance(resource, Sidecar):
         yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
+        yield from _of_sidecar(resource, registry)
     elif isinstance(resource, _SELECTING):
         labels = resource.spec.selector.match_labels if resource.spec.selector else {}
         # What stands in the root namespace picks workloads of all, except for transport security and telemetry.
@@ -110,6 +111,21 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, labels, ("spec", "selector"), registry, everywhere=everywhere)
     if isinstance(resource, AuthorizationPolicy):
         yield from _of_namespaces(resource, registry)
+
+
+def _of_sidecar(item: Sidecar, registry: Registry) -> Iterator[Problem]:
+    """An egress proxy that is no service, and TLS of ingress listeners that mutual TLS takes the place of."""
+    policy = item.spec.outbound_traffic_policy
+    proxy = policy.egress_proxy if policy is not None else None
+    if proxy is not None and registry.service_host(registry.full(proxy.host, item.namespace)) is None:
+        yield _not_found(("spec", "outboundTrafficPolicy", "egressProxy", "host"), "host", proxy.host)
+    picked = chosen(registry.view, item.namespace, item.selector_labels)
+    for index, listener in enumerate(item.spec.ingress):
+        number = listener.port.number if listener.port is not None else 0
+        secured = [one for one in picked if mtls_mode(registry.view, one, number) != "DISABLE"]
+        if listener.tls is not None and secured:
+            words = "mutual TLS of the mesh comes first: a PeerAuthentication must DISABLE it for this port"
+            yield idle(("spec", "ingress", index, "tls"), words)
 
 
 def _not_found(path: Path, what: str, name: str, kiali: str = "") -> Problem:
