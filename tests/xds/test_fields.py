@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from static_config import static_config, validate
-from test_generators import HTTP_OPTIONS, cluster, made, plain_shop, proxy_of, rule
+from test_generators import HTTP_OPTIONS, cluster, made, manager, plain_shop, proxy_of, rule, telemetry
 from xds_mesh import snapshot_of
 
 from windvane.kit.clock import SystemClock
@@ -204,3 +204,62 @@ spec:
 """
     names = made(snapshot_of(plain_shop() + text, tmp_path), CDS).keys()
     assert {name for name in names if name.startswith("outbound")} == {"outbound|9080||reviews.shop.svc.cluster.local"}
+
+
+def entry(spec: str) -> str:
+    return f"""
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: outside, namespace: shop}}
+spec: {spec}
+"""
+
+
+def test_each_requests_own_host_is_resolved(tmp_path: Path) -> None:
+    ports = "[{number: 80, name: http, protocol: HTTP}, {number: 443, name: tls, protocol: TLS}]"
+    text = entry(f"{{hosts: ['*.example.com'], ports: {ports}, resolution: DYNAMIC_DNS}}")
+    text += rule("{tls: {mode: SIMPLE}}", "'*.example.com'")
+    text += """
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: edge, namespace: shop}
+spec: {labels: {istio: egressgateway}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: shop}
+spec:
+  selector: {istio: egressgateway}
+  servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ["*.example.com"], tls: {mode: PASSTHROUGH}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge, namespace: shop}
+spec:
+  hosts: ["*.example.com"]
+  gateways: [edge]
+  tls: [{match: [{sniHosts: ["*.example.com"]}], route: [{destination: {host: "*.example.com", port: {number: 443}}}]}]
+"""
+    snapshot = snapshot_of(plain_shop() + text, tmp_path)
+    found = made(snapshot, CDS)
+    kinds = {found[f"outbound|{number}||*.example.com"]["cluster_type"]["name"] for number in (80, 443)}
+    assert kinds == {"envoy.clusters.dynamic_forward_proxy"}
+    assert found["outbound|80||*.example.com"]["transport_socket"]["name"] == "envoy.transport_sockets.tls"
+    listener = made(snapshot, LDS, "edge.shop")["gateway|443"]
+    [chain] = listener["filter_chains"]
+    assert [each["name"].rpartition(".")[2] for each in chain["filters"]] == ["sni_dynamic_forward_proxy", "tcp_proxy"]
+    assert chain["filters"][0]["typed_config"]["port_value"] == 443
+    authority = CertificateAuthority(tmp_path / "ca", SystemClock())
+    for key in ("web-v1.shop", "edge.shop"):
+        assert validate(static_config(proxy_of(snapshot, key), snapshot, authority), tmp_path) == ""
+
+
+def test_trace_context_is_not_carried_on_where_a_telemetry_forbids_it(tmp_path: Path) -> None:
+    def carried(spec: str) -> Any:
+        listeners = made(snapshot_of(plain_shop() + telemetry(spec), tmp_path), LDS)
+        return manager(listeners["http_proxy"])["tracing"].get("no_context_propagation")
+
+    assert carried("{tracing: [{disableContextPropagation: true}]}") is True
+    assert not carried("{tracing: [{disableSpanReporting: false}]}")

@@ -221,7 +221,7 @@ def _entry_service(entry: ServiceEntry, host: str, workloads: Selectable) -> Mes
         ports=tuple(_entry_port(port) for port in spec.ports),
         workloads=tuple(workload.key for workload in selected),
         endpoints=_endpoints(entry, host),
-        resolution={"NONE": "none", "STATIC": "static"}.get(spec.resolution, "dns"),
+        resolution={"NONE": "none", "STATIC": "static", "DYNAMIC_DNS": "dynamic"}.get(spec.resolution, "dns"),
         location="external" if spec.location == "MESH_EXTERNAL" else "internal",
         labels=entry.labels,
         export_to=spec.export_to,

@@ -27,6 +27,7 @@ from windvane.mesh.models import (
     TrafficPolicy,
 )
 from windvane.mesh.models.destination_rule import ProxyProtocol
+from windvane.mesh.protocols import is_http
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import cluster_policy, filters, tls
@@ -252,6 +253,8 @@ def _one(
 def _discovery(service: MeshService, port: ServicePort) -> Discovery:
     if service.resolution == "static":
         return "eds"
+    if service.resolution == "dynamic":
+        return "forward"
     # Without an original destination to go to, a service that resolves nothing is found by its name.
     return "forward" if service.hostname.startswith("*") and port.is_http else "dns"
 
@@ -350,9 +353,12 @@ def _set_discovery(message: cluster.Cluster, spec: ClusterSpec) -> None:
 
 
 def _set_transport(message: cluster.Cluster, spec: ClusterSpec) -> None:
+    settings, alpn = spec.policy.tls, cluster_policy.alpn(spec.protocol, spec.policy)
+    if spec.discovery == "forward" and is_http(spec.protocol) and settings and settings.mode in ("SIMPLE", "MUTUAL"):
+        # The name that is asked for and believed is each request's own host, unless the rule has one.
+        message.transport_socket = tls.client(settings, "", alpn)
     if spec.discovery in ("static", "forward"):
         return
-    settings, alpn = spec.policy.tls, cluster_policy.alpn(spec.protocol, spec.policy)
     mesh = tls.mesh_client(settings.sni if settings and settings.sni else _sni(spec), _believed(spec), alpn)
     if settings is None:
         if not spec.external:

@@ -117,7 +117,8 @@ def _spec(workload: MeshWorkload, port: ServicePort, snapshot: Snapshot, mesh_in
         return EndpointSpec(place.address, bound, mutual_tls, weight, workload.locality, identity) if bound else None
     if not workload.address:
         return None
-    return EndpointSpec(workload.address, wanted, False, weight, workload.locality, identity)
+    number = 0 if workload.address.startswith(UNIX) else wanted
+    return EndpointSpec(workload.address, number, False, weight, workload.locality, identity)
 
 
 def _accepts_mutual_tls(workload: MeshWorkload, port: int, snapshot: Snapshot) -> bool:

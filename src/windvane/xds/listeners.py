@@ -37,6 +37,7 @@ from windvane.xds.tcp_routes import (
     gateway_routes,
     limit_addresses,
     outbound_routes,
+    resolving,
     tcp_filter,
     to_cluster,
 )
@@ -331,7 +332,7 @@ def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket |
 
 
 def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:
-    return [*authorization.network_filters(spec.guards, spec.guarded_ports), _tcp(spec, route)]
+    return [*authorization.network_filters(spec.guards, spec.guarded_ports), *resolving(route), _tcp(spec, route)]
 
 
 def _guarding(spec: ListenerSpec) -> list[HttpFilter]:

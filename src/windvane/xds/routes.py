@@ -187,6 +187,9 @@ def _service_hosts(
         for item in service.ports:
             if item.is_http and port in (None, item.number):
                 names = hosts.short_names(hostname, proxy.workload.namespace)
+                if service.is_headless:
+                    # Its pods have names below its own.
+                    names += [f"*.{name}" for name in names]
                 yield (
                     f"{hostname}:{item.number}",
                     _domains(names, item.number),

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
+from envoy_data_plane.envoy.extensions.filters.network.sni_dynamic_forward_proxy import v3 as sni
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_proxy
 from envoy_data_plane.envoy.type import v3 as types
 
@@ -31,6 +32,7 @@ from windvane.mesh.resolve import destination_rule_for
 from windvane.mesh.view import MeshService, MeshView, ServicePort
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name
+from windvane.xds.filters import dns_cache
 from windvane.xds.policy import policy_for
 from windvane.xds.route_actions import RouteScope
 from windvane.xds.routes import RoutedProxy, seen_in_mesh, shared_hosts
@@ -44,8 +46,8 @@ class TcpRoute:
     """Connections that ask for one of `names` (SNI; none: all others) and the clusters they are shared among.
 
     `clusters` have relative weights; `idle_timeout` is in seconds; `by_source` keeps a client's address at
-    one endpoint; `subnets` limit the address that a gateway must have been called by; with `tunnel` connections
-    go through HTTP to its target.
+    one endpoint; `subnets` limit the address that a gateway must have been called by; `resolved` is
+    the port at which the server name itself is asked for; with `tunnel` connections go through HTTP to its target.
     """
 
     clusters: tuple[tuple[str, int], ...]
@@ -54,6 +56,7 @@ class TcpRoute:
     idle_timeout: float | None = None
     by_source: bool = False
     subnets: tuple[str, ...] = ()
+    resolved: int = 0
     tunnel: TunnelSettings | None = None
 
 
@@ -118,10 +121,18 @@ def filter_chains(
     return [
         listener.FilterChain(
             filter_chain_match=listener.FilterChainMatch(server_names=list(each.names)) if each.names else None,
-            filters=[tcp_filter(each, access_logs, report_interval)],
+            filters=[*resolving(each), tcp_filter(each, access_logs, report_interval)],
         )
         for each in routes
     ]
+
+
+def resolving(wanted: TcpRoute) -> list[listener.Filter]:
+    """What resolves the server name that a client asks for, where its cluster has no endpoints of its own."""
+    if not wanted.resolved:
+        return []
+    config = sni.FilterConfig(dns_cache_config=dns_cache(), port_value=wanted.resolved)
+    return [listener.Filter(name="envoy.filters.network.sni_dynamic_forward_proxy", typed_config=any_of(config))]
 
 
 def limit_addresses(chain: listener.FilterChain, wanted: TcpRoute) -> None:
@@ -245,10 +256,12 @@ def _route(item: VirtualService, targets: Collection[RouteDestination], scope: R
     # A destination of weight 0 gets nothing and is left out; one alone gets everything, whatever its weight.
     used = [each for each in targets if each.weight > 0 or len(targets) == 1]
     clusters = tuple((scope.cluster(each.destination), each.weight) for each in used if each.destination is not None)
-    made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}")
     first = used[0].destination
     assert first is not None
     port = int(clusters[0][0].split("|")[1])
+    service = scope.view.services.get(first.host)
+    resolved = port if service is not None and service.resolution == "dynamic" else 0
+    made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}", resolved=resolved)
     return _policed(made, scope, first.host, first.subset, port)
 
 

@@ -114,7 +114,8 @@ def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
 def _namespace_of(view: MeshView, host: str) -> str | None:
     """The namespace from which a host's name means a service of the mesh; None when it means none."""
     for service in sorted(view.services.values(), key=lambda each: (each.namespace != "default", each.hostname)):
-        if host in hosts.short_names(service.hostname, service.namespace):
+        names = hosts.short_names(service.hostname, service.namespace)
+        if host in names or (service.is_headless and any(host.endswith(f".{name}") for name in names)):
             return service.namespace
     return None
 

@@ -57,6 +57,11 @@ def idle(path: Path, reason: str) -> Problem:
     return Problem("WV0209", path, f"has no effect: {reason}")
 
 
+def cluster_only(path: Path, reason: str) -> Problem:
+    """This counts in a cluster and not in a local mesh."""
+    return Problem("WV0210", path, f"counts in a cluster only: {reason}")
+
+
 def is_dns_label(text: str) -> bool:
     """Whether text is a DNS label as Kubernetes wants it (at most 63 of a-z, 0-9 and inner hyphens)."""
     return _LABEL.fullmatch(text) is not None

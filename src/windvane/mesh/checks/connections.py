@@ -113,7 +113,7 @@ def check_destination(path: Path, destination: Destination) -> Iterator[Problem]
     if destination.host == "*":
         yield invalid((*path, "host"), "invalid destination host *")
     else:
-        yield from check_host((*path, "host"), destination.host, wildcard=False)
+        yield from check_host((*path, "host"), destination.host)
     if destination.subset and not is_dns_label(destination.subset):
         yield invalid((*path, "subset"), f"subset name {destination.subset!r} is not a DNS label")
     if destination.port is not None:

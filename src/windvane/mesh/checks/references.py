@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
-from windvane.mesh.checks.common import Problem, idle
+from windvane.mesh.checks.common import Problem, cluster_only, idle
 from windvane.mesh.models import (
     AuthorizationPolicy,
     ClientTLSSettings,
@@ -199,7 +199,7 @@ def _of_subnets(item: VirtualService, registry: Registry) -> Iterator[Problem]:
     for path, match in matches:
         if match.destination_subnets:
             words = "no address of a service of these hosts is known (clusterIP, addresses)"
-            yield idle((*path, "destinationSubnets"), words)
+            yield cluster_only((*path, "destinationSubnets"), words)
 
 
 def _of_weights(path: Path, targets: Sequence[RouteDestination], what: str) -> Iterator[Problem]:

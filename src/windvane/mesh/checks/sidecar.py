@@ -9,8 +9,8 @@ from windvane.mesh.checks.common import (
     check_host,
     check_labels,
     check_port,
+    cluster_only,
     doubtful,
-    idle,
     invalid,
     is_dns_label,
     is_ip,
@@ -154,9 +154,9 @@ def _check_egress_port(path: Path, egress: IstioEgressListener) -> Iterator[Prob
         yield from _check_bind((*path, "bind"), egress.bind)
         words = "applications of a local mesh call its HTTP proxy and its listeners for services"
         if egress.bind:
-            yield idle((*path, "bind"), words)
+            yield cluster_only((*path, "bind"), words)
         if egress.capture_mode == "NONE":
-            yield idle((*path, "captureMode"), words)
+            yield cluster_only((*path, "captureMode"), words)
 
 
 def _check_egress_proxy(path: Path, policy: OutboundTrafficPolicy | None) -> Iterator[Problem]:
