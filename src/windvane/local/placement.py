@@ -13,6 +13,7 @@ from itertools import count
 from windvane.kit.errors import LimitError
 from windvane.kit.values import Address
 from windvane.local.addresses import SHARED, Claim, state_directory
+from windvane.mesh.inbound import application_ports, listened_ports
 from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.view import MeshView, MeshWorkload
 
@@ -35,16 +36,6 @@ def gateway_ports(view: MeshView, workload: MeshWorkload) -> list[int]:
         if gateway.picks(workload.labels, workload.namespace):
             ports.update(dict.fromkeys(server.port.number for server in gateway.spec.servers if server.port))
     return list(ports)
-
-
-def workload_ports(view: MeshView, workload: MeshWorkload) -> dict[int, str]:
-    """Ports the application listens on, each with its protocol, from the services that select the workload."""
-    ports: dict[int, str] = {}
-    for service in view.services.values():
-        if workload.key in service.workloads:
-            for port in service.ports:
-                ports.setdefault(workload.ports.get(port.name, port.target_port), port.protocol)
-    return ports
 
 
 def service_keys(view: MeshView) -> list[str]:
@@ -94,11 +85,11 @@ class Allocator:
             if not workload.address:
                 listens = gateway_ports(view, workload)
                 place = self._given.get(workload.key) or self._new_place(gateway=bool(listens))
-                ports = list(workload_ports(view, workload))
-                place = self._gateway(place, listens) if listens else self._sidecar(place, ports, services)
+                ports, own = list(listened_ports(view, workload)), list(application_ports(view, workload))
+                place = self._gateway(place, listens) if listens else self._sidecar(place, ports, own, services)
                 place = replace(place, relays=self._relays(place) if workload.key in self.relayed else {})
                 self._given[workload.key] = place
-                places[workload.key] = _only(place, ports, services)
+                places[workload.key] = _only(place, ports, own, services)
         return Placement(places)
 
     def _new_place(self, *, gateway: bool) -> WorkloadPlace:
@@ -118,11 +109,13 @@ class Allocator:
                 inbound[number] = self.claim.visible_port(place.address, self.gateway.port)
         return replace(place, inbound=inbound)
 
-    def _sidecar(self, place: WorkloadPlace, ports: list[int], services: list[str]) -> WorkloadPlace:
+    def _sidecar(self, place: WorkloadPlace, ports: list[int], own: list[int], services: list[str]) -> WorkloadPlace:
         inbound, app, outbound = dict(place.inbound), dict(place.app), dict(place.outbound)
         for port in ports:
             if port not in inbound:
                 inbound[port] = self._take(place.address, port)
+        for port in own:
+            if port not in app:
                 app[port] = self._take(place.address, APP_PORT)
         for service in services:
             if service not in outbound:
@@ -146,12 +139,12 @@ class Allocator:
         raise LimitError(f"no free port from {wanted} up on {address} (claimed: {self.claim.name})")
 
 
-def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> WorkloadPlace:
+def _only(place: WorkloadPlace, ports: list[int], own: list[int], services: list[str]) -> WorkloadPlace:
     """The place without what an edit has removed (a gateway keeps its ports: people have them in their browsers)."""
     outbound = {key: place.outbound[key] for key in services if key in place.outbound}
     if not place.app:
         return replace(place, outbound=outbound)
-    inbound, app = ({port: had[port] for port in ports} for had in (place.inbound, place.app))
+    inbound, app = {port: place.inbound[port] for port in ports}, {port: place.app[port] for port in own}
     relays = {port: relay for port, relay in place.relays.items() if port in inbound}
     return replace(place, inbound=inbound, app=app, outbound=outbound, relays=relays)
 

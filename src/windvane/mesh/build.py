@@ -51,6 +51,8 @@ MESH_GATEWAY = "mesh"
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 """The annotation of a Kubernetes Service that says which namespaces see it."""
+_DISTRIBUTION = "networking.istio.io/traffic-distribution"
+"""The annotation of a Service or ServiceEntry that comes over `trafficDistribution`."""
 
 _MEANINGLESS_METADATA = {
     "uid",
@@ -200,6 +202,11 @@ def _kubernetes_service(service: Service, workloads: Selectable, domain: str) ->
         location="external" if external else "internal",
         labels=service.labels,
         export_to=_exports(service.annotations.get(_EXPORT_TO, "")),
+        is_headless=spec.cluster_ip == "None",
+        traffic_distribution=service.annotations.get(_DISTRIBUTION, "") or spec.traffic_distribution,
+        addresses=tuple(
+            dict.fromkeys(text for text in (spec.cluster_ip, *spec.cluster_ips) if text not in ("", "None"))
+        ),
     )
 
 
@@ -221,10 +228,12 @@ def _entry_service(entry: ServiceEntry, host: str, workloads: Selectable) -> Mes
         ports=tuple(_entry_port(port) for port in spec.ports),
         workloads=tuple(workload.key for workload in selected),
         endpoints=_endpoints(entry, host),
-        resolution={"NONE": "none", "STATIC": "static"}.get(spec.resolution, "dns"),
+        resolution={"NONE": "none", "STATIC": "static", "DYNAMIC_DNS": "dynamic"}.get(spec.resolution, "dns"),
         location="external" if spec.location == "MESH_EXTERNAL" else "internal",
         labels=entry.labels,
         export_to=spec.export_to,
+        traffic_distribution=entry.annotations.get(_DISTRIBUTION, ""),
+        addresses=spec.addresses,
     )
 
 

@@ -40,6 +40,8 @@ CODES: dict[str, Code] = {
     "WV0206": Code("error", "A kind that Istio knows and Windvane does not support yet.", refuses=True),
     "WV0207": Code("info", "An object of a kind that has no meaning here; it is ignored."),
     "WV0208": Code("error", "Two objects of one kind have the same namespace and name.", refuses=True),
+    "WV0209": Code("warning", "A field that Istio accepts and that has no effect."),
+    "WV0210": Code("info", "A field that counts in a cluster; a local mesh does not act on it."),
     "WV0301": Code("warning", "Two services claim the same host; the first one is used.", kiali=("KIA1211",)),
     "WV0302": Code("info", "A route sends nothing to a destination: its weight is 0."),
     "WV0304": Code("warning", "The keys that a RequestAuthentication names cannot be fetched at present."),

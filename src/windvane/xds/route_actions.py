@@ -272,6 +272,8 @@ def _redirect(rule: HTTPRedirect, scope: RouteScope) -> route.RedirectAction:
     )
     if rule.uri:
         made.path_redirect = rule.uri
+    elif rule.prefix_rewrite:
+        made.prefix_rewrite = rule.prefix_rewrite
     if rule.scheme:
         made.scheme_redirect = rule.scheme
     return made

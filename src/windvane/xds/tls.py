@@ -7,12 +7,14 @@ from typing import Any
 
 import betterproto2
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.transport_sockets.proxy_protocol.v3 import ProxyProtocolUpstreamTransport
 from envoy_data_plane.envoy.extensions.transport_sockets.raw_buffer.v3 import RawBuffer
 from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
 from envoy_data_plane.envoy.type.matcher import v3 as matcher
 
 from windvane.mesh.checks.gateway import CIPHER_SUITES
 from windvane.mesh.models import ClientTLSSettings, ServerTLSSettings
+from windvane.mesh.models.destination_rule import ProxyProtocol
 from windvane.xds.encoding import any_of
 from windvane.xds.secrets import CERTIFICATE, ROOT, credential, reference
 
@@ -122,6 +124,14 @@ def _check_clients(common: tls.CommonTlsContext, settings: ServerTLSSettings) ->
 def plaintext() -> core.TransportSocket:
     """No TLS, said aloud: what a cluster falls back to when an endpoint does not speak mutual TLS."""
     return core.TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=any_of(RawBuffer()))
+
+
+def with_proxy_header(inner: core.TransportSocket, wanted: ProxyProtocol) -> core.TransportSocket:
+    """A transport socket that tells the client's address first."""
+    versions = core.ProxyProtocolConfigVersion
+    config = core.ProxyProtocolConfig(version=versions.V2 if wanted.version == "V2" else versions.V1)
+    made = ProxyProtocolUpstreamTransport(config=config, transport_socket=inner)
+    return core.TransportSocket(name="envoy.transport_sockets.upstream_proxy_protocol", typed_config=any_of(made))
 
 
 def socket(context: betterproto2.Message) -> core.TransportSocket:

@@ -114,7 +114,8 @@ def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
 def _namespace_of(view: MeshView, host: str) -> str | None:
     """The namespace from which a host's name means a service of the mesh; None when it means none."""
     for service in sorted(view.services.values(), key=lambda each: (each.namespace != "default", each.hostname)):
-        if host in hosts.short_names(service.hostname, service.namespace):
+        names = hosts.short_names(service.hostname, service.namespace)
+        if host in names or (service.is_headless and any(host.endswith(f".{name}") for name in names)):
             return service.namespace
     return None
 
@@ -141,7 +142,7 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
         for host in table.to_dict().get("virtual_hosts", ())
         if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])
     ]
-    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all"]
+    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
     if proxy.role == "sidecar" and not named:
         raise BadInputError(f"{asked.authority} is no host of the mesh: the request would leave it, and is not sent")
     clusters = dict.fromkeys(cluster for host in named or covering for cluster in _clusters(host))
@@ -150,6 +151,11 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
         found.update(dict.fromkeys(service.workloads if service else ()))
     return [key for key in found if key in snapshot.placement.places]
+
+
+def _is_proxied(host: Mapping[str, Any]) -> bool:
+    """Whether unknown hosts are left to a service of the mesh (`egressProxy`)."""
+    return host["name"] == "allow_any" and any(cluster.startswith("outbound|") for cluster in _clusters(host))
 
 
 def _covers(domain: str, authority: str) -> bool:

@@ -11,9 +11,9 @@ from windvane.mesh.checks.common import (
     check_labels,
     check_port,
     doubtful,
+    idle,
     invalid,
     is_dns_label,
-    not_yet,
     repeated,
 )
 from windvane.mesh.models import Gateway, Server, ServerTLSSettings
@@ -90,6 +90,8 @@ def _check_server(path: Path, server: Server) -> Iterator[Problem]:
         yield invalid((*path, "port", "targetPort"), "targetPort has no effect in a gateway and must not be set")
     if protocol in ("https", "tls") and server.tls is None:
         yield invalid((*path, "tls"), "server must have TLS settings for HTTPS/TLS protocols")
+    if server.default_endpoint:
+        yield idle((*path, "defaultEndpoint"), "Istio does not implement it")
     if server.tls is not None:
         yield from _check_tls((*path, "tls"), server.tls, protocol)
 
@@ -108,8 +110,6 @@ def _check_tls(path: Path, tls: ServerTLSSettings, protocol: str) -> Iterator[Pr
         return
     if tls.https_redirect:
         yield invalid((*path, "httpsRedirect"), "tls.httpsRedirect should only be used with http servers")
-    if tls.mode == "AUTO_PASSTHROUGH":
-        yield not_yet((*path, "mode"), "AUTO_PASSTHROUGH (gateways between networks)")
     yield from check_certificates(path, tls)
     yield from _check_protocol(path, tls)
 

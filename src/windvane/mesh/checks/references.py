@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
-from windvane.mesh.checks.common import Problem
+from windvane.mesh.checks.common import Problem, cluster_only, idle
 from windvane.mesh.gateway_api.semantics import GATEWAY_NAME
 from windvane.mesh.models import (
     AuthorizationPolicy,
@@ -17,6 +17,7 @@ from windvane.mesh.models import (
     DestinationRule,
     Gateway,
     HTTPRoute,
+    L4MatchAttributes,
     PeerAuthentication,
     ProxyConfig,
     RequestAuthentication,
@@ -25,6 +26,7 @@ from windvane.mesh.models import (
     Sidecar,
     Subset,
     Telemetry,
+    TLSMatchAttributes,
     TrafficPolicy,
     VirtualService,
 )
@@ -102,6 +104,7 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
     elif isinstance(resource, Sidecar):
         yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
+        yield from _of_sidecar(resource, registry)
     elif isinstance(resource, _SELECTING):
         labels = resource.spec.selector.match_labels if resource.spec.selector else {}
         # What stands in the root namespace picks workloads of all, except for transport security and telemetry.
@@ -109,6 +112,21 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, labels, ("spec", "selector"), registry, everywhere=everywhere)
     if isinstance(resource, AuthorizationPolicy):
         yield from _of_namespaces(resource, registry)
+
+
+def _of_sidecar(item: Sidecar, registry: Registry) -> Iterator[Problem]:
+    """An egress proxy that is no service, and TLS of ingress listeners that mutual TLS takes the place of."""
+    policy = item.spec.outbound_traffic_policy
+    proxy = policy.egress_proxy if policy is not None else None
+    if proxy is not None and registry.service_host(registry.full(proxy.host, item.namespace)) is None:
+        yield _not_found(("spec", "outboundTrafficPolicy", "egressProxy", "host"), "host", proxy.host)
+    picked = chosen(registry.view, item.namespace, item.selector_labels)
+    for index, listener in enumerate(item.spec.ingress):
+        number = listener.port.number if listener.port is not None else 0
+        secured = [one for one in picked if mtls_mode(registry.view, one, number) != "DISABLE"]
+        if listener.tls is not None and secured:
+            words = "mutual TLS of the mesh comes first: a PeerAuthentication must DISABLE it for this port"
+            yield idle(("spec", "ingress", index, "tls"), words)
 
 
 def _not_found(path: Path, what: str, name: str, kiali: str = "") -> Problem:
@@ -165,6 +183,24 @@ def _of_virtual_service(item: VirtualService, registry: Registry) -> Iterator[Pr
             if target.destination is not None:
                 yield from _of_destination((*place, "route", number, "destination"), target.destination, item, registry)
         yield from _of_weights(place, used, "connection")
+    yield from _of_subnets(item, registry)
+
+
+def _of_subnets(item: VirtualService, registry: Registry) -> Iterator[Problem]:
+    """Rules in the mesh for addresses that no service of the hosts is known to have: only a cluster knows them."""
+    known = (registry.service_host(registry.full(host, item.namespace)) for host in item.spec.hosts)
+    addressed = any(host and registry.view.services[host].addresses for host in known)
+    if addressed or (item.spec.gateways and MESH_GATEWAY not in item.spec.gateways):
+        return
+    matches: list[tuple[Path, TLSMatchAttributes | L4MatchAttributes]] = []
+    for index, tls in enumerate(item.spec.tls):
+        matches += [(("spec", "tls", index, "match", number), match) for number, match in enumerate(tls.match)]
+    for index, tcp in enumerate(item.spec.tcp):
+        matches += [(("spec", "tcp", index, "match", number), match) for number, match in enumerate(tcp.match)]
+    for path, match in matches:
+        if match.destination_subnets:
+            words = "no address of a service of these hosts is known (clusterIP, addresses)"
+            yield cluster_only((*path, "destinationSubnets"), words)
 
 
 def _of_weights(path: Path, targets: Sequence[RouteDestination], what: str) -> Iterator[Problem]:

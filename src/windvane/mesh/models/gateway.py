@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from windvane.mesh.models.base import Items, Labels, Model, NotYet
+from windvane.mesh.models.base import Items, Labels, Model
 from windvane.mesh.models.metadata import Resource
 from windvane.mesh.models.services import ServicePort
 
@@ -70,7 +70,7 @@ class Server(Model):
     hosts: Items[str] = ()
     tls: ServerTLSSettings | None = None
     name: str = ""
-    default_endpoint: NotYet = None
+    default_endpoint: str = ""
 
 
 class GatewaySpec(Model):
