@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.mesh import hosts
+from windvane.mesh.models import ClientTLSSettings, DestinationRule, TrafficPolicy
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy, selects
@@ -101,7 +102,28 @@ def with_outside(view: MeshView, stand_in: Address) -> MeshView:
         else service
         for host, service in view.services.items()
     }
-    return replace(view, services=services)
+    return replace(view, services=services, destination_rules=tuple(map(_believing, view.destination_rules)))
+
+
+def _believing(rule: DestinationRule) -> DestinationRule:
+    """A rule that secures what it did and believes any server: nobody has the certificate of what is stood in for."""
+    spec = rule.spec
+    subsets = [each.model_copy(update={"traffic_policy": _open(each.traffic_policy)}) for each in spec.subsets]
+    update = {"traffic_policy": _open(spec.traffic_policy), "subsets": tuple(subsets)}
+    return rule.model_copy(update={"spec": spec.model_copy(update=update)})
+
+
+def _open(policy: TrafficPolicy | None) -> TrafficPolicy | None:
+    if policy is None:
+        return None
+    settings = [each.model_copy(update={"tls": _unchecked(each.tls)}) for each in policy.port_level_settings]
+    return policy.model_copy(update={"tls": _unchecked(policy.tls), "port_level_settings": tuple(settings)})
+
+
+def _unchecked(tls: ClientTLSSettings | None) -> ClientTLSSettings | None:
+    if tls is None or tls.mode not in ("SIMPLE", "MUTUAL"):
+        return tls
+    return tls.model_copy(update={"insecure_skip_verify": True})
 
 
 def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:

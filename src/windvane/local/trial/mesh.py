@@ -29,6 +29,7 @@ from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
 from windvane.local.placement import Allocator
 from windvane.local.trial.asking import OUTSIDE, Asked, reached, with_outside
+from windvane.local.trial.client_tls import outside_context
 from windvane.local.trial.echo import Heard, listen
 from windvane.mesh.placement import WorkloadPlace
 from windvane.mesh.view import MeshView
@@ -108,7 +109,7 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windvane-try-")))
         held = stack.enter_context(contextlib.closing(claim()))
         reported = Reported()
-        outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append)
+        outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append, outside_context(folder, clock))
         stack.callback(outside.close)
         view = with_outside(view, Address(SHARED, outside.sockets[0].getsockname()[1]))
         placement = Allocator(held, Address(SHARED, held.visible_port(SHARED, 20_080))).update(view)
