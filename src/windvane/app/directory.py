@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from windvane.ingest.istio_labels import Changes
 from windvane.ingest.istio_metrics import Directory
+from windvane.mesh.models.telemetry import MetricsOverrides
 from windvane.mesh.placement import Placement
-from windvane.mesh.resolve import endpoint_port
+from windvane.mesh.resolve import endpoint_port, telemetry_for
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.endpoints import cluster_name
 from windvane.xds.snapshot import MeshSettings, Snapshot
@@ -23,7 +25,29 @@ def directory_of(view: MeshView, placement: Placement) -> Directory:
         endpoints=_frame(("address", *_LABELS), _endpoints(snapshot)),
         nodes=_frame(("node_id", *_LABELS), _nodes(snapshot)),
         services=_frame(("upstream_cluster", "host", "name", "namespace", "node_id"), _services(snapshot)),
+        changes=dict(_changes(snapshot)),
     )
+
+
+def _changes(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], Changes]]:
+    """What Telemetries leave out of metrics, by proxy and side."""
+    for key, workload in snapshot.view.workloads.items() if snapshot.view.telemetries else ():
+        proxy, effective = snapshot.proxy(key), telemetry_for(snapshot.view, workload)
+        for reporter, side in (("source", effective.client), ("destination", effective.server)):
+            made = _side_changes(side.metrics_overrides)
+            if proxy is not None and made != Changes():
+                yield (proxy.node_id, reporter), made
+
+
+def _side_changes(overrides: Sequence[MetricsOverrides]) -> Changes:
+    """Overrides of all metrics, the later over the earlier ones."""
+    silent, left_out = False, set[str]()
+    for override in overrides:
+        if override.is_for_all:
+            silent = silent if override.disabled is None else override.disabled
+            for name, tag in override.tag_overrides.items():
+                left_out.add(name) if tag.operation == "REMOVE" else left_out.discard(name)
+    return Changes(silent, frozenset(left_out))
 
 
 def _frame(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> pd.DataFrame:
