@@ -14,6 +14,7 @@ from windvane.mesh.resolve import endpoint_port, telemetry_for
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.endpoints import cluster_name
 from windvane.xds.snapshot import MeshSettings, Snapshot
+from windvane.xds.sni_dnat import is_passing_on, passed_on_name
 
 _LABELS = ("workload", "namespace", "app", "version", "canonical_service", "canonical_revision", "cluster", "principal")
 
@@ -99,11 +100,14 @@ def _nodes(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
 def _services(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
     """Outbound clusters are named alike at every proxy; an inbound one means its own workload's service."""
     subsets = _subsets(snapshot.view)
+    passes_on = any(map(is_passing_on, snapshot.view.gateways))
     for service in snapshot.view.services.values():
         names = (service.hostname, service.name, service.namespace)
         for port in service.ports:
             for subset in ("", *subsets.get(service.hostname, ())):
                 yield (cluster_name(port.number, subset, service.hostname), *names, "")
+                if passes_on:
+                    yield (passed_on_name(port.number, subset, service.hostname), *names, "")
             for key in service.workloads:
                 proxy = snapshot.proxy(key)
                 if proxy is not None:
