@@ -1,11 +1,11 @@
-"""What is asked: a request as people write it, who makes it, and which workloads may get it."""
+"""What is asked: a request, call or connection as people write it, who makes it, and which workloads may get it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
@@ -13,7 +13,7 @@ from windvane.mesh import hosts
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import RDS
+from windvane.xds.resources import LDS, RDS, Bundle
 from windvane.xds.snapshot import Snapshot
 
 Header = tuple[str, str]
@@ -22,13 +22,15 @@ CLIENT = "windvane-try"
 """The workload that asks where none is named: no policy knows it."""
 OUTSIDE = "outside"
 """The workload that stands in for what is outside of the mesh."""
+Kind = Literal["http", "grpc", "tcp"]
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request: `authority` as in its Host header, `path` with its query; `port` is the service's or gateway's
-    (80 where the URL has none: `has_port`)."""
+    (80 where the URL has none: `has_port`). `kind` is what is spoken: a `grpc` call is a POST whose path is
+    `/package.Service/Method`; a `tcp` connection has no method, path or headers."""
 
     method: str
     host: str
@@ -38,26 +40,61 @@ class Asked:
     headers: tuple[Header, ...] = ()
     body: bytes = b""
     has_port: bool = True
+    kind: Kind = "http"
+
+    def __str__(self) -> str:
+        """As people write it."""
+        if self.kind == "tcp":
+            return f"tcp://{self.authority}"
+        return f"{'' if self.kind == 'grpc' else self.method + ' '}{self.kind}://{self.authority}{self.path}"
 
 
 def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> Asked:
-    """`METHOD URL` (GET where only a URL is given) and headers as `name: value`; `BadInputError` says what is wrong."""
+    """`METHOD URL` (GET where only a URL is given), `grpc://HOST:PORT/package.Service/Method` or `tcp://HOST:PORT`,
+    and headers as `name: value`; `BadInputError` says what is wrong."""
     method, _, address = text.strip().rpartition(" ")
-    method = method.strip().upper() or "GET"
-    if method not in _METHODS:
-        raise BadInputError(f"--request {text!r}: {method!r} is none of {', '.join(_METHODS)}")
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise BadInputError(f"--request {text!r}: {error}") from None
-    if parts.scheme != "http" or not host:
-        raise BadInputError(f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     given = tuple(_header(each) for each in headers)
+    if host and parts.scheme in ("grpc", "tcp"):
+        return _call(text, method.strip(), parts, given, body)
+    method = method.strip().upper() or "GET"
+    if method not in _METHODS:
+        raise BadInputError(f"--request {text!r}: {method!r} is none of {', '.join(_METHODS)}")
+    if parts.scheme != "http" or not host:
+        raise BadInputError(
+            f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y, "
+            "grpc://cart:7070/shop.Cart/Add or tcp://mongo:27017"
+        )
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    named, sent = _authority(parts, given)
+    return Asked(method, host, port or 80, named, path, sent, body, port is not None)
+
+
+def _call(text: str, method: str, parts: SplitResult, given: tuple[Header, ...], body: bytes) -> Asked:
+    """A call of gRPC or a connection."""
+    named, sent = _authority(parts, given)
+    if method:
+        raise BadInputError(f"--request {text!r}: {parts.scheme} has no methods such as {method!r}")
+    if parts.scheme == "tcp":
+        if parts.port is None or parts.path not in ("", "/") or parts.query:
+            raise BadInputError(f"--request {text!r}: expected a host and port, such as tcp://mongo:27017")
+        if given:
+            raise BadInputError(f"--request {text!r}: a TCP connection has no headers")
+        return Asked("", parts.hostname or "", parts.port, parts.netloc, "", (), body, kind="tcp")
+    service, slash, name = parts.path[1:].rpartition("/")
+    if not service or not slash or not name or "/" in service or parts.query:
+        raise BadInputError(f"--request {text!r}: expected a method, such as grpc://cart:7070/shop.Cart/Add")
+    has_port = parts.port is not None
+    return Asked("POST", parts.hostname or "", parts.port or 80, named, parts.path, sent, body, has_port, "grpc")
+
+
+def _authority(parts: SplitResult, given: tuple[Header, ...]) -> tuple[str, tuple[Header, ...]]:
     named = next((value for name, value in given if name == "host"), parts.netloc)
-    headers_sent = tuple(each for each in given if each[0] != "host")
-    return Asked(method, host, port or 80, named, path, headers_sent, body, port is not None)
+    return named, tuple(each for each in given if each[0] != "host")
 
 
 def _header(text: str) -> Header:
@@ -125,21 +162,48 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 
     `BadInputError` for a host that only the way out of the mesh is left for.
     """
-    covering = [
-        host
-        for table in configuration(proxy, snapshot)[RDS]
-        for host in table.to_dict().get("virtual_hosts", ())
-        if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])
-    ]
-    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all"]
-    if proxy.role == "sidecar" and not named:
-        raise BadInputError(f"{asked.authority} is no host of the mesh: the request would leave it, and is not sent")
-    clusters = dict.fromkeys(cluster for host in named or covering for cluster in _clusters(host))
+    made = configuration(proxy, snapshot)
+    if asked.kind == "tcp":
+        listener = made[LDS].get(listener_name(proxy, snapshot, asked))
+        clusters = dict.fromkeys(_clusters(listener.to_dict()) if listener else ())
+    else:
+        hosts_covering = covering(made[RDS], proxy, asked.authority)
+        clusters = dict.fromkeys(cluster for host in hosts_covering for cluster in _clusters(host))
     found: dict[str, None] = {}
     for cluster in clusters:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
         found.update(dict.fromkeys(service.workloads if service else ()))
     return [key for key in found if key in snapshot.placement.places]
+
+
+def covering(tables: Bundle, proxy: Proxy, authority: str) -> list[dict[str, Any]]:
+    """The virtual hosts of route tables that an authority may be of, the one for every host only where it is alone.
+
+    `BadInputError` where a sidecar has none: the request would leave the mesh.
+    """
+    found = [
+        host
+        for table in tables
+        for host in table.to_dict().get("virtual_hosts", ())
+        if any(_covers(domain, authority.lower()) for domain in host["domains"])
+    ]
+    named = [host for host in found if host["domains"] != ["*"] or host["name"] == "block_all"]
+    if proxy.role == "sidecar" and not named:
+        raise BadInputError(f"{authority} is no host of the mesh: the request would leave it, and is not sent")
+    return named or found
+
+
+def listener_name(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> str:
+    """The listener that a connection to a host and port is made to; `BadInputError` where the proxy has none."""
+    if proxy.role == "router":
+        return f"gateway|{asked.port}"
+    for key in proxy.place.outbound:
+        hostname, _, number = key.rpartition(":")
+        service = snapshot.view.services.get(hostname)
+        known = service is not None and asked.host in hosts.short_names(hostname, proxy.namespace)
+        if known and number == str(asked.port):
+            return f"outbound|{number}||{hostname}"
+    raise BadInputError(f"{asked.authority} is no service port of the mesh: the connection would leave it")
 
 
 def _covers(domain: str, authority: str) -> bool:
