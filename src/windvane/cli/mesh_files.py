@@ -32,9 +32,15 @@ def optional_mesh_files(command: Command) -> Command:
     return _with_paths(command, required=False)
 
 
-def _with_paths(command: Command, *, required: bool) -> Command:
+def namespace_options(command: Command) -> Command:
+    """Add `namespace` and `root_namespace` alone."""
     for option in reversed(_OPTIONS):
         command = option(command)
+    return command
+
+
+def _with_paths(command: Command, *, required: bool) -> Command:
+    command = namespace_options(command)
     return click.argument("paths", nargs=-1, required=required, metavar="FILES|DIR|-")(command)
 
 

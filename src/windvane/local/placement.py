@@ -143,11 +143,20 @@ def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> Worklo
 class _Nowhere(Claim):
     """Addresses that are only spoken of: nobody holds them, so all of them are free."""
 
+    def address(self, index: int) -> str:
+        return f"{self.prefix}.{index // 250}.{index % 250 + 2}"
+
     def visible_port(self, host: str, wanted: int) -> int:
         return wanted
 
 
 def imagined_placement(view: MeshView) -> Placement:
     """Places that workloads could have on this machine, the same for the same view; nothing is claimed."""
-    claim = _Nowhere(state_directory(), "127.80.0", range(10_000, 11_000), lambda _host, _port: True)
-    return Allocator(claim, Address("127.0.0.1", 8080)).update(view)
+    return imagined_placements(view)[0]
+
+
+def imagined_placements(*views: MeshView) -> list[Placement]:
+    """The same of several views of one mesh: a workload of two of them has one place."""
+    claim = _Nowhere(state_directory(), "127.80", range(10_000, 11_000), lambda _host, _port: True)
+    allocator = Allocator(claim, Address("127.0.0.1", 8080))
+    return [allocator.update(view) for view in views]

@@ -12,8 +12,9 @@ from windvane.kit.values import Address
 from windvane.mesh import hosts
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
+from windvane.xds.listeners import HTTP_PROXY
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import LDS, RDS, Bundle
+from windvane.xds.resources import LDS, RDS
 from windvane.xds.snapshot import Snapshot
 
 Header = tuple[str, str]
@@ -115,15 +116,22 @@ def with_client(view: MeshView, asked: Asked, named: str) -> tuple[MeshView, str
             known = ", ".join(sorted(view.workloads)) or "none"
             raise BadInputError(f"--from {named!r}: no such workload (there are: {known})")
         return view, named
+    client = unnamed_client(view, asked)
+    return replace(view, workloads={**view.workloads, client.key: client}), client.key
+
+
+def unnamed_client(view: MeshView, asked: Asked) -> MeshWorkload:
+    """Who asks where nobody is named: a workload that no policy knows, or a gateway where the mesh has no such host."""
     namespace = _namespace_of(view, asked.host)
-    if namespace is None:
-        gateway = _gateway_of(view)
-        if gateway is not None:
-            return view, gateway.key
-    client = MeshWorkload(
+    gateway = _gateway_of(view) if namespace is None else None
+    return gateway or MeshWorkload(
         name=CLIENT, namespace=namespace or "default", labels={"app": CLIENT}, annotations={}, service_account=CLIENT
     )
-    return replace(view, workloads={**view.workloads, client.key: client}), client.key
+
+
+def is_in_mesh(view: MeshView, host: str) -> bool:
+    """Whether a name means a service of the mesh."""
+    return _namespace_of(view, host) is not None
 
 
 def with_outside(view: MeshView, stand_in: Address) -> MeshView:
@@ -146,10 +154,15 @@ def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
 
 def _namespace_of(view: MeshView, host: str) -> str | None:
     """The namespace from which a host's name means a service of the mesh; None when it means none."""
+    return view.derive("namespaces of names", lambda: _namespaces(view)).get(host)
+
+
+def _namespaces(view: MeshView) -> dict[str, str]:
+    found: dict[str, str] = {}
     for service in sorted(view.services.values(), key=lambda each: (each.namespace != "default", each.hostname)):
-        if host in hosts.short_names(service.hostname, service.namespace):
-            return service.namespace
-    return None
+        for name in hosts.short_names(service.hostname, service.namespace):
+            found.setdefault(name, service.namespace)
+    return found
 
 
 def _gateway_of(view: MeshView) -> MeshWorkload | None:
@@ -162,13 +175,18 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 
     `BadInputError` for a host that only the way out of the mesh is left for.
     """
-    made = configuration(proxy, snapshot)
+    whom = asked.port if asked.kind == "tcp" else asked.authority
+    key = ("reached", proxy.key, asked.kind, asked.host if asked.kind == "tcp" else "", whom)
+    return snapshot.derive(key, lambda: _reached(proxy, snapshot, asked))
+
+
+def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     if asked.kind == "tcp":
-        listener = made[LDS].get(listener_name(proxy, snapshot, asked))
+        listener = configuration(proxy, snapshot)[LDS].get(listener_name(proxy, snapshot, asked))
         clusters = dict.fromkeys(_clusters(listener.to_dict()) if listener else ())
     else:
-        hosts_covering = covering(made[RDS], proxy, asked.authority)
-        clusters = dict.fromkeys(cluster for host in hosts_covering for cluster in _clusters(host))
+        found_hosts = covering(tables(proxy, snapshot), proxy, asked.authority)
+        clusters = dict.fromkeys(cluster for host in found_hosts for cluster in _clusters(host))
     found: dict[str, None] = {}
     for cluster in clusters:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
@@ -176,15 +194,25 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     return [key for key in found if key in snapshot.placement.places]
 
 
-def covering(tables: Bundle, proxy: Proxy, authority: str) -> list[dict[str, Any]]:
+def tables(proxy: Proxy, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The route tables that requests by name go through, as JSON has them: a gateway's, or that of the HTTP proxy."""
+
+    def make() -> list[dict[str, Any]]:
+        every = configuration(proxy, snapshot)[RDS]
+        return [table.to_dict() for table in every if proxy.role == "router" or table.name == HTTP_PROXY]
+
+    return snapshot.derive(("tables as JSON", proxy.key), make)
+
+
+def covering(among: Sequence[Mapping[str, Any]], proxy: Proxy, authority: str) -> list[dict[str, Any]]:
     """The virtual hosts of route tables that an authority may be of, the one for every host only where it is alone.
 
     `BadInputError` where a sidecar has none: the request would leave the mesh.
     """
     found = [
         host
-        for table in tables
-        for host in table.to_dict().get("virtual_hosts", ())
+        for table in among
+        for host in table.get("virtual_hosts", ())
         if any(_covers(domain, authority.lower()) for domain in host["domains"])
     ]
     named = [host for host in found if host["domains"] != ["*"] or host["name"] == "block_all"]
