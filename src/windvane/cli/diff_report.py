@@ -95,7 +95,7 @@ def _described(found: Report, group: Sequence[Change]) -> list[str]:
     lines = []
     for each in group[:_ALIKE]:
         request = each.request
-        headers = ", ".join(f"{name}: {value}" for name, value in request.asked.headers)
+        headers = ", ".join(f"{name}: {value}" for name, value in request.headers)
         forms = f" in {request.shapes:,} forms" if request.shapes > 1 else ""
         share = f"{_many(request.count)}{forms}, {request.count / found.total:.1%}"
         lines.append(f"{request.asked}{f' with {headers}' if headers else ''} from {request.client} ({share})")
@@ -145,7 +145,7 @@ def _structure(found: Structure) -> dict[str, Any]:
 def _change(each: Change) -> dict[str, Any]:
     asked = each.request.asked
     return {
-        "request": str(asked), "headers": dict(asked.headers), "from": each.request.client,
+        "request": str(asked), "headers": dict(each.request.headers), "from": each.request.client,
         "requests": each.request.count, "forms": each.request.shapes, "examples": list(each.request.examples),
         "kinds": list(each.kinds), "breaks": each.breaks,
         "differences": [dataclasses.asdict(one) for one in each.differences],

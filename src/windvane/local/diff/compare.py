@@ -72,7 +72,12 @@ def _answered(old: Answer, new: Answer) -> Iterator[Difference]:
     if _differ(old, new, lambda each: each.refused_by):
         yield Difference("denied", _refusals(old), _refusals(new))
     if _differ(old, new, lambda each: each.route):
-        yield Difference("route", _names(old, lambda each: each.route), _names(new, lambda each: each.route))
+        yield Difference("route", _names(old, _route), _names(new, _route))
+
+
+def _route(each: Outcome) -> str:
+    """A route's name; of one without, the VirtualService and place of its rule."""
+    return each.route or each.rule
 
 
 def _destinations(old: Answer, new: Answer) -> Iterator[Difference]:

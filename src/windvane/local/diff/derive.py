@@ -55,7 +55,7 @@ class Derived:
             if proxy is not None:
                 self._add_routes(proxy, snapshot)
         for service in view.services.values():
-            for request in _guarded(service, view, snapshot):
+            for request in (*_connections(service), *_guarded(service, view, snapshot)):
                 self.requests[request] = 1
 
     def _add_routes(self, proxy: Proxy, snapshot: Snapshot) -> None:
@@ -71,9 +71,9 @@ class Derived:
             port = int(table.name.partition(".")[2]) if proxy.role == "router" else 0
             for host in table.to_dict().get("virtual_hosts", ()):
                 if host["name"] not in ("allow_any", "block_all"):
-                    self._add_host(proxy, host, port)
+                    self._add_host(proxy, host, port, _protocol(snapshot.view, str(host["name"])))
 
-    def _add_host(self, proxy: Proxy, host: Node, port: int) -> None:
+    def _add_host(self, proxy: Proxy, host: Node, port: int, protocol: str) -> None:
         authority = _named(str(host["domains"][0]))
         for route in (*host.get("routes", ()), {"match": {"prefix": "/"}, "route": "whatever is left"}):
             said = f"{authority} {port} {[route.get(part) for part in route if part != 'decorator']}"
@@ -84,7 +84,8 @@ class Derived:
             if asked is None:
                 self.notes[f"no request could be made for a route of {authority} ({route['match']})"] = None
                 continue
-            self.requests[_from(proxy.workload, asked, asked.authority or authority, port)] = 1
+            made = _from(proxy.workload, asked, asked.authority or authority, port)
+            self.requests[_spoken(made, protocol)] = 1
 
 
 def _with_strangers(view: MeshView) -> MeshView:
@@ -97,6 +98,28 @@ def _from(workload: MeshWorkload | None, form: _Form, authority: str, port: int 
     known = workload is not None and workload.name != CLIENT
     source, namespace = (workload.name, workload.namespace) if workload and known else ("", "")
     return Recorded(form.method, authority, form.path, source, namespace, port=port, headers=form.headers)
+
+
+def _spoken(request: Recorded, protocol: str) -> Recorded:
+    """The request as clients of a port's protocol make it."""
+    service, _, name = request.path[1:].partition("/")
+    if protocol != "grpc" or not service or not name or "/" in name or "?" in name:
+        return request
+    return replace(request, kind="grpc", method="POST")
+
+
+def _protocol(view: MeshView, host: str) -> str:
+    """The protocol of the service port that a virtual host's name spells; empty for other virtual hosts."""
+    hostname, _, number = host.rpartition(":")
+    service = view.services.get(hostname)
+    return next((port.protocol for port in service.ports if str(port.number) == number), "") if service else ""
+
+
+def _connections(service: MeshService) -> Iterator[Recorded]:
+    """One connection to each port that is neither HTTP nor encrypted by the application."""
+    for port in service.ports:
+        if not port.is_http and port.protocol not in ("tls", "https") and not service.hostname.startswith("*"):
+            yield Recorded("", f"{service.hostname}:{port.number}", "", kind="tcp")
 
 
 def _named(domain: str) -> str:
@@ -179,7 +202,7 @@ def _asking(
     authority = f"{service.hostname}:{port.number}"
     if port.is_http:
         for form in (_Form(), *forms):
-            yield _from(source, form, authority)
+            yield _spoken(_from(source, form, authority), port.protocol)
     elif not service.hostname.startswith("*"):
         yield replace(_from(source, _Form("", ""), authority), kind="tcp")
 

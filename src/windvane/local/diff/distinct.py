@@ -11,7 +11,7 @@ from windvane.kit.errors import BadInputError
 from windvane.local.diff.matchers import Lens
 from windvane.local.diff.recorded import Recorded
 from windvane.local.placement import imagined_placement
-from windvane.local.trial.asking import CLIENT, Asked, covering, is_in_mesh, reached, tables, unnamed_client
+from windvane.local.trial.asking import CLIENT, Asked, Header, covering, is_in_mesh, reached, tables, unnamed_client
 from windvane.mesh.view import MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy, role_of
@@ -24,13 +24,17 @@ _EXAMPLES = 3
 
 @dataclass(slots=True)
 class Distinct:
-    """A request that stands for `count` recorded ones in `shapes` different forms; `examples` are the most frequent."""
+    """A request that stands for `count` recorded ones in `shapes` different forms; `examples` are the most frequent.
+
+    `headers` are those of its headers that something looks at.
+    """
 
     client: str
     asked: Asked
     count: int
     shapes: int = 1
     examples: tuple[str, ...] = ()
+    headers: tuple[Header, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,10 @@ def plan(views: tuple[MeshView, MeshView], traffic: Mapping[Recorded, int], limi
             left_out[asked] += count
     both = askers.views()
     lenses = _Lenses(both)
-    groups: dict[Any, Counter[Asked]] = {}
+    groups: dict[Any, _Group] = {}
     for _, asked, client, count in placed:
-        groups.setdefault(lenses.key(client, asked), Counter())[asked] += count
-    made = sorted((_distinct(key[0], forms) for key, forms in groups.items()), key=lambda each: -each.count)
+        groups.setdefault(lenses.key(client, asked), _Group(client)).add(asked, lenses.names(client, asked), count)
+    made = sorted((group.distinct() for group in groups.values()), key=lambda each: -each.count)
     past = made[limit:]
     seen = {name for recorded in traffic for name, _ in recorded.headers}
     return Plan(
@@ -79,9 +83,25 @@ def plan(views: tuple[MeshView, MeshView], traffic: Mapping[Recorded, int], limi
     )  # fmt: skip
 
 
-def _distinct(client: str, forms: Counter[Asked]) -> Distinct:
-    often = [asked for asked, _ in forms.most_common(_EXAMPLES)]
-    return Distinct(client, often[0], sum(forms.values()), len(forms), tuple(map(str, often)))
+@dataclass(slots=True)
+class _Group:
+    """Requests that are one: their forms without headers that nothing looks at, each with the first of it."""
+
+    client: str
+    forms: Counter[Asked] = field(default_factory=Counter)
+    first: dict[Asked, Asked] = field(default_factory=dict)
+
+    def add(self, asked: Asked, names: set[str], count: int) -> None:
+        form = replace(asked, headers=tuple(each for each in asked.headers if each[0] in names))
+        self.forms[form] += count
+        self.first.setdefault(form, asked)
+
+    def distinct(self) -> Distinct:
+        often = [form for form, _ in self.forms.most_common(_EXAMPLES)]
+        examples = tuple(map(str, often))
+        return Distinct(
+            self.client, self.first[often[0]], self.forms.total(), len(self.forms), examples, often[0].headers
+        )
 
 
 def _asked(recorded: Recorded, views: Sequence[MeshView], askers: Askers) -> Asked | str:
@@ -178,12 +198,23 @@ class _Lenses:
 
     def key(self, client: str, asked: Asked) -> tuple[Any, ...]:
         """Equal for requests that neither configuration tells apart."""
-        whom = (client, asked.kind, asked.authority.lower())
+        lenses = self._of(client, asked)
+        said = (lens.key(asked.method, asked.authority, asked.path, asked.headers) for lens in lenses)
+        return (*self._whom(client, asked), asked.method, asked.port, *said)
+
+    def names(self, client: str, asked: Asked) -> set[str]:
+        """The headers that either looks at."""
+        return {name for lens in self._of(client, asked) for name in lens.header_names}
+
+    def _whom(self, client: str, asked: Asked) -> tuple[str, str, str]:
+        return client, asked.kind, asked.authority.lower()
+
+    def _of(self, client: str, asked: Asked) -> tuple[Lens, ...]:
+        whom = self._whom(client, asked)
         if whom not in self._made:
             self._made[whom] = tuple(Lens(self._configuration(each, client, asked)) for each in self._snapshots)
             self.header_names |= {name for lens in self._made[whom] for name in lens.header_names}
-        said = (lens.key(asked.method, asked.authority, asked.path, asked.headers) for lens in self._made[whom])
-        return (*whom, asked.method, asked.port, *said)
+        return self._made[whom]
 
     def _configuration(self, snapshot: Snapshot, client: str, asked: Asked) -> Iterable[Mapping[str, Any]]:
         proxy = snapshot.proxy(client)

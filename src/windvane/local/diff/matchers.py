@@ -50,11 +50,12 @@ class Lens:
         self._paths = [look for look in found.values() if look.of == "path"]
         self._query = [look for look in found.values() if look.of == "query"]
         self._headers = [look for look in found.values() if look.of == "header"]
+        self._names = {look.name for look in self._headers if not look.name.startswith(":")}
 
     @property
     def header_names(self) -> set[str]:
         """The headers that are looked at, pseudo-headers apart."""
-        return {look.name for look in self._headers if not look.name.startswith(":")}
+        return self._names
 
     def key(
         self, method: str, authority: str, path: str, headers: Iterable[tuple[str, str]]

@@ -15,6 +15,8 @@ from windvane.xds.snapshot import MeshSettings, Snapshot
 
 TYPES = {"listeners": LDS, "routes": RDS, "clusters": CDS, "endpoints": EDS}
 _MOST_FIELDS = 50
+_SPELLED = ".decorator.operation"
+"""The name of spans spells what a route matches once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,10 @@ def _changed(kind: str, name: str, one: Resource | None, other: Resource | None,
     if one is None or other is None:
         return Changed(kind, name, "added" if one is None else "removed", tuple(keys))
     before, after = (dict(flat(each.to_dict())) for each in (one, other))
-    paths = [path for path in dict.fromkeys([*before, *after]) if before.get(path) != after.get(path)]
+    paths = [
+        path
+        for path in dict.fromkeys([*before, *after])
+        if before.get(path) != after.get(path) and not path.endswith(_SPELLED)
+    ]
     fields = tuple((path, before.get(path, ""), after.get(path, "")) for path in paths[:_MOST_FIELDS])
     return Changed(kind, name, "changed", tuple(keys), fields, max(0, len(paths) - _MOST_FIELDS))
