@@ -30,8 +30,9 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request: `authority` as in its Host header, `path` with its query; `port` is the service's or gateway's
-    (80 where the URL has none: `has_port`). `kind` is what is spoken: a `grpc` call is a POST whose path is
-    `/package.Service/Method`; a `tcp` connection has no method, path or headers."""
+    (80, with `tls` 443, where the URL has none: `has_port`). `kind` is what is spoken: a `grpc` call is a POST whose
+    path is `/package.Service/Method`; a `tcp` connection has no method, path or headers. `certificate` is the Secret
+    `namespace/name` that the client shows."""
 
     method: str
     host: str
@@ -42,12 +43,15 @@ class Asked:
     body: bytes = b""
     has_port: bool = True
     kind: Kind = "http"
+    tls: bool = False
+    certificate: str = ""
 
     def __str__(self) -> str:
         """As people write it."""
         if self.kind == "tcp":
             return f"tcp://{self.authority}"
-        return f"{'' if self.kind == 'grpc' else self.method + ' '}{self.kind}://{self.authority}{self.path}"
+        scheme = f"{self.kind}s" if self.tls else self.kind
+        return f"{'' if self.kind == 'grpc' else self.method + ' '}{scheme}://{self.authority}{self.path}"
 
 
 def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> Asked:
@@ -65,14 +69,15 @@ def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> 
     method = method.strip().upper() or "GET"
     if method not in _METHODS:
         raise BadInputError(f"--request {text!r}: {method!r} is none of {', '.join(_METHODS)}")
-    if parts.scheme != "http" or not host:
+    if parts.scheme not in ("http", "https") or not host:
         raise BadInputError(
             f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y, "
             "grpc://cart:7070/shop.Cart/Add or tcp://mongo:27017"
         )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     named, sent = _authority(parts, given)
-    return Asked(method, host, port or 80, named, path, sent, body, port is not None)
+    tls = parts.scheme == "https"
+    return Asked(method, host, port or (443 if tls else 80), named, path, sent, body, port is not None, tls=tls)
 
 
 def _call(text: str, method: str, parts: SplitResult, given: tuple[Header, ...], body: bytes) -> Asked:
@@ -123,7 +128,7 @@ def with_client(view: MeshView, asked: Asked, named: str) -> tuple[MeshView, str
 def unnamed_client(view: MeshView, asked: Asked) -> MeshWorkload:
     """Who asks where nobody is named: a workload that no policy knows, or a gateway where the mesh has no such host."""
     namespace = _namespace_of(view, asked.host)
-    gateway = _gateway_of(view) if namespace is None else None
+    gateway = _gateway_of(view, asked.host) if namespace is None else None
     return gateway or MeshWorkload(
         name=CLIENT, namespace=namespace or "default", labels={"app": CLIENT}, annotations={}, service_account=CLIENT
     )
@@ -154,20 +159,34 @@ def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
 
 def _namespace_of(view: MeshView, host: str) -> str | None:
     """The namespace from which a host's name means a service of the mesh; None when it means none."""
-    return view.derive("namespaces of names", lambda: _namespaces(view)).get(host)
+    names, headless = view.derive("namespaces of names", lambda: _namespaces(view))
+    while host not in names and host:
+        host = host.partition(".")[2]  # a pod of a headless service
+        names = headless
+    return names.get(host)
 
 
-def _namespaces(view: MeshView) -> dict[str, str]:
+def _namespaces(view: MeshView) -> tuple[dict[str, str], dict[str, str]]:
+    """The namespaces of the names of services, and of those that are headless alone."""
     found: dict[str, str] = {}
+    headless: dict[str, str] = {}
     for service in sorted(view.services.values(), key=lambda each: (each.namespace != "default", each.hostname)):
         for name in hosts.short_names(service.hostname, service.namespace):
             found.setdefault(name, service.namespace)
-    return found
+            if service.is_headless:
+                headless.setdefault(name, service.namespace)
+    return found, headless
 
 
-def _gateway_of(view: MeshView) -> MeshWorkload | None:
-    workloads = sorted(view.workloads.values(), key=lambda each: each.key)
-    return next((each for each in workloads if any(selects(gateway, each) for gateway in view.gateways)), None)
+def _gateway_of(view: MeshView, host: str) -> MeshWorkload | None:
+    """The gateway that is for a host, the more exactly the better; else the first of all."""
+    edges: list[tuple[tuple[bool, int], MeshWorkload]] = []
+    for workload in sorted(view.workloads.values(), key=lambda each: each.key):
+        gateways = [gateway for gateway in view.gateways if selects(gateway, workload)]
+        names = [name.rpartition("/")[2] for one in gateways for server in one.spec.servers for name in server.hosts]
+        best = hosts.most_specific(names, host) or ""
+        edges += [((best == host, len(best)), workload)] if gateways else []
+    return max(edges, key=lambda edge: edge[0])[1] if edges else None
 
 
 def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
@@ -215,7 +234,7 @@ def covering(among: Sequence[Mapping[str, Any]], proxy: Proxy, authority: str) -
         for host in table.get("virtual_hosts", ())
         if any(_covers(domain, authority.lower()) for domain in host["domains"])
     ]
-    named = [host for host in found if host["domains"] != ["*"] or host["name"] == "block_all"]
+    named = [host for host in found if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
     if proxy.role == "sidecar" and not named:
         raise BadInputError(f"{authority} is no host of the mesh: the request would leave it, and is not sent")
     return named or found
@@ -232,6 +251,11 @@ def listener_name(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> str:
         if known and number == str(asked.port):
             return f"outbound|{number}||{hostname}"
     raise BadInputError(f"{asked.authority} is no service port of the mesh: the connection would leave it")
+
+
+def _is_proxied(host: Mapping[str, Any]) -> bool:
+    """Whether unknown hosts are left to a service of the mesh (`egressProxy`)."""
+    return host["name"] == "allow_any" and any(cluster.startswith("outbound|") for cluster in _clusters(host))
 
 
 def _covers(domain: str, authority: str) -> bool:

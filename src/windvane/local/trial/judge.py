@@ -117,7 +117,7 @@ def _code(status: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RouteCoverage:
-    """An HTTP rule of a VirtualService, by its name or place, and how many requests took it."""
+    """An HTTP rule of a VirtualService or of Gateway API, by its name or place, and how many requests took it."""
 
     resource: str
     route: str
@@ -128,4 +128,7 @@ class RouteCoverage:
 
 def coverage(rules: Iterable[Rule], taken: Mapping[Rule, int]) -> list[RouteCoverage]:
     """All rules of the configuration; `taken` counts requests by rule."""
-    return [RouteCoverage(rule.resource, rule.label, rule.file, rule.line, taken.get(rule, 0)) for rule in rules]
+    return [
+        RouteCoverage(rule.resource, rule.label, rule.file, rule.line, taken.get(rule, 0))
+        for rule in dict.fromkeys(rules)
+    ]

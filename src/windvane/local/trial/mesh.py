@@ -41,7 +41,7 @@ from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
 MOST_SIDECARS = 32
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _ACCESS_LOGS = "envoy.service.accesslog.v3.AccessLogService"
 _TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
 
@@ -111,8 +111,14 @@ class TrialMesh:
             _, number, _, hostname = listener_name(client, self.snapshot, asked).split("|")
             return Address(place.address, place.outbound[f"{hostname}:{number}"])
         if client.role == "sidecar":
+            if asked.tls:
+                raise BadInputError(
+                    "https is for gateways: within the mesh sidecars secure what applications send as http"
+                )
             return Address(place.address, place.http_proxy)
-        port = asked.port if asked.port in place.inbound or asked.has_port else next(iter(place.inbound), 0)
+        port = (
+            asked.port if asked.port in place.inbound or asked.has_port or asked.tls else next(iter(place.inbound), 0)
+        )
         if port not in place.inbound:
             known = ", ".join(map(str, place.inbound)) or "none"
             raise BadInputError(f"the gateway {client.key} has no port {asked.port} (its ports: {known})")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from windvane.mesh.gateway_api.semantics import TranslatedRoutes
 from windvane.mesh.models import VirtualService
 from windvane.mesh.view import MeshView
 
@@ -17,18 +18,20 @@ _MARK = "route#"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An HTTP rule of a VirtualService: its place among the rules in force (delegates' in place), its name if any."""
+    """An HTTP rule of a VirtualService (its place is that among the rules in force, with delegates' in place), or of a
+    route of Gateway API; its name if any."""
 
     resource: str
     index: int
     name: str
     file: str
     line: int
+    field: str = "http"
 
     @property
     def label(self) -> str:
         """What it is called: its name, else its place."""
-        return self.name or f"http[{self.index}]"
+        return self.name or f"{self.field}[{self.index}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,15 @@ def _renamed(item: VirtualService, rules: dict[str, Rule]) -> VirtualService:
     made = []
     for index, route in enumerate(item.spec.http):
         mark = f"{_MARK}{len(rules)}"
-        rules[mark] = Rule(item.reference, index, route.name, item.file, item.line)
+        rules[mark] = _rule(item, index)
         made.append(route.model_copy(update={"name": mark}))
     return item.model_copy(update={"spec": item.spec.model_copy(update={"http": tuple(made)})})
+
+
+def _rule(item: VirtualService, index: int) -> Rule:
+    """A rule and its place. Those of Gateway API stand in one VirtualService for each host and listener."""
+    name = item.spec.http[index].name
+    if isinstance(item, TranslatedRoutes):
+        origin = item.origins[index]
+        return Rule(origin.reference, origin.rule, name, origin.file, origin.line, "rules")
+    return Rule(item.reference, index, name, item.file, item.line)

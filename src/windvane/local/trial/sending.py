@@ -9,7 +9,6 @@ import asyncio
 import struct
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from envoy_data_plane.envoy.data.accesslog.v3 import (
 from windvane.kit.values import Address
 from windvane.local.http1 import HttpClient, Response, SendError, encode_request
 from windvane.local.trial.asking import Asked, Header
+from windvane.local.trial.client_tls import client_context
 from windvane.local.trial.echo import CONNECTION, Heard
 from windvane.local.trial.http2 import Http2Client
 from windvane.local.trial.mesh import Reported, TrialMesh
@@ -126,13 +126,17 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What came back for one request, by its id; `port` is the connection's own where it was one."""
+    """What came back for one request, by its id; `port` is the connection's own where it was one.
+
+    A TLS connection whose handshake fails is no request: nobody tells of it (`is_told`).
+    """
 
     identity: str
     response: Response | None
     failure: str
     seconds: float
     port: int = 0
+    is_told: bool = True
 
 
 async def ask(mesh: TrialMesh, asker: str, asked: Asked, times: int) -> list[Followed]:
@@ -162,7 +166,7 @@ class _Doors:
 
     def __init__(self, mesh: TrialMesh, stack: ExitStack, at_once: int) -> None:
         self._mesh, self._stack, self._at_once = mesh, stack, at_once
-        self._http1: dict[Address, HttpClient] = {}
+        self._http1: dict[tuple[Address, bool, str, str], HttpClient] = {}
         self._http2: dict[Address, Http2Client] = {}
 
     async def send(self, errand: Errand) -> _Sent:
@@ -176,7 +180,7 @@ class _Doors:
         try:
             response = await self._request(proxy, door, asked, identity)
         except SendError as error:
-            return _Sent(identity, None, str(error), time.perf_counter() - began)
+            return _Sent(identity, None, str(error), time.perf_counter() - began, is_told=not asked.tls)
         return _Sent(identity, response, "", time.perf_counter() - began)
 
     async def _request(self, proxy: Proxy, door: Address, asked: Asked, identity: str) -> Response:
@@ -188,13 +192,13 @@ class _Doors:
                 self._http2[door] = self._stack.enter_context(closing(Http2Client(door.host, door.port)))
             body = b"\0" + struct.pack(">I", len(asked.body)) + asked.body
             return await self._http2[door].request("POST", asked.authority, asked.path, _grpc(headers), body)
-        if door not in self._http1:
-            client = HttpClient(door.host, door.port, idle=self._at_once)
-            self._http1[door] = self._stack.enter_context(closing(client))
+        key = (door, asked.tls, asked.certificate, asked.host if asked.tls else "")
+        if key not in self._http1:
+            secured = client_context(self._mesh.snapshot.view, asked.certificate) if asked.tls else None
+            client = HttpClient(door.host, door.port, idle=self._at_once, tls=secured, server_name=asked.host)
+            self._http1[key] = self._stack.enter_context(closing(client))
         whole = asked.path if proxy.role == "router" else f"http://{asked.authority}{asked.path}"
-        return await self._http1[door].request(
-            encode_request(asked.method, whole, asked.authority, headers, asked.body)
-        )
+        return await self._http1[key].request(encode_request(asked.method, whole, asked.authority, headers, asked.body))
 
 
 def _grpc(headers: Iterable[Header]) -> list[Header]:
@@ -225,10 +229,11 @@ async def _connection(door: Address, identity: str, body: bytes) -> _Sent:
 
 async def _logs(mesh: TrialMesh, sent: Sequence[_Sent]) -> None:
     """Wait until the asking proxies have told of every request, and those that were asked of theirs."""
-    requests, connections = Counter(each.port == 0 for each in sent), [each.port for each in sent if each.port]
+    requests = sum(each.port == 0 and each.is_told for each in sent)
+    connections = [each.port for each in sent if each.port]
     deadline = time.monotonic() + _LOGS_WAIT
     while time.monotonic() < deadline:
-        if _all_told(mesh, requests[True]) and _all_ended(mesh.reported, connections):
+        if _all_told(mesh, requests) and _all_ended(mesh.reported, connections):
             return
         await asyncio.sleep(0.02)
 
