@@ -256,6 +256,7 @@ def _route(item: VirtualService, targets: Collection[RouteDestination], scope: R
     # A destination of weight 0 gets nothing and is left out; one alone gets everything, whatever its weight.
     used = [each for each in targets if each.weight > 0 or len(targets) == 1]
     clusters = tuple((scope.cluster(each.destination), each.weight) for each in used if each.destination is not None)
+    made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}")
     first = used[0].destination
     assert first is not None
     if not first.host:
@@ -263,8 +264,7 @@ def _route(item: VirtualService, targets: Collection[RouteDestination], scope: R
     port = int(clusters[0][0].split("|")[1])
     service = scope.view.services.get(first.host)
     resolved = port if service is not None and service.resolution == "dynamic" else 0
-    made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}", resolved=resolved)
-    return _policed(made, scope, first.host, first.subset, port)
+    return _policed(replace(made, resolved=resolved), scope, first.host, first.subset, port)
 
 
 def _policed(made: TcpRoute, scope: RouteScope, hostname: str, subset: str = "", port: int | None = None) -> TcpRoute:
