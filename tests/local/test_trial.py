@@ -19,10 +19,12 @@ from tls_secrets import bank_secrets
 
 from windvane.cli import test as windvane_test
 from windvane.cli import try_, xds
+from windvane.cli.mesh_files import load_view
 from windvane.kit.errors import BadInputError
 from windvane.local.trial import echo
 from windvane.local.trial.asking import parse_request
 from windvane.local.trial.outcome import wilson
+from windvane.local.trial.route_names import with_own_names
 
 BOOKS = str(Path(__file__).parent / "data" / "books.yaml")
 
@@ -245,3 +247,23 @@ def test_a_share_to_cover_that_is_none_is_refused(wanted: str) -> None:
     done = CliRunner().invoke(windvane_test.command, [BOOKS, "--min-coverage", wanted])
     assert done.exit_code == 2
     assert "expected" in done.output
+
+
+def test_rules_are_told_apart_by_names_that_routes_keep_where_they_can(tmp_path: Path) -> None:
+    names_in_order = ("one", "two", "", "two", "default")
+    rules = "".join(f"  - {{name: '{name}', redirect: {{uri: /}}, match: [{{uri: {{prefix: /{index}}}}}]}}\n"
+                    for index, name in enumerate(names_in_order))  # fmt: skip
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
+    (tmp_path / "a.yaml").write_text(f"{head}spec:\n  hosts: [a.example]\n  http:\n{rules}")
+    view = load_view((str(tmp_path / "a.yaml"),), "default", "istio-system")
+    made, names = with_own_names(view)
+    told = [route.name for route in made.virtual_services[0].spec.http]
+    assert told[0] == "one"
+    assert len(set(told)) == 5
+    assert "default" not in told
+    assert [names.name(name) for name in (*told, f"{told[1]}.m", "other")] == [
+        "one", "two", "", "two", "default", "two.m", "other",
+    ]  # fmt: skip
+    found = [names.rule(name) for name in told]
+    assert [rule.label for rule in found if rule] == ["one", "two", "http[2]", "two", "default"]
+    assert names.rule("other") is None

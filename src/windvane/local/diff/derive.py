@@ -64,14 +64,12 @@ class Derived:
             if table.digest in self._tables or (proxy.role == "sidecar" and table.name != HTTP_PROXY):
                 continue  # the services' own listeners have the same routes
             self._tables.add(table.digest)
-            if proxy.role == "router" and not table.name.startswith("http."):
-                note = f"routes of the TLS server {table.name} of {proxy.key} are compared by their configuration only"
-                self.notes[note] = None
-                continue
-            port = int(table.name.partition(".")[2]) if proxy.role == "router" else 0
+            scheme, _, rest = table.name.partition(".")
+            port = int(rest.partition(".")[0]) if proxy.role == "router" else 0
             for host in table.to_dict().get("virtual_hosts", ()):
                 if host["name"] not in ("allow_any", "block_all"):
-                    self._add_host(proxy, host, port, _protocol(snapshot.view, str(host["name"])))
+                    protocol = "https" if scheme == "https" else _protocol(snapshot.view, str(host["name"]))
+                    self._add_host(proxy, host, port, protocol)
 
     def _add_host(self, proxy: Proxy, host: Node, port: int, protocol: str) -> None:
         authority = _named(str(host["domains"][0]))
@@ -102,6 +100,8 @@ def _from(workload: MeshWorkload | None, form: _Form, authority: str, port: int 
 
 def _spoken(request: Recorded, protocol: str) -> Recorded:
     """The request as clients of a port's protocol make it."""
+    if protocol == "https":
+        return replace(request, tls=True)
     service, _, name = request.path[1:].partition("/")
     if protocol != "grpc" or not service or not name or "/" in name or "?" in name:
         return request

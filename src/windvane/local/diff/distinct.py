@@ -12,6 +12,7 @@ from windvane.local.diff.matchers import Lens
 from windvane.local.diff.recorded import Recorded
 from windvane.local.placement import imagined_placement
 from windvane.local.trial.asking import CLIENT, Asked, Header, covering, is_in_mesh, reached, tables, unnamed_client
+from windvane.mesh.protocols import named_protocol
 from windvane.mesh.view import MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy, role_of
@@ -124,8 +125,14 @@ def _asked(recorded: Recorded, views: Sequence[MeshView], askers: Askers) -> Ask
     elif port == 0:
         port = recorded.port if askers.is_gateway(recorded) else 0
     method = "" if recorded.kind == "tcp" else recorded.method
-    has_port = port in askers.gateway_ports if askers.is_gateway(recorded) else bool(port)
-    return Asked(method, host, port or 80, authority, recorded.path, recorded.headers, b"", has_port, recorded.kind)
+    if not askers.is_gateway(recorded):
+        return Asked(
+            method, host, port or 80, authority, recorded.path, recorded.headers, b"", bool(port), recorded.kind
+        )
+    return Asked(
+        method, host, askers.gateway_port(port, tls=recorded.tls), authority, recorded.path, recorded.headers,
+        has_port=port in askers.gateway_ports[recorded.tls], kind=recorded.kind, tls=recorded.tls,
+    )  # fmt: skip
 
 
 class Askers:
@@ -138,10 +145,18 @@ class Askers:
         self._named: dict[str, list[MeshWorkload]] = {}
         for workload in self._known.values():
             self._named.setdefault(workload.name, []).append(workload)
-        self.gateway_ports = {
-            server.port.number for view in views for gateway in view.gateways for server in gateway.spec.servers
-            if server.port
-        }  # fmt: skip
+        self.gateway_ports: dict[bool, dict[int, None]] = {False: {}, True: {}}
+        for view in views:
+            for gateway in view.gateways:
+                for server in gateway.spec.servers:
+                    if server.port is not None:
+                        secured = named_protocol(server.port.protocol) in ("https", "tls")
+                        self.gateway_ports[secured][server.port.number] = None
+
+    def gateway_port(self, port: int, *, tls: bool) -> int:
+        """A gateway's port as it is told, where there is such a one; else the first of its kind."""
+        known = self.gateway_ports[tls]
+        return port if port in known else next(iter(known), 443 if tls else 80)
 
     def named(self, recorded: Recorded) -> MeshWorkload | None:
         """The workload of a name, or of a pod's: `reviews-v1-6b746f74dc-9stvs` is of reviews-v1.
@@ -207,7 +222,7 @@ class _Lenses:
         return {name for lens in self._of(client, asked) for name in lens.header_names}
 
     def _whom(self, client: str, asked: Asked) -> tuple[str, str, str]:
-        return client, asked.kind, asked.authority.lower()
+        return client, f"{asked.kind}s" if asked.tls else asked.kind, asked.authority.lower()
 
     def _of(self, client: str, asked: Asked) -> tuple[Lens, ...]:
         whom = self._whom(client, asked)

@@ -21,7 +21,8 @@ _OUTBOUND = "outbound|"
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A request: who made it (`source` in `namespace`, a workload's or pod's name; or `principal`, its identity), and
-    the cluster that its proxy chose. `port` is the listener's of a gateway. What is not known is empty."""
+    the cluster that its proxy chose. `port` is the listener's of a gateway, `tls` whether it came over TLS. What is not
+    known is empty."""
 
     method: str
     authority: str
@@ -33,6 +34,7 @@ class Recorded:
     port: int = 0
     headers: tuple[Header, ...] = ()
     kind: Kind = "http"
+    tls: bool = False
 
 
 def of_entries(entries: Iterable[Mapping[str, Any]]) -> Counter[Recorded]:
@@ -63,6 +65,7 @@ def of_entry(entry: Mapping[str, Any]) -> Recorded | None:
         "namespace": namespace,
         "principal": str(entry.get("PeerPrincipal", "")) if serves else "",
         "cluster": cluster if cluster.startswith(_OUTBOUND) else "",
+        "tls": not serves and (entry.get("Scheme") == "https" or bool(entry.get("RequestedServerName"))),
         "port": 0 if serves else _port(str(entry.get("DownstreamLocalAddress", ""))),
     }
     if entry.get("Kind") == "tcp" or not entry.get("Method"):

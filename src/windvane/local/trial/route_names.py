@@ -1,7 +1,8 @@
 """Which rule of which VirtualService a request took, told apart even where rules have no names or the same.
 
-Envoy tells the name of a route alone. For a trial every rule is given a name of its own, and what is told
-of it is read back; names change nothing of what routes do.
+Envoy tells the name of a route alone. For a trial rules whose names do not tell them apart are given others, and
+what is told of them is read back; names change nothing of what routes do, and those that tell are left for
+EnvoyFilters to find.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from windvane.mesh.models import VirtualService
 from windvane.mesh.view import MeshView
 
 _MARK = "route#"
+_TAKEN = ("", "default")
+"""No name, and the one that routes without a rule have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +45,39 @@ class RouteNames:
 
     def rule(self, told: str) -> Rule | None:
         """The rule of a route that Envoy told; None for one that is of no VirtualService."""
-        return self.rules.get(told.partition(".")[0])
+        return self.rules.get(self._key(told))
 
     def name(self, told: str) -> str:
         """The route's name as the configuration has it: the rule's, with that of its match."""
-        mark, dot, match = told.partition(".")
-        rule = self.rules.get(mark)
-        return told if rule is None else f"{rule.name}{dot}{match}"
+        key = self._key(told)
+        rule = self.rules.get(key)
+        return told if rule is None else rule.name + told[len(key) :]
+
+    def _key(self, told: str) -> str:
+        """The rule's part of a name that a match's may follow, behind a dot."""
+        while told and told not in self.rules:
+            told = told.rpartition(".")[0]
+        return told
 
 
 def with_own_names(view: MeshView) -> tuple[MeshView, RouteNames]:
-    """The view with a name of its own for every HTTP rule, and what they mean."""
+    """The view with names that tell all HTTP rules apart, and what they mean."""
+    named: dict[str, set[Rule]] = {}
+    for item in view.virtual_services:
+        for index, route in enumerate(item.spec.http):
+            named.setdefault(route.name, set()).add(_rule(item, index))
+    telling = {name for name, rules in named.items() if name not in _TAKEN and len(rules) == 1}
     rules: dict[str, Rule] = {}
-    services = tuple(_renamed(item, rules) for item in view.virtual_services)
+    services = tuple(_renamed(item, telling, rules) for item in view.virtual_services)
     return replace(view, virtual_services=services), RouteNames(rules)
 
 
-def _renamed(item: VirtualService, rules: dict[str, Rule]) -> VirtualService:
+def _renamed(item: VirtualService, telling: set[str], rules: dict[str, Rule]) -> VirtualService:
     made = []
     for index, route in enumerate(item.spec.http):
-        mark = f"{_MARK}{len(rules)}"
-        rules[mark] = _rule(item, index)
-        made.append(route.model_copy(update={"name": mark}))
+        name = route.name if route.name in telling else f"{_MARK}{len(rules)}"
+        rules[name] = _rule(item, index)
+        made.append(route.model_copy(update={"name": name}))
     return item.model_copy(update={"spec": item.spec.model_copy(update={"http": tuple(made)})})
 
 
