@@ -177,6 +177,7 @@ def answer(*ways: Outcome, chance: bool = False, **route: str) -> Answer:
         (answer(), answer(way(route="s")), ["route"]),
         (answer(), answer(way(path="/x", authority="b")), ["path", "path"]),
         (answer(), answer(way(workload="b.d")), ["destination"]),
+        (answer(), answer(way(workload="", status=503, flags="FI")), ["answer"]),
         (answer(), answer(way(mutual_tls="spiffe://x")), ["tls"]),
         (answer(), answer(way(mirrored_to=("m.d",))), ["mirror"]),
         (answer(), answer(way(request_headers={"added": {"x": "1"}})), ["headers"]),
@@ -202,14 +203,14 @@ def test_settings_of_clusters_differ_by_what_people_call_them() -> None:
         Answer((way(),), Configured({"a.d": 1.0}, {}, {"c": dict(flat(settings))}))
         for settings in (
             {"lb_policy": "ROUND_ROBIN", "circuit_breakers": {"thresholds": [{"max_connections": 1}]}},
-            {"lb_policy": "RANDOM", "outlier_detection": {"interval": "1s"}},
+            {"lb_policy": "RANDOM", "outlier_detection": {"max": {"numerator": 5, "denominator": "TEN_THOUSAND"}}},
         )
     )
     told = {(each.kind, each.field, each.before, each.after) for each in differences(old, new)}
     assert told == {
         ("balancing", "c: lb_policy", "ROUND_ROBIN", "RANDOM"),
         ("connections", "c: circuit_breakers.thresholds[0].max_connections", "1", "not set"),
-        ("outliers", "c: outlier_detection.interval", "not set", "1s"),
+        ("outliers", "c: outlier_detection.max", "not set", "0.05 %"),
     }
 
 

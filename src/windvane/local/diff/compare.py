@@ -85,17 +85,24 @@ def _destinations(old: Answer, new: Answer) -> Iterator[Difference]:
     configured = any(not math.isclose(before.get(key, 0), after.get(key, 0), abs_tol=1e-6) for key in {*before, *after})
     clusters = set(old.configured.clusters) != set(new.configured.clusters)
     varies = old.configured.varies or new.configured.varies
-    if configured or clusters or (_differ_past_chance if varies else _workloads_differ)(old, new, _workload):
-        seen = (_shares(old), _shares(new)) if varies else ()
+    seen = (_shares(old), _shares(new)) if varies else ()
+    if configured or clusters:
         yield Difference("destination", _where(old), _where(new), seen=seen)
+    elif (_differ_past_chance if varies else _others_answer)(old, new, _workload) and _reaches(old) and _reaches(new):
+        yield Difference("destination", _names(old, _workload), _names(new, _workload))
 
 
 def _workload(each: Outcome) -> str:
     return each.workload
 
 
-def _workloads_differ(old: Answer, new: Answer, key: Callable[[Outcome], Any]) -> bool:
+def _others_answer(old: Answer, new: Answer, key: Callable[[Outcome], Any]) -> bool:
     return {key(each) for each in old.ways} != {key(each) for each in new.ways}
+
+
+def _reaches(answer: Answer) -> bool:
+    """Whether it went to anybody: what a fault or redirect answers has no destination."""
+    return any(each.workload for each in answer.ways)
 
 
 def _seen(old: Answer, new: Answer) -> Iterator[Difference]:

@@ -49,7 +49,7 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
     if route.get(_GRPC_DEADLINE) == route.get("route.timeout"):
         route.pop(_GRPC_DEADLINE, None)  # the timeout once more
     clusters = {name: settings[name] for name in weights if name in settings}
-    by_chance = any(_is_part(route, path) for path in route)
+    by_chance = any(map(_is_part, route.values()))
     return Configured(
         destinations,
         {path: value for path, value in route.items() if not _is_target(path)},
@@ -59,12 +59,9 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
     )
 
 
-def _is_part(route: Mapping[str, str], path: str) -> bool:
-    """Whether a field is the numerator of a share that is neither none nor all."""
-    above, _, name = path.rpartition(".")
-    if name != "numerator" or route[path] == "0":
-        return False
-    return int(route[path]) < _WHOLE.get(route.get(f"{above}.denominator", "HUNDRED"), 0)
+def _is_part(value: str) -> bool:
+    """Whether a setting is a share that is neither none nor all."""
+    return value.endswith(" %") and 0 < float(value.removesuffix(" %")) < 100
 
 
 def _is_target(path: str) -> bool:
@@ -137,8 +134,11 @@ def _clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, dict[str, str]]:
 
 def flat(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every leaf by its path, as `retry_policy.num_retries` or `clusters[reviews].weight`; the types of extensions are
-    left out. Elements of lists go by their names where these tell them apart, so that one more moves no other."""
-    if isinstance(node, Mapping):
+    left out. Elements of lists go by their names where these tell them apart, so that one more moves no other.
+    Fractions are percentages."""
+    if isinstance(node, Mapping) and "numerator" in node:
+        yield path, f"{100 * float(node['numerator']) / _WHOLE[str(node.get('denominator', 'HUNDRED'))]:g} %"
+    elif isinstance(node, Mapping):
         for key, value in node.items():
             if key != "@type":
                 yield from flat(value, f"{path}.{key}" if path else str(key))

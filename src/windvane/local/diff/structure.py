@@ -15,8 +15,8 @@ from windvane.xds.snapshot import MeshSettings, Snapshot
 
 TYPES = {"listeners": LDS, "routes": RDS, "clusters": CDS, "endpoints": EDS}
 _MOST_FIELDS = 50
-_SPELLED = ".decorator.operation"
-"""The name of spans spells what a route matches once more."""
+_SPELLED = (".decorator.operation", ".grpc_timeout_header_max")
+"""What spells something else once more: a route's match as the name of spans, its timeout as the longest of gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
