@@ -41,8 +41,10 @@ from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
-    analytics_releases,
     analysis,
+    analytics_capacity,
+    analytics_releases,
+    analytics_slo,
     dashboards,
     graphs,
     logs,
@@ -262,6 +264,8 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
