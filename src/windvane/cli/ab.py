@@ -85,7 +85,7 @@ def _print_plan(found: Plan, design: Design) -> None:
 @click.option("--a", default="A", show_default=True, help="The arm that is compared with.")
 @click.option("--b", default="B", show_default=True, help="The arm that is judged.")
 @click.option("--metric", "higher", multiple=True, metavar="COLUMN[/COLUMN|~COVARIATE]",
-              help="Higher is better: a mean, a ratio of sums, a mean adjusted by a value before the test.")  # fmt: skip
+              help="Higher is better: a mean, a ratio of sums, a mean adjusted by a value before it.")  # fmt: skip
 @click.option("--lower", "lower", multiple=True, metavar="COLUMN[/COLUMN|~COVARIATE]", help="Lower is better.")
 @click.option("--weights", default="1,1", show_default=True, help="How units were to be divided, A and B.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Chance of any false difference.")

@@ -20,6 +20,8 @@ _FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILES"
 )
 
+_SHOWN = ("1h", "6h", "3d")
+
 
 @click.group()
 def command() -> None:
@@ -70,22 +72,19 @@ def _ask(file: Path, end: float | None, server: str, tenant: str | None) -> list
 
 
 def _print(found: list[dict[str, Any]]) -> None:
-    windows = list(found[0]["burn"]) if found else []
     print_table(
-        ["objective", "service", "indicator", "wanted", "attained", "budget left", *(f"burn {one}" for one in windows),
-         "gone in"],
-        (_row(one, windows) for one in found),
-    )  # fmt: skip
+        ["objective", "of", "wanted", "attained", "left", *(f"burn {one}" for one in _SHOWN), "gone in"],
+        (_row(one) for one in found),
+    )
     for line in _notes(found):
         click.echo(line)
 
 
-def _row(one: Mapping[str, Any], windows: list[str]) -> list[object]:
+def _row(one: Mapping[str, Any]) -> list[object]:
     attained = "no requests" if one["attained"] is None else f"{100 * one['attained']:.4g}%"
     return [
-        one["name"], one["service"], one["indicator"], f"{one['objective']:g}%", attained,
-        f"{100 * one['remaining']:.1f}%", *(f"{one['burn'][window]:.2f}" for window in windows),
-        _gone(one["exhaustion"]),
+        one["name"], one["indicator"], f"{one['objective']:g}%", attained, f"{100 * one['remaining']:.1f}%",
+        *(f"{one['burn'][window]:.2f}" for window in _SHOWN), _gone(one["exhaustion"]),
     ]  # fmt: skip
 
 
