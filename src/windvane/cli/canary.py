@@ -10,6 +10,7 @@ import click
 
 from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
+from windvane.cli.rollout_options import COMMANDS
 
 _EXIT = {"safe": 0, "regress": 1, "more traffic needed": 3}
 
@@ -102,3 +103,7 @@ def _interval(one: Mapping[str, Any]) -> str:
         return ""
     shown = ["" if end is None else f"{end:.2f}" for end in (one["low"], one["high"])]
     return " … ".join(shown)
+
+
+for _command in COMMANDS:
+    command.add_command(_command)
