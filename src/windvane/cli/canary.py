@@ -12,6 +12,7 @@ from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
 from windvane.cli.rollout_options import COMMANDS
 
+_CLUMPED = 1.5
 _EXIT = {"safe": 0, "regress": 1, "more traffic needed": 3}
 
 
@@ -68,6 +69,9 @@ def print_verdict(found: Mapping[str, Any]) -> None:
          _change(one["change"], one["unit"]), _interval(one), f"{one['harm']:.3g}", f"{one['safety']:.3g}")
         for one in found["findings"]
     ))  # fmt: skip
+    for one in found["findings"]:
+        if one["clump"] >= _CLUMPED:
+            click.echo(f"{one['name']}: events come together by {one['clump']:.1f}; evidence is divided by it")
     print_table(["version", "pod", "requests", "errors"], (
         (one["version"], one["pod"], f"{one['requests']:.0f}", f"{one['errors']:.0f}") for one in found["pods"]
     ))  # fmt: skip
