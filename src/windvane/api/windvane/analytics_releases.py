@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from windvane.analytics.releases.counts import Counts
-from windvane.analytics.releases.judge import Judgement, Settings, judge, kayenta_score
+from windvane.analytics.releases.judge import Judgement, Settings, judge
+from windvane.analytics.releases.kayenta import score_of
 from windvane.analytics.releases.read import AskRange, By, Question, read_counts
 from windvane.api.windvane.analytics_models import CanaryVerdict
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
@@ -134,7 +135,7 @@ def verdict_of(question: Question, counts: Counts, found: Judgement, settings: S
         **asdict(found),
         "service": question.service, "baseline": question.base, "canary": question.canary,
         "start": question.start_ms / 1_000, "end": question.end_ms / 1_000,
-        "needed": 1 / settings.alpha, "pods": pods, "kayenta": asdict(kayenta_score(counts)),
+        "needed": 1 / settings.alpha, "pods": pods, "kayenta": asdict(score_of(counts)),
         "queries": [
             question.selector(metric, 'reporter="destination"')
             for metric in ("istio_requests_total", "istio_request_duration_milliseconds_bucket")
