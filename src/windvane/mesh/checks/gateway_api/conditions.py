@@ -1,4 +1,4 @@
-"""Conditions that are false, as findings: WV0501 to WV0511; rules that send nothing anywhere; grants to nobody."""
+"""Conditions that are false, as findings: WV0501 to WV0511; rules, grants and fields without effect."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from windvane.mesh.models import gateway_api
 from windvane.mesh.models.base import json_name
 from windvane.mesh.yaml_source import Path
 
-
 _OF_OTHERS = "WV0501"
 """Told of a Gateway that another controller serves."""
 
 
 def conditions(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
-    """What Istio's controller would write into the status of Gateways and routes; IST0101, WV0302, WV0512 and
-    WV0515."""
+    """What Istio's controller would write into the status of Gateways and routes.
+
+    And IST0101, WV0302, WV0512 and WV0515.
+    """
     by_resource: dict[Key, list[Condition]] = {}
     for condition in registry.view.gateway_api_conditions:
         by_resource.setdefault(condition.of, []).append(condition)
