@@ -160,10 +160,21 @@ def _reached(mesh: TrialMesh, requests: Sequence[tuple[str, Asked]]) -> tuple[st
     found: dict[str, None] = {}
     for client, asked in requests:
         mesh.door(mesh.proxy(client), asked)
-        found.update(dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked)))
+        found.update(dict.fromkeys(_onwards(mesh, client, asked)))
     if len(found) > MOST_SIDECARS:
         raise LimitError(f"{len(found)} workloads can be reached; at most {MOST_SIDECARS} are run at once")
     return tuple(found)
+
+
+def _onwards(mesh: TrialMesh, client: str, asked: Asked) -> list[str]:
+    """The workloads that can get a request, and those that gateways among them pass it on to."""
+    found: dict[str, None] = {}
+    asking = [client]
+    while asking:
+        new = [key for key in reached(mesh.proxy(asking.pop()), mesh.snapshot, asked) if key not in found]
+        found.update(dict.fromkeys(new))
+        asking += [key for key in new if mesh.proxy(key).role == "router"]
+    return list(found)
 
 
 @asynccontextmanager
