@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from windvane.xds.clusters import clusters, outbound_clusters, outbound_key
 from windvane.xds.endpoints import assignment
 from windvane.xds.listeners import listeners
@@ -12,18 +14,24 @@ from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
 
 
-def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
-    """CDS, EDS, LDS and RDS of a proxy, by type URL."""
-    scope = outbound_scope(proxy, snapshot)
-    endpoints = scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
-    return {
-        CDS: Bundle(clusters(proxy, snapshot)),
-        EDS: endpoints,
-        LDS: Bundle(listeners(proxy, snapshot)),
-        RDS: Bundle(route_tables(proxy, snapshot)),
-    }
+def configuration(proxy: Proxy, snapshot: Snapshot, types: Collection[str] = (CDS, EDS, LDS, RDS)) -> dict[str, Bundle]:
+    """What a proxy should have of some types, by type URL."""
+    return {each: _GENERATORS[each](proxy, snapshot) for each in types}
 
 
 def _endpoints(proxy: Proxy, snapshot: Snapshot) -> Bundle:
+    scope = outbound_scope(proxy, snapshot)
+    return scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _assignments(proxy, scope))
+
+
+def _assignments(proxy: Proxy, snapshot: Snapshot) -> Bundle:
     found = outbound_clusters(proxy, snapshot).items()
     return Bundle(assignment(name, each.endpoints) for name, each in found if each.spec.discovery == "eds")
+
+
+_GENERATORS: dict[str, Callable[[Proxy, Snapshot], Bundle]] = {
+    CDS: lambda proxy, snapshot: Bundle(clusters(proxy, snapshot)),
+    EDS: _endpoints,
+    LDS: lambda proxy, snapshot: Bundle(listeners(proxy, snapshot)),
+    RDS: lambda proxy, snapshot: Bundle(route_tables(proxy, snapshot)),
+}

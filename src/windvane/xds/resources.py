@@ -74,7 +74,10 @@ class Bundle:
         return self._resources.get(name)
 
     def only(self, names: Iterable[str]) -> Bundle:
-        """The part of this bundle that has these names."""
+        """The part of this bundle that has these names: the bundle itself when that is all of it."""
+        names = frozenset(names)
+        if self._resources.keys() <= names:
+            return self
         return Bundle(self._resources[name] for name in names if name in self._resources)
 
     def over(self, other: Bundle) -> Bundle:

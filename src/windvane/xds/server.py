@@ -28,6 +28,7 @@ from windvane.xds.ads import AdsStream, TypeState
 from windvane.xds.bootstrap import ADMISSION_HEADER
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.certificates import Certificates
+from windvane.xds.changes import EVERYTHING, NOTHING, Types, changes
 from windvane.xds.configuration import configuration
 from windvane.xds.discovery import Request, parse_request
 from windvane.xds.key_sets import KeySets, KeySetStatus
@@ -88,7 +89,10 @@ class ProxyStatus:
 
 
 class _Connection:
-    """One open stream: its protocol state, and the signal that there may be something to send."""
+    """One open stream: its protocol state, and the signal that there may be something to send.
+
+    `pending` are the types that an edit may have changed and that were not generated since.
+    """
 
     def __init__(self, node_id: str, since_ns: int) -> None:
         self.node_id, self.key, self.since_ns = node_id, workload_key(node_id), since_ns
@@ -97,13 +101,13 @@ class _Connection:
         self.changed = asyncio.Event()
         self.known = False
         self.failure = ""
-        self.stale = False
+        self.pending: Types = EVERYTHING
         self.behind_since: float | None = None
 
     @property
     def synced(self) -> bool:
         """Whether the proxy has acknowledged everything that the newest snapshot holds for it."""
-        return self.known and not self.stale and self.stream.converged
+        return self.known and not self.pending and self.stream.converged
 
 
 class ControlPlane:
@@ -137,12 +141,17 @@ class ControlPlane:
             self._publish(*self._given)
 
     def _publish(self, view: MeshView, placement: Placement) -> None:
+        before = self.snapshot
         self.snapshot = Snapshot(self._key_sets.filled(view), placement, self._settings.mesh)
-        now = self._clock.monotonic()
+        edit, now = changes(before, self.snapshot), self._clock.monotonic()
+        concerned: dict[str, None] = {}
         for connection in self._connections.values():
-            connection.stale = True
-            connection.behind_since = now if connection.behind_since is None else connection.behind_since
-        self._queue.add(connection.key for connection in self._connections.values())
+            types = edit.concerning(connection.key)
+            if types:
+                connection.pending |= types
+                connection.behind_since = now if connection.behind_since is None else connection.behind_since
+                concerned[connection.key] = None
+        self._queue.add(concerned)
 
     async def serve(self) -> None:
         """Listen until cancelled; then streams end and proxies keep what they have."""
@@ -252,12 +261,12 @@ class ControlPlane:
     def _offer(self, connection: _Connection) -> None:
         """Set what a proxy should have from the newest snapshot; nothing while the mesh does not know it."""
         proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
-        connection.known, connection.stale = proxy is not None, False
+        connection.known = proxy is not None
         if proxy is None or self.snapshot is None:
             return
         try:
-            connection.stream.offer(configuration(proxy, self.snapshot))
-            connection.failure = ""
+            connection.stream.offer(configuration(proxy, self.snapshot, connection.pending))
+            connection.failure, connection.pending = "", NOTHING
         except Exception as error:
             # A defect of a generator must not take the other proxies' control plane away.
             connection.failure = f"{type(error).__name__}: {error}"
