@@ -58,7 +58,8 @@ MESH = {
     "front": resource(
         "Gateway",
         "front.edge",
-        '{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}',
+        "{selector: {istio: ingressgateway},"
+        ' servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}',
     ),
     "outside": resource(
         "ServiceEntry",

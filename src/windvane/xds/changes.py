@@ -110,7 +110,7 @@ class _Comparison:
         self.root = after.view.root_namespace
 
     def effects(self) -> Iterator[Effect]:
-        workloads = _differing(*(view.workloads for view in self.views), _without_lines)
+        workloads = _differing(self.before.view.workloads, self.after.view.workloads, _without_lines)
         yield Effect(EVERYTHING, proxies=frozenset(workloads))
         places = self.before.placement.places, self.after.placement.places
         served = _differing(*places, _inbound_side)

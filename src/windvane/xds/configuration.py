@@ -33,5 +33,5 @@ _GENERATORS: dict[str, Callable[[Proxy, Snapshot], Bundle]] = {
     CDS: lambda proxy, snapshot: Bundle(clusters(proxy, snapshot)),
     EDS: _endpoints,
     LDS: lambda proxy, snapshot: Bundle(listeners(proxy, snapshot)),
-    RDS: lambda proxy, snapshot: Bundle(route_tables(proxy, snapshot)),
+    RDS: route_tables,
 }
