@@ -246,13 +246,11 @@ async def bound(bench: Bench, size: int) -> float:
 
 @asynccontextmanager
 async def serving(plane: ControlPlane) -> AsyncIterator[None]:
-    task = asyncio.create_task(plane.serve())
-    await plane.started.wait()
-    try:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(plane.serve())
+        await plane.started.wait()
         yield
-    finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -97,8 +97,19 @@ def listener_specs(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
 
 def build(spec: ListenerSpec) -> Resource:
     """A listener's LDS resource."""
-    outbound = spec.is_http and spec.reporting.direction == "outbound"
-    return _build_outbound_http(spec) if outbound else _build(spec)
+    if not spec.is_http or spec.reporting.direction != "outbound":
+        return _build(spec)
+    made = _made(spec.address, spec.reporting)
+    had = made.get(spec.name)
+    if had is None or had[0] != spec:
+        had = made[spec.name] = (spec, _build_outbound_http(spec))
+    return had[1]
+
+
+@lru_cache(maxsize=1024)
+def _made(_address: str, _reporting: Reporting) -> dict[str, tuple[ListenerSpec, Resource]]:
+    """What a proxy's outbound listeners were made of last, by name: kept by proxy, so that many do not thrash it."""
+    return {}
 
 
 @lru_cache(maxsize=16_384)
