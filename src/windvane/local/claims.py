@@ -22,6 +22,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -172,11 +173,7 @@ def judged_lines(claim: Claim, lines: Sequence[Line]) -> Judged:
 def longest_return(lines: Sequence[Line]) -> float | None:
     """Seconds of the longest pause between a failure and the success that follows it; None where there is none."""
     ordered = sorted(lines, key=lambda line: line.time)
-    pauses = [
-        second.time - first.time
-        for first, second in zip(ordered, ordered[1:], strict=False)
-        if first.failed and not second.failed
-    ]
+    pauses = [second.time - first.time for first, second in pairwise(ordered) if first.failed and not second.failed]
     return max(pauses, default=None)
 
 
