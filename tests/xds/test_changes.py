@@ -120,6 +120,32 @@ EDITS: dict[str, tuple[str, str | None]] = {
     "a load balancer": ("balance", resource("DestinationRule", "mail.tools", PICK % "mail")),
     "a load balancer of TCP": ("balance", resource("DestinationRule", "ledger.tools", PICK % "ledger")),
     "consistent hashing": ("subsets", resource("DestinationRule", "api.shop", HASH)),
+    "limits towards applications": (
+        "balance",
+        resource(
+            "DestinationRule",
+            "ledger.tools",
+            "{host: ledger, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}",
+        ),
+    ),
+    "an egress proxy": (
+        "island",
+        resource(
+            "Sidecar",
+            "default.island",
+            '{egress: [{hosts: ["tools/*"]}], outboundTrafficPolicy: {mode: ALLOW_ANY,'
+            " egressProxy: {host: mail.tools.svc.cluster.local, port: {number: 80}}}}",
+        ),
+    ),
+    "a port of a sidecar": (
+        "listed",
+        resource(
+            "Sidecar",
+            "default.tools",
+            "{workloadSelector: {labels: {app: mail}}, ingress:"
+            ' [{port: {number: 80, protocol: TCP, name: tcp}, defaultEndpoint: "127.0.0.1:80"}]}',
+        ),
+    ),
     "a rule for a namespace": ("balance", resource("DestinationRule", "mail.tools", "{exportTo: [.], host: mail}")),
     "a rule for workloads": (
         "balance",

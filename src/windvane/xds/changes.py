@@ -29,7 +29,7 @@ NOTHING: Types = frozenset()
 EVERYTHING: Types = frozenset((CDS, EDS, LDS, RDS))
 """What is generated from a snapshot; certificates (SDS) have a life of their own."""
 
-_WITHOUT_EFFECT = {"version", "delegates", "proxy_configs", "_derived"}
+_WITHOUT_EFFECT = {"version", "delegates", "proxy_configs", "gateway_api_conditions", "_derived"}
 """Fields of a view that no generator reads: a ProxyConfig is for the process, delegates are in their roots."""
 
 
@@ -132,6 +132,7 @@ class _Comparison:
             if old is None or new is None or _without_endpoints(old) != _without_endpoints(new):
                 yield Effect(EVERYTHING, services=frozenset((name,)))
                 yield Effect(EVERYTHING, proxies=_workloads_of(old, new))
+                yield Effect(frozenset((RDS,)), namespaces=self._with_egress_proxy())
             elif _members(old) != _members(new) or not changed.isdisjoint(new.workloads):
                 yield Effect(self._types_of_endpoints(old, new), services=frozenset((name,)))
                 yield Effect(EVERYTHING, proxies=frozenset({*old.workloads} ^ {*new.workloads}))
@@ -165,6 +166,8 @@ class _Comparison:
             services=frozenset(service.hostname for service in covered),
             fits=lambda workload: any(_is_seen(item, workload) for item in items),
         )
+        # Its limits are also those towards the application, whatever the proxy knows as a client.
+        yield Effect(frozenset((CDS,)), proxies=_workloads_of(*covered))
 
     def gateway(self, _: list[Any]) -> Iterator[Effect]:
         # A selector makes a workload a gateway, which does not take the mesh's mutual TLS.
@@ -175,7 +178,8 @@ class _Comparison:
 
     def peer_authentication(self, items: list[Any]) -> Iterator[Effect]:
         ruled = self._ruled_by(items)
-        yield Effect(frozenset((LDS,)), namespaces=ruled)
+        # A Sidecar's ingress listener ends TLS, and is HTTP then, where mutual TLS is switched off.
+        yield Effect(frozenset((LDS, CDS)), namespaces=ruled)
         named = {
             service.hostname
             for view in self.views
@@ -193,6 +197,11 @@ class _Comparison:
 
     def telemetry(self, items: list[Any]) -> Iterator[Effect]:
         yield Effect(frozenset((LDS,)), namespaces=self._ruled_by(items))
+
+    def _with_egress_proxy(self) -> frozenset[str] | None:
+        """Namespaces whose Sidecar names a service, known to them or not, that gets requests for unknown hosts."""
+        policies = ((item, item.spec.outbound_traffic_policy) for view in self.views for item in view.sidecars)
+        return self._ruled_by(item for item, policy in policies if policy is not None and policy.egress_proxy)
 
     def _ruled_by(self, items: Iterable[Any]) -> frozenset[str] | None:
         """The namespaces that policies are for: those of the root namespace are for all."""
