@@ -23,7 +23,7 @@ def claim(**fields: Any) -> Claim:
 
 def test_every_scenario_says_what_it_shows() -> None:
     assert {name: bool(scenario_claims(name).claims) for name in scenarios()} == dict.fromkeys(scenarios(), True)
-    with pytest.raises(BadInputError, match=r"no scenario 'nope' \(there is: resilience, shop\)"):
+    with pytest.raises(BadInputError, match=r"no scenario 'nope' \(there is: finance, iot, resilience, shop\)"):
         scenario_claims("nope")
 
 

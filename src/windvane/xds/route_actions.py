@@ -165,14 +165,12 @@ def _forward(made: route.Route, rule: HTTPRoute, scope: RouteScope) -> route.Rou
 
 
 def _set_timeout(action: route.RouteAction, seconds: float | None) -> None:
-    """No timeout unless a rule sets one (Envoy's own default is 15 s); gRPC's own deadline is kept below it.
+    """No timeout unless a rule sets one (Envoy's own default is 15 s); then also for gRPC, whatever its own deadline.
 
-    Beside `max_stream_duration` Envoy looks at no `timeout`, so a rule's goes with the older field, as in Istio.
+    Envoy looks at no `timeout` where there is a `max_stream_duration`, by which gRPC's own deadline is heeded.
     """
     action.timeout = timedelta(seconds=seconds or 0)
-    if seconds:
-        action.max_grpc_timeout = action.timeout
-    else:
+    if not seconds:
         action.max_stream_duration = route.RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta())
 
 

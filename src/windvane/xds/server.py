@@ -92,7 +92,8 @@ class ProxyStatus:
 class _Connection:
     """One open stream: its protocol state, and the signal that there may be something to send.
 
-    `pending` are the types that an edit may have changed and that were not generated since.
+    `greeted` is set once it has been offered what the mesh has for it. `pending` are the types that an edit may have
+    changed and that were not generated since.
     """
 
     def __init__(self, node_id: str, since_ns: int) -> None:
@@ -100,6 +101,7 @@ class _Connection:
         self.handler = asyncio.current_task()
         self.stream = AdsStream()
         self.changed = asyncio.Event()
+        self.greeted = asyncio.Event()
         self.known = False
         self.failure = ""
         self.pending: Types = EVERYTHING
@@ -123,6 +125,7 @@ class ControlPlane:
         self._key_sets = KeySets(clock, self._keys_changed)
         self._given: tuple[MeshView, Placement] | None = None
         self._connections: dict[int, _Connection] = {}
+        self._arrivals: asyncio.Queue[_Connection] = asyncio.Queue()
         self.snapshot: Snapshot | None = None
         self.started = asyncio.Event()
         self.port = 0
@@ -167,6 +170,7 @@ class ControlPlane:
         self.started.set()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._greet_forever())
                 tasks.create_task(self._push_forever())
                 tasks.create_task(self._renew_forever())
                 tasks.create_task(self._key_sets.run())
@@ -198,6 +202,7 @@ class ControlPlane:
                 if connection is None:
                     connection = self._connect(request)
                     sender = asyncio.create_task(self._send_forever(connection, context))
+                    await connection.greeted.wait()
                 self._received(connection, request)
         except BadInputError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
@@ -220,7 +225,7 @@ class ControlPlane:
         connection = _Connection(request.node_id, self._clock.now_ns())
         self._connections[id(connection)] = connection
         self._metrics.proxies.set(len(self._connections))
-        self._offer(connection)
+        self._arrivals.put_nowait(connection)
         return connection
 
     def _received(self, connection: _Connection, request: Request) -> None:
@@ -244,6 +249,16 @@ class ControlPlane:
                 self._metrics.responses.labels(SHORT_NAMES[type_url]).inc()
                 self._metrics.sent_bytes.inc(len(body))
                 await context.write(body)
+
+    async def _greet_forever(self) -> None:
+        """Offer to one new proxy after another, and take in others meanwhile: gRPC gives up on a stream that nobody
+        takes within 30 s."""
+        while True:
+            connection = await self._arrivals.get()
+            if id(connection) in self._connections:
+                self._offer(connection)
+                connection.greeted.set()
+                await asyncio.sleep(0)
 
     async def _push_forever(self) -> None:
         while True:
