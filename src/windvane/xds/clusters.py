@@ -87,12 +87,15 @@ class OutboundCluster:
 
 def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     """CDS of a proxy."""
-    specs = [outbound.spec for outbound in outbound_clusters(proxy, outbound_scope(proxy, snapshot)).values()]
-    if proxy.role == "sidecar":
-        specs.extend(_inbound(proxy, snapshot))
+    specs = list(_inbound(proxy, snapshot)) if proxy.role == "sidecar" else []
     specs.append(ClusterSpec(BLACK_HOLE, "static"))
     specs.append(ClusterSpec(PASSTHROUGH, "forward", "http", external=True))
-    return [build(spec) for spec in specs]
+    return [*_built_outbound(proxy, outbound_scope(proxy, snapshot)), *map(build, specs)]
+
+
+def _built_outbound(proxy: Proxy, scope: Snapshot) -> list[Resource]:
+    key = outbound_key(proxy, scope)
+    return scope.derive(("built", key), lambda: [build(each.spec) for each in outbound_clusters(proxy, scope).values()])
 
 
 @dataclass(frozen=True, slots=True)
