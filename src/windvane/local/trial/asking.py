@@ -148,7 +148,12 @@ def with_outside(view: MeshView, stand_in: Address) -> MeshView:
         else service
         for host, service in view.services.items()
     }
-    return replace(view, services=services, destination_rules=tuple(map(_believing, view.destination_rules)))
+    stood_in = [host for host, service in services.items() if service is not view.services[host]]
+    rules = [
+        _believing(rule) if any(hosts.covers(rule.spec.host, host) for host in stood_in) else rule
+        for rule in view.destination_rules
+    ]
+    return replace(view, services=services, destination_rules=tuple(rules))
 
 
 def _believing(rule: DestinationRule) -> DestinationRule:
