@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -24,6 +24,7 @@ from windvane.mesh.findings import Finding, finding
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
 from windvane.mesh.watch import watch
+from windvane.mesh.written import Written
 from windvane.xds.server import ControlPlane
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,10 @@ class MeshControl:
         """Set after the first load, whatever it found."""
         self.loaded_at: float | None = None
         """When the view in force was loaded, seconds since the epoch."""
+        self.written: tuple[Written, ...] = ()
+        """The resources of the newest load, refused ones too."""
+        self.observer: Callable[[MeshView, tuple[Written, ...]], None] = lambda *_: None
+        """Told when a configuration has taken effect."""
         self._directory = Directory()
 
     @property
@@ -77,7 +82,9 @@ class MeshControl:
         async for result in watch(self._source, self._clock):
             if result.accepted:
                 self.loaded_at = self._clock.now_ns() / 1e9
-            self.result = result
+            self.result, self.written = result, self._source.written()
+            if result.accepted and result.view is not None:
+                self.observer(result.view, self.written)
             for found in result.findings:
                 log.log(logging.WARNING if found.refuses else logging.INFO, "mesh: %s", found)
             if not result.accepted:

@@ -42,6 +42,7 @@ from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
+    config_history,
     dashboards,
     graphs,
     logs,
@@ -56,10 +57,12 @@ from windvane.api.windvane import (
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
+from windvane.app.history import keep_history
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
+from windvane.history.book import Book
 from windvane.ingest import access_log_import, als, metric_commit
 from windvane.ingest import otlp as otlp_ingest
 from windvane.ingest.access_log_import import AccessLogImport
@@ -239,6 +242,8 @@ class _Rooms:
             )
         )
         sampled.start(stack, common.keep)
+        if own.control is not None:
+            await keep_history(own.control, engine, clock, stack, common.keep)
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
             common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
@@ -261,6 +266,7 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *sampling.routes(engine, clock, self.sampling.state),
+            *config_history.routes(Book(engine), clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),
