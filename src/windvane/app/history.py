@@ -1,4 +1,4 @@
-"""Joins the mesh with the history of its configuration: what took effect, and what proxies said to it."""
+"""Joins the mesh with the history of its configuration, and says what of it may be changed from outside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from windvane.api.windvane.config_editing import EditSettings
 from windvane.app.control import MeshControl
+from windvane.app.settings import ServeSettings
 from windvane.history.book import Book
 from windvane.history.recorder import Recorder
 from windvane.history.versions import Resource
@@ -35,6 +37,14 @@ async def keep_history(
     control.observer = live
     if control.plane is not None:
         control.plane.observer = lambda status: _tell(recorder, status)
+
+
+def edit_settings(settings: ServeSettings, control: MeshControl | None) -> EditSettings:
+    """What a server with these settings may do to the mesh's files."""
+    local = control is not None and control.plane is not None and settings.placement is not None
+    writing = "" if settings.allow_edits else "this server may not write: it was started without --allow-edits"
+    trial = "" if local else "only a server that runs its mesh on this machine (windvane up) can try it on real Envoys"
+    return EditSettings(trial, writing, settings.monitoring.external_url)
 
 
 def resources(written: tuple[Written, ...]) -> list[Resource]:

@@ -42,7 +42,9 @@ from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
+    config_editing,
     config_history,
+    config_resources,
     dashboards,
     graphs,
     logs,
@@ -57,7 +59,7 @@ from windvane.api.windvane import (
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
-from windvane.app.history import keep_history
+from windvane.app.history import edit_settings, keep_history
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
@@ -267,6 +269,8 @@ class _Rooms:
             *propagation.routes(engine, clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
+            *config_resources.routes(lambda: control),
+            *config_editing.routes(control, edit_settings(self.common.settings, control), clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

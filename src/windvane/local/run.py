@@ -70,7 +70,9 @@ def _run(
             raise BadInputError(f"--{name.replace('_', '-')}: a local mesh needs this address")
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
-    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic)
+    options = MeshOptions(
+        files, held.path, faces, gateway, given["retention"], traffic, allow_edits=given["allow_edits"]
+    )
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:
