@@ -115,8 +115,13 @@ def test_resources_with_their_findings_and_yaml(folder: Path) -> None:
 
 
 def test_versions_of_services_for_the_forms(folder: Path) -> None:
-    body = Face(folder).client.get("/api/windvane/v1/config/resources").json()
-    assert body["services"] == [{"service": "reviews", "namespace": "shop", "versions": ["v1", "v2"], "ports": [9080]}]
+    face = Face(folder)
+    service = {"service": "reviews", "namespace": "shop", "versions": ["v1", "v2"], "ports": [9080], "shares": {}}
+    assert face.client.get("/api/windvane/v1/config/resources").json()["services"] == [service]
+    face.applied(face.drafted(shares={"v1": 7, "v2": 3}))
+    face.mesh.load()
+    body = face.client.get("/api/windvane/v1/config/resources").json()
+    assert body["services"] == [service | {"shares": {"v1": 7, "v2": 3}}]
     assert body["workloads"] == ["reviews-v1.shop", "reviews-v2.shop"]
 
 

@@ -54,9 +54,17 @@ class Draft:
     texts: dict[str, str] = field(default_factory=dict)
 
 
-def text_of(resources: Sequence[Resource]) -> str:
-    """Resources as the documents of one text."""
-    return "---\n".join(as_yaml(one) for one in resources)
+def text_of(resources: Sequence[Resource], live: Sequence[Written] = ()) -> str:
+    """Resources as the documents of one text; those that are live look as they do, as far as they stay the same."""
+    return "---\n".join(_text(one, live) for one in resources)
+
+
+def _text(resource: Resource, live: Sequence[Written]) -> str:
+    key = (resource["kind"], resource["metadata"]["namespace"], resource["metadata"]["name"])
+    there = next((one for one in live if one.key == key), None)
+    if there is None:
+        return as_yaml(resource)
+    return there.text if there.value == resource else as_yaml(resource, like=there.text)
 
 
 def read(text: str, default_namespace: str = "default") -> list[Written]:
@@ -89,6 +97,9 @@ def draft(
             continue
         _replaceable(there)
         head = "" if one.text.startswith("#") else _head(there.text)
+        if one.text == there.text:
+            made.resources.append(_resource(one, there.text, Path(there.file)))
+            continue
         after[there.file] = _replaced(after[there.file], there.text, head + one.text)
         lost = _has_comment(there.text[len(head) :])
         made.resources.append(_resource(one, there.text[len(head) :], Path(there.file), lost))

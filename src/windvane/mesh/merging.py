@@ -37,6 +37,32 @@ def _merged(made: Resource, what: str, written: Sequence[Written]) -> Resource:
     return made if name not in taken else {**made, "metadata": {**made["metadata"], "name": f"{name}-{what}"}}
 
 
+def live_shares(service: str, namespace: str, written: Sequence[Written], label: str = "version") -> dict[str, int]:
+    """How requests that no other rule takes are split between versions now; empty where nothing splits them."""
+    wanted = {"spec": {"host": service, "hosts": [service]}, "metadata": {"namespace": namespace}}
+    inside = [one for one in written if one.namespace == namespace]
+    routes = next((one.value for one in inside if one.kind == "VirtualService" and _routes_host(one.value, wanted)), {})
+    rules = [one for one in inside if one.kind == "DestinationRule" and _is_host(_spec(one.value).get("host"), wanted)]
+    versions = {
+        subset.get("name"): (subset.get("labels") or {}).get(label)
+        for rule in rules
+        for subset in _mappings(_spec(rule.value).get("subsets"))
+    }
+    shares: dict[str, int] = {}
+    rule = next((one for one in _mappings(_spec(routes).get("http")) if not one.get("match")), {})
+    targets = _mappings(rule.get("route"))
+    for target in targets:
+        version = versions.get((target.get("destination") or {}).get("subset"))
+        weight = target.get("weight", 0 if len(targets) > 1 else 100)
+        if isinstance(version, str) and isinstance(weight, int):
+            shares[version] = shares.get(version, 0) + weight
+    return shares
+
+
+def _mappings(value: Any) -> list[Resource]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def _same(made: Resource, written: Sequence[Written]) -> Iterator[Written]:
     """Resources of the same kind and namespace."""
     for one in written:

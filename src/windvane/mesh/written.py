@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ import yaml
 from windvane.mesh.build import meaning
 from windvane.mesh.decode import Loaded, objects
 from windvane.mesh.yaml_source import Document, parts
+
+_FLOW = re.compile(r"^[^#'\"]*[:-] +[\[{]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,10 @@ class YamlDumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-def as_yaml(value: Any) -> str:
-    """A document's text, fields in their order."""
-    return yaml.dump(value, Dumper=YamlDumper, sort_keys=False, allow_unicode=True, width=110)
+def as_yaml(value: Any, like: str = "") -> str:
+    """A document's text, fields in their order; short lists and mappings in one line where another text has such."""
+    flow = None if _FLOW.search(like) else False
+    return yaml.dump(value, Dumper=YamlDumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=flow)
 
 
 def written(

@@ -7,7 +7,7 @@ import { count, t } from "../i18n";
 import { DASH } from "../lib/format";
 import { dateTime } from "../lib/time";
 
-const TONES: Record<Finding["level"], string> = { error: "bad", warning: "warn", info: "plain" };
+export const TONES: Record<Finding["level"], string> = { error: "bad", warning: "warn", info: "plain" };
 
 export function ConfigCard({ config }: { config: Status["config"] }) {
   return (
@@ -40,7 +40,7 @@ export function ConfigCard({ config }: { config: Status["config"] }) {
   );
 }
 
-function Findings({ findings }: { findings: Finding[] }) {
+export function Findings({ findings }: { findings: Finding[] }) {
   return (
     <Table
       label={count("status.config.findings", findings.length)}

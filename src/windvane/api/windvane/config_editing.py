@@ -206,7 +206,7 @@ class _Editing:
         mesh = self._given()
         if asked.form is not None:
             made = merged(asked.form.resources(), asked.form.kind, mesh.written)
-            text, name = text_of(made), asked.form.file
+            text, name = text_of(made, mesh.written), asked.form.file
         else:
             text, name = asked.yaml, asked.name
         drafted = _drafted(mesh, text, name)

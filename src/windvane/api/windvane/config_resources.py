@@ -18,6 +18,7 @@ from windvane.api.windvane.telemetry import PREFIX
 from windvane.kit.errors import NotFoundError
 from windvane.mesh.files import LoadResult
 from windvane.mesh.findings import Finding
+from windvane.mesh.merging import live_shares
 from windvane.mesh.written import Written
 
 
@@ -43,12 +44,16 @@ class ListedResource(BaseModel):
     infos: int
 
 
-class ListedVersion(BaseModel):
-    """A version that a service's workloads have, by their label `version`."""
+class ListedService(BaseModel):
+    """A service with the versions that its workloads have, by their label `version`, and its ports.
+
+    `shares` are the weights by version of the rule for all requests that no other takes, empty without one.
+    """
 
     service: str
     namespace: str
     versions: list[str]
+    shares: dict[str, int]
     ports: list[int]
 
 
@@ -59,7 +64,7 @@ class ConfigResources(BaseModel):
     applied: bool
     resources: list[ListedResource]
     findings: list[FoundProblem]
-    services: list[ListedVersion]
+    services: list[ListedService]
     workloads: list[str]
 
 
@@ -120,16 +125,17 @@ def _listed(mesh: ListedMesh) -> ConfigResources:
     )
 
 
-def _services(mesh: ListedMesh) -> list[ListedVersion]:
+def _services(mesh: ListedMesh) -> list[ListedService]:
     view = mesh.result.view
     found = []
     for service in view.services.values() if view else ():
         labels = [view.workloads[key].labels for key in service.workloads if view and key in view.workloads]
         found.append(
-            ListedVersion(
+            ListedService(
                 service=service.name,
                 namespace=service.namespace,
                 versions=sorted({each["version"] for each in labels if each.get("version")}),
+                shares=live_shares(service.name, service.namespace, mesh.written),
                 ports=[port.number for port in service.ports],
             )
         )
