@@ -48,7 +48,7 @@ def drafted(folder: Path, made: list[authoring.Resource], what: str, name: str =
     source = FileSource([folder])
     source.load()
     live = source.written()
-    return draft(read(text_of(merged(made, what, live))), live, source.texts(), [folder], name)
+    return draft(read(text_of(merged(made, what, live), live)), live, source.texts(), [folder], name)
 
 
 def canary(service: str = "reviews") -> list[authoring.Resource]:
@@ -92,6 +92,15 @@ def test_documents_take_their_place_and_keep_the_comments_before_them(folder: Pa
     assert after.count("---\n") == 1
     assert [(one.name, one.loses_comments) for one in made.resources] == [("book-routes", True), ("reviews", False)]
     assert FileSource([]).load_texts(made.texts).accepted
+
+
+def test_what_stays_looks_as_it_did(folder: Path) -> None:
+    made = drafted(folder, authoring.canary("reviews", "shop", {"v1": 1}, label="version", port=None), "canary")
+    routes, rule = made.resources
+    assert "metadata: {name: book-routes, namespace: shop}\n" in routes.after
+    assert "    - match: [{headers: {end-user: {exact: jason}}}]\n" in routes.after
+    assert "      route: [{destination: {host: reviews, subset: v1}, weight: 1}]\n" in routes.after
+    assert (rule.after, rule.before) == (RULE, RULE)
 
 
 def test_a_timeout_is_set_on_every_route_and_a_fault_for_some_stands_first(folder: Path) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from windvane.kit.errors import BadInputError, ConflictError
 from windvane.mesh.authoring import Resource
-from windvane.mesh.written import Written, as_yaml, written
+from windvane.mesh.written import Written, written
 from windvane.mesh.yaml_source import read_documents
+from windvane.mesh.yaml_text import as_yaml
 
 KINDS = ("VirtualService", "DestinationRule", "PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy")
 """Kinds of a draft. Others may not come from a browser: a WorkloadEntry can name a command to be run."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from windvane.mesh.build import meaning
 from windvane.mesh.decode import Loaded, objects
 from windvane.mesh.yaml_source import Document, parts
-
-_FLOW = re.compile(r"^[^#'\"]*[:-] +[\[{]", re.MULTILINE)
+from windvane.mesh.yaml_text import as_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +36,6 @@ class Written:
     def key(self) -> tuple[str, str, str]:
         """What it is known by."""
         return self.kind, self.namespace, self.name
-
-
-class YamlDumper(yaml.SafeDumper):
-    """YAML as people write it: what stands twice is written twice, and lists are indented."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-
-def as_yaml(value: Any, like: str = "") -> str:
-    """A document's text, fields in their order; short lists and mappings in one line where another text has such."""
-    flow = None if _FLOW.search(like) else False
-    return yaml.dump(value, Dumper=YamlDumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=flow)
 
 
 def written(
