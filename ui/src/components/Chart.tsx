@@ -8,7 +8,8 @@ import { t } from "../i18n";
 import type { Columns } from "../lib/signals";
 import { latest } from "../lib/signals";
 import { clockTime } from "../lib/time";
-import { type ConfigMark, drawMarks, markAt, useConfigMarks } from "../config/marks";
+import { drawMarks, markAt, useConfigMarks } from "../config/marks";
+import type { ConfigMark } from "../config/model";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "./axes";
 
 export interface Line {

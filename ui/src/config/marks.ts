@@ -3,20 +3,11 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type uPlot from "uplot";
-import { fetchVersions, type Version } from "../api/config";
+import { fetchVersions } from "../api/config";
 import { tick } from "../app/clock";
-import { dateTime } from "../lib/time";
-import { nameOf } from "./model";
-
-export interface ConfigMark {
-  number: number;
-  /** Seconds since 1970. */
-  time: number;
-  text: string;
-}
+import { type ConfigMark, marksOf } from "./model";
 
 const LIMIT = 200;
-const SHOWN = 3;
 /** Pixels: the pointer so near to a mark is on it. */
 export const NEAR = 5;
 
@@ -38,18 +29,6 @@ export function useConfigMarks(): readonly ConfigMark[] {
     );
   }, [beat]);
   return configMarks.value;
-}
-
-/** The first version is where the history begins, which is no change. */
-export const marksOf = (versions: readonly Version[]): ConfigMark[] =>
-  versions
-    .filter((one) => one.number > 1)
-    .map((one) => ({ number: one.number, time: one.live_at, text: markText(one) }));
-
-function markText(one: Version): string {
-  const shown = one.changes.slice(0, SHOWN).map(nameOf);
-  const more = one.changes.length - shown.length;
-  return `#${one.number} ${dateTime(one.live_at)}: ${shown.join(", ")}${more > 0 ? ` +${more}` : ""}`;
 }
 
 /** Dashed lines from top to bottom, under the chart's own lines. */

@@ -1,6 +1,7 @@
 /** What the configuration's pages derive from its routes' JSON. */
 
 import type { Change, ResourceName, ResourceRow, Version, What } from "../api/config";
+import { dateTime } from "../lib/time";
 
 export const nameOf = (one: ResourceName): string => `${one.kind} ${one.namespace}/${one.name}`;
 
@@ -54,4 +55,27 @@ export function lifetime(one: Pick<Version, "live_at" | "until">, now: number): 
   const to = one.until ?? now;
   const before = Math.min(300, Math.max(60, (to - one.live_at) / 4));
   return { from: Math.floor(one.live_at - before), to: Math.ceil(Math.max(to, one.live_at + 60)) };
+}
+
+/** A change of the configuration on a chart. */
+export interface ConfigMark {
+  number: number;
+  /** Seconds since 1970. */
+  time: number;
+  text: string;
+}
+
+/** Resources that a mark names. */
+const NAMED = 3;
+
+/** The first version is where the history begins, which is no change. */
+export const marksOf = (versions: readonly Version[]): ConfigMark[] =>
+  versions
+    .filter((one) => one.number > 1)
+    .map((one) => ({ number: one.number, time: one.live_at, text: markText(one) }));
+
+function markText(one: Version): string {
+  const shown = one.changes.slice(0, NAMED).map(nameOf);
+  const more = one.changes.length - shown.length;
+  return `#${one.number} ${dateTime(one.live_at)}: ${shown.join(", ")}${more > 0 ? ` +${more}` : ""}`;
 }

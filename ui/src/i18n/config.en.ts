@@ -135,7 +135,7 @@ export const configEn = {
   "config.problem.perTry": "A duration such as 1s.",
   "config.problem.accounts": "Say who or what.",
   "config.problem.request": "For example GET http://reviews.shop:9080/path",
-  "config.problem.header": "As name: value",
+  "config.problem.header": "For example x-group: beta",
 
   "config.try.title": "Try it",
   "config.try.text": "on real Envoys beside the running mesh; nothing of it is touched",

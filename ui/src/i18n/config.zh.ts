@@ -136,7 +136,7 @@ export const configZh: Record<keyof typeof configEn, string> = {
   "config.problem.perTry": "时长，例如 1s。",
   "config.problem.accounts": "请说明对象或操作。",
   "config.problem.request": "例如 GET http://reviews.shop:9080/path",
-  "config.problem.header": "格式为 名称: 值",
+  "config.problem.header": "例如 x-group: beta",
 
   "config.try.title": "试运行",
   "config.try.text": "在运行中的网格旁用真实的 Envoy 试验，不影响网格",
