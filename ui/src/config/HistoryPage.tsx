@@ -36,6 +36,7 @@ export function HistoryPage() {
           <section class="card config-list">
             <header>
               <h2>{count("config.versions", versions.length)}</h2>
+              {versions.length === LIMIT && <span class="end muted">{t("config.versions.newest")}</span>}
             </header>
             <nav class="config-rows" aria-label={t("config.tab.history")} data-testid="config-versions">
               {versions.map((one) => (

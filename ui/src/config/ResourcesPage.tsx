@@ -1,6 +1,7 @@
 /** Every resource of the mesh by namespace, what was found about it, and its YAML. */
 
 import { fetchResource, fetchResources, type ResourceRow } from "../api/config";
+import type { Finding } from "../api/own";
 import { params, setParams } from "../app/router";
 import { Check, Select, TextField } from "../components/Controls";
 import { CopyButton } from "../components/CopyButton";
@@ -107,7 +108,7 @@ export function ResourcesPage() {
                   <span class="end muted">{count("config.resources", data.resources.length)}</span>
                 </header>
                 {data.findings.length > 0 ? (
-                  <Findings findings={data.findings} />
+                  <Findings findings={data.findings} href={(one) => hrefOf(one, data.resources)} />
                 ) : (
                   <p class="card-body with-icon text-ok">
                     <Icon name="check" />
@@ -145,6 +146,12 @@ function Row({ row, chosen }: { row: ResourceRow; chosen: boolean }) {
   );
 }
 
+/** The resource that a finding is about, where there is such. */
+function hrefOf(found: Finding, rows: readonly ResourceRow[]): string | null {
+  const row = rows.find((one) => nameOf(one) === found.resource);
+  return row ? configHref("resources", { ...kept(), resource: writeName(row) }) : null;
+}
+
 const kept = () => ({
   q: params.value.get("q"),
   kind: params.value.get("kind"),
@@ -157,6 +164,8 @@ function Details({ name, version }: { name: string; version: string | null }) {
   const one = loaded.data;
   if (loaded.loading) return <Skeleton rows={10} />;
   if (!one) return <ErrorState error={loaded.error!} retry={loaded.retry} />;
+  const last = one.line + one.yaml.split("\n").length;
+  const elsewhere = one.findings.filter((found) => found.line < one.line || found.line >= last);
   return (
     <section class="card" data-testid="config-resource">
       <header>
@@ -179,7 +188,7 @@ function Details({ name, version }: { name: string; version: string | null }) {
         </span>
       </header>
       <YamlView label={nameOf(one)} yaml={one.yaml} first={one.line} findings={one.findings} />
-      {one.findings.length > 0 && <Findings findings={one.findings} />}
+      {elsewhere.length > 0 && <Findings findings={elsewhere} />}
     </section>
   );
 }

@@ -12,7 +12,7 @@ import { summary } from "./HistoryPage";
 
 const SHOWN = 5;
 
-export function ServiceChanges({ name }: { name: string }) {
+export function ServiceChanges({ namespace, name }: { namespace: string; name: string }) {
   const range = currentRange();
   const key = `config history of ${name} ${JSON.stringify(range)}`;
   const loaded = useData(key, (signal) => {
@@ -28,7 +28,7 @@ export function ServiceChanges({ name }: { name: string }) {
       <header>
         <h2>{t("config.ofService")}</h2>
         <span class="end">
-          <a class="link" href={configHref("new", { service: name })}>
+          <a class="link" href={configHref("new", { service: `${namespace}/${name}` })}>
             {t("config.change")}
           </a>
         </span>

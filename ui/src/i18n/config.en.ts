@@ -30,6 +30,7 @@ export const configEn = {
     "A version is kept whenever a configuration takes effect. This server has not had one.",
   "config.versions.one": "{n} version",
   "config.versions.other": "{n} versions",
+  "config.versions.newest": "only the newest are listed",
   "config.version": "Version {n}",
   "config.live": "live",
   "config.rejectedBy.one": "rejected by {n}",

@@ -31,6 +31,7 @@ export const configZh: Record<keyof typeof configEn, string> = {
   "config.history.empty.text": "每当配置生效时会保存一个版本。本服务器还没有生效过的配置。",
   "config.versions.one": "{n} 个版本",
   "config.versions.other": "{n} 个版本",
+  "config.versions.newest": "仅列出最新的",
   "config.version": "版本 {n}",
   "config.live": "生效中",
   "config.rejectedBy.one": "{n} 个拒绝",

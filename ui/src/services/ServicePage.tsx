@@ -41,7 +41,7 @@ export function ServicePage({ namespace, name }: { namespace: string; name: stri
       </a>
       <ServiceHead namespace={namespace} name={name} reporter={reporter} />
       <ServiceCharts traffic={traffic} name={name} />
-      <ServiceChanges name={name} />
+      <ServiceChanges namespace={namespace} name={name} />
       <Operations service={`${name}.${namespace}`} />
       <Peers target={target} />
       <RecentTraces service={`${name}.${namespace}`} />

@@ -84,7 +84,8 @@ class FaultForm(_Matched):
     abort: Annotated[int, Field(ge=200, le=599)] | None = None
 
     def resources(self) -> list[Resource]:
-        share = {"percentage": {"value": self.percent}}
+        percent = int(self.percent) if self.percent.is_integer() else self.percent
+        share = {"percentage": {"value": percent}}
         faults: Resource = {
             **({"delay": {"fixedDelay": self.delay, **share}} if self.delay else {}),
             **({"abort": {"httpStatus": self.abort, **share}} if self.abort is not None else {}),
