@@ -8,7 +8,7 @@ import { t } from "../i18n";
 import type { Columns } from "../lib/signals";
 import { latest } from "../lib/signals";
 import { clockTime } from "../lib/time";
-import { drawMarks, markAt, useConfigMarks } from "../config/marks";
+import { drawMarks, markAt, redrawMarks, useConfigMarks } from "../config/marks";
 import type { ConfigMark } from "../config/model";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "./axes";
 
@@ -89,7 +89,7 @@ export function Chart({
     if (columns && plot.current) plot.current.setData(data(columns));
   }, [columns]);
 
-  useEffect(() => plot.current?.redraw(), [marks]);
+  useEffect(() => redrawMarks(plot.current), [marks]);
 
   return (
     <figure class={`chart ${compact ? "chart-compact" : ""}`}>

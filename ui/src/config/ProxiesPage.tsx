@@ -66,8 +66,8 @@ export function ProxiesPage() {
           </header>
           {rows.length === 0 ? (
             <EmptyState
-              title={t("config.noMatch")}
-              text={behind ? t("config.proxies.allSynced") : text}
+              title={behind && !text ? t("config.proxies.allSynced") : t("config.noMatch")}
+              text={text}
               icon="check"
             />
           ) : (

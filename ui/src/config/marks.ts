@@ -58,6 +58,11 @@ export function drawMarks(chart: uPlot, marks: readonly ConfigMark[], colour: st
   ctx.restore();
 }
 
+/** Draws a chart again that shows other marks by now; one that has not drawn yet will draw the new ones. */
+export function redrawMarks(chart: uPlot | null): void {
+  if (chart?.status === 1 && chart.scales.x?.min != null) chart.redraw(false);
+}
+
 /** The mark at the pointer, if there is one. */
 export function markAt(chart: uPlot, marks: readonly ConfigMark[]): ConfigMark | null {
   const left = chart.cursor.left ?? -1;

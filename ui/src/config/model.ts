@@ -1,7 +1,6 @@
 /** What the configuration's pages derive from its routes' JSON. */
 
 import type { Change, ResourceName, ResourceRow, Version, What } from "../api/config";
-import { dateTime } from "../lib/time";
 
 export const nameOf = (one: ResourceName): string => `${one.kind} ${one.namespace}/${one.name}`;
 
@@ -77,5 +76,5 @@ export const marksOf = (versions: readonly Version[]): ConfigMark[] =>
 function markText(one: Version): string {
   const shown = one.changes.slice(0, NAMED).map(nameOf);
   const more = one.changes.length - shown.length;
-  return `#${one.number} ${dateTime(one.live_at)}: ${shown.join(", ")}${more > 0 ? ` +${more}` : ""}`;
+  return `#${one.number} ${shown.join(", ")}${more > 0 ? ` +${more}` : ""}`;
 }

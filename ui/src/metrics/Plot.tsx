@@ -10,7 +10,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shownTheme } from "../app/prefs";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "../components/axes";
-import { drawMarks, markAt, useConfigMarks } from "../config/marks";
+import { drawMarks, markAt, redrawMarks, useConfigMarks } from "../config/marks";
 import type { ConfigMark } from "../config/model";
 import { t } from "../i18n";
 import { dateTime } from "../lib/time";
@@ -107,7 +107,7 @@ export function Plot(props: Props) {
       chart.setData([times, ...drawnValues] as uPlot.AlignedData);
   }, [times, drawnValues]);
 
-  useEffect(() => plot.current?.redraw(), [changes]);
+  useEffect(() => redrawMarks(plot.current), [changes]);
 
   return (
     <div class="plot" style={height === undefined ? {} : { height }} data-testid={props.testId}>
