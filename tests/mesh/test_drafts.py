@@ -72,6 +72,17 @@ def test_written_resources_have_their_own_text_and_place(folder: Path) -> None:
     assert source.written()[0].digest == routes.digest  # a comment means nothing
 
 
+def test_namesakes_of_two_groups_are_told_apart(tmp_path: Path) -> None:
+    names = "kind: Gateway, metadata: {name: door, namespace: shop}"
+    (tmp_path / "doors.yaml").write_text(
+        f"{{apiVersion: networking.istio.io/v1, {names}}}\n---\n{{apiVersion: gateway.networking.k8s.io/v1, {names}}}\n"
+    )
+    source = FileSource([tmp_path])
+    source.load()
+    assert [one.kind for one in source.written()] == ["Gateway", "Gateway.gateway.networking.k8s.io"]
+    assert {one.reference for one in source.written()} == {"Gateway shop/door"}
+
+
 def test_a_canary_goes_into_the_rule_for_all_other_requests(folder: Path) -> None:
     made = drafted(folder, canary(), "canary")
     matched, others = rules(made)

@@ -16,6 +16,7 @@ from windvane.kit.clock import SystemClock
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import parse_duration
 from windvane.local.console import JsonReporter, TextReporter
+from windvane.local.faults import parse_fault
 from windvane.local.rundir import RunDir, copy_scenario
 from windvane.local.up import Faces, LocalMesh, MeshOptions, Traffic
 
@@ -70,9 +71,9 @@ def _run(
             raise BadInputError(f"--{name.replace('_', '-')}: a local mesh needs this address")
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
-    options = MeshOptions(
-        files, held.path, faces, gateway, given["retention"], traffic, allow_edits=given["allow_edits"]
-    )
+    faults = tuple(map(parse_fault, given["fault"]))
+    edits: bool = given["allow_edits"]
+    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits)
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:

@@ -12,10 +12,14 @@ from windvane.mesh.decode import Loaded, objects
 from windvane.mesh.yaml_source import Document, parts
 from windvane.mesh.yaml_text import as_yaml
 
+_GATEWAY_API = "gateway.networking.k8s.io"
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """One resource; `text` is YAML, without the marker between documents.
+
+    `kind` is `KIND.GROUP` for Gateway API's Gateway, which Istio has a namesake of.
 
     `line` is where its text begins in the file, from 1. `whole`: a document of its own, its text as it stands
     in the file; otherwise it is an item of a List, and written anew. `digest` is a hash of its meaning, "" for
@@ -31,6 +35,11 @@ class Written:
     digest: str
     whole: bool
     value: dict[str, Any]
+
+    @property
+    def reference(self) -> str:
+        """What findings call it."""
+        return f"{self.value['kind']} {self.namespace}/{self.name}"
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -60,7 +69,10 @@ def _names(value: Any, default_namespace: str) -> tuple[str, str, str] | None:
     metadata = value.get("metadata") if isinstance(value, dict) else None
     if not isinstance(metadata, dict) or not value.get("kind") or not metadata.get("name"):
         return None
-    return str(value["kind"]), str(metadata.get("namespace") or default_namespace), str(metadata["name"])
+    kind, group = str(value["kind"]), str(value.get("apiVersion")).rpartition("/")[0]
+    if kind == "Gateway" and group == _GATEWAY_API:  # Istio has another, and one mesh may have both
+        kind = f"{kind}.{group}"
+    return kind, str(metadata.get("namespace") or default_namespace), str(metadata["name"])
 
 
 def _own_text(pieces: Sequence[tuple[int, str]], document: Document) -> tuple[int, str]:

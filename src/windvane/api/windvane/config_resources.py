@@ -143,7 +143,7 @@ def _services(mesh: ListedMesh) -> list[ListedService]:
 
 
 def _resource(one: Written, counts: Counter[tuple[str, str]]) -> ListedResource:
-    reference = f"{one.kind} {one.namespace}/{one.name}"
+    reference = one.reference
     return ListedResource(
         kind=one.kind,
         namespace=one.namespace,
@@ -157,7 +157,6 @@ def _resource(one: Written, counts: Counter[tuple[str, str]]) -> ListedResource:
 
 
 def _text(one: Written, findings: Sequence[Finding]) -> ResourceText:
-    reference = f"{one.kind} {one.namespace}/{one.name}"
     return ResourceText(
         kind=one.kind,
         namespace=one.namespace,
@@ -165,7 +164,7 @@ def _text(one: Written, findings: Sequence[Finding]) -> ResourceText:
         file=one.file,
         line=one.line,
         yaml=one.text,
-        findings=_problems([each for each in findings if each.resource == reference]),
+        findings=_problems([each for each in findings if each.resource == one.reference]),
     )
 
 

@@ -84,7 +84,7 @@ class Tracing(Model):
     custom_tags: dict[str, CustomTag] = Field(default_factory=dict)
     use_request_id_for_trace_sampling: bool | None = None
     enable_istio_tags: bool | None = None
-    disable_context_propagation: NotYet = None
+    disable_context_propagation: bool | None = None
 
 
 class AccessLoggingFilter(Model):
