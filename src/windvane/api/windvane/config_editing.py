@@ -26,7 +26,7 @@ from windvane.api.windvane.guard import same_origin
 from windvane.api.windvane.status import FoundProblem
 from windvane.api.windvane.telemetry import PREFIX
 from windvane.kit.clock import Clock
-from windvane.kit.errors import BadInputError, ConflictError, OverloadedError, UnavailableError
+from windvane.kit.errors import BadInputError, ConflictError, NotFoundError, OverloadedError, UnavailableError
 from windvane.local.edits import write_edits
 from windvane.local.trial.asking import parse_request, with_client
 from windvane.local.trial.mesh import running
@@ -248,7 +248,7 @@ class _Editing:
 
     def _given(self) -> EditedMesh:
         if self._mesh is None:
-            raise UnavailableError("this server has no mesh of its own (--mesh)")
+            raise NotFoundError("this server has no mesh of its own (--mesh)")
         return self._mesh
 
     def _described(self, mesh: EditedMesh, drafted: Draft, result: LoadResult, text: str, name: str) -> Drafted:
