@@ -30,7 +30,8 @@ from windvane.kit.errors import BadInputError, ConflictError, NotFoundError, Ove
 from windvane.local.edits import write_edits
 from windvane.local.trial.asking import parse_request, with_client
 from windvane.local.trial.mesh import running
-from windvane.local.trial.outcome import ask, outcomes
+from windvane.local.trial.outcome import outcomes
+from windvane.local.trial.sending import ask
 from windvane.mesh.drafts import Draft, draft, read, text_of
 from windvane.mesh.files import LoadResult
 from windvane.mesh.findings import Finding
