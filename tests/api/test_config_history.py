@@ -52,6 +52,7 @@ def test_versions(client: AsgiClient) -> None:
         START + 60,
         None,
     )
+    assert [newest[what] for what in ("added", "changed", "removed")] == [4, 1, 0]
     assert (newest["acknowledged"], newest["rejected"], first["until"]) == (1, 1, START + 60)
     assert first["changes"] == [
         {"change": "added", "kind": "VirtualService", "namespace": "shop", "name": "reviews",

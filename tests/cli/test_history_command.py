@@ -14,7 +14,7 @@ from windvane.cli.history import command
 CHANGE = {"change": "changed", "kind": "VirtualService", "namespace": "shop", "name": "reviews", "file": "f", "line": 1}
 VERSION = {
     "number": 2, "version": "bbbb2222cccc3333", "live_at": 1_700_000_060.0, "until": 1_700_007_260.0, "services": 3,
-    "workloads": 4, "changes": [CHANGE], "acknowledged": 1, "rejected": 1,
+    "workloads": 4, "added": 0, "changed": 1, "removed": 0, "changes": [CHANGE], "acknowledged": 1, "rejected": 1,
 }  # fmt: skip
 TEXTS = [{**CHANGE, "before": "a: 1\nweight: 90\n", "after": "a: 1\nweight: 50\n"}]
 PROXIES = [
@@ -23,7 +23,7 @@ PROXIES = [
 ]  # fmt: skip
 DETAILS = {**VERSION, "changes": TEXTS, "proxies": PROXIES, "resources": [{}, {}]}
 ANSWERS: dict[str, Any] = {
-    "": {"versions": [VERSION, {**VERSION, "number": 1, "until": None, "changes": [CHANGE] * 5}]},
+    "": {"versions": [VERSION, {**VERSION, "number": 1, "until": None, "added": 4, "changes": [CHANGE] * 4}]},
     "/2": DETAILS,
     "/at": DETAILS,
     "/diff": {"older": VERSION, "newer": VERSION, "changes": TEXTS},

@@ -122,6 +122,9 @@ const version = (number: number, live: number, until: number | null): Version =>
   until,
   services: 1,
   workloads: 1,
+  added: 0,
+  changed: 3,
+  removed: 0,
   changes: [{ change: "changed", kind: "VirtualService", namespace: "shop", name: "web", file: "", line: 1 }],
   acknowledged: 1,
   rejected: 0,
@@ -135,7 +138,7 @@ test("the telemetry of a version begins a little before it", () => {
 test("the first version is no mark", () => {
   const marks = marksOf([version(2, 2000, null), version(1, 1000, 2000)]);
   expect(marks.map((mark) => [mark.number, mark.time])).toEqual([[2, 2000]]);
-  expect(marks[0]!.text).toContain("VirtualService shop/web");
+  expect(marks[0]!.text).toBe("#2 VirtualService shop/web +2");
 });
 
 describe("forms", () => {

@@ -17,6 +17,7 @@ from windvane.cli.output import output_option, print_json, print_table
 from windvane.kit.errors import BadInputError
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 _SHOWN = 3
 
 
@@ -76,19 +77,15 @@ def _name(version: str) -> str:
 
 def _row(one: dict[str, Any]) -> tuple[object, ...]:
     until = "live" if one["until"] is None else _duration(one["until"] - one["live_at"])
-    told = _changes_told(one["changes"])
+    told = _changes_told(one["changes"], sum(one[what] for what in _SIGNS))
     since = _clock(one["live_at"])[:19]
     return (one["number"], one["version"][:8], since, until, one["acknowledged"], one["rejected"], told)
 
 
-def _changes_told(changes: Sequence[dict[str, Any]]) -> str:
-    shown = [f"{_sign(one)}{one['kind']} {one['namespace']}/{one['name']}" for one in changes[:_SHOWN]]
-    more = len(changes) - _SHOWN
+def _changes_told(changes: Sequence[dict[str, Any]], total: int) -> str:
+    shown = [f"{_SIGNS[one['change']]}{one['kind']} {one['namespace']}/{one['name']}" for one in changes[:_SHOWN]]
+    more = total - len(shown)
     return ", ".join([*shown, *([f"{more} more"] if more > 0 else [])])
-
-
-def _sign(one: dict[str, Any]) -> str:
-    return {"added": "+", "changed": "~", "removed": "-"}[one["change"]]
 
 
 def _clock(seconds: float) -> str:

@@ -65,6 +65,10 @@ export interface Version {
   until: number | null;
   services: number;
   workloads: number;
+  added: number;
+  changed: number;
+  removed: number;
+  /** In lists only the first of them. */
   changes: Change[];
   acknowledged: number;
   rejected: number;

@@ -13,7 +13,7 @@ import { dateTime, rangeParams } from "../lib/time";
 import { useData } from "../lib/useData";
 import { Changes } from "./Changes";
 import { configHref, ConfigTabs } from "./ConfigTabs";
-import { countChanges, lifetime, nameOf, WHATS } from "./model";
+import { changesOf, lifetime, nameOf, WHATS } from "./model";
 
 const LIMIT = 200;
 
@@ -75,11 +75,10 @@ function VersionRow({ one, chosen }: { one: Version; chosen: boolean }) {
 
 /** The one resource that changed, or how many of each. */
 export function summary(one: Version): string {
-  const [first, ...more] = one.changes;
-  if (first && more.length === 0) return `${t(`config.what.${first.change}`)}: ${nameOf(first)}`;
-  const counted = countChanges(one.changes);
-  const told = WHATS.filter((what) => counted[what] > 0);
-  return told.map((what) => `${t(`config.what.${what}`)}: ${counted[what]}`).join(", ");
+  const first = one.changes[0];
+  if (first && changesOf(one) === 1) return `${t(`config.what.${first.change}`)}: ${nameOf(first)}`;
+  const told = WHATS.filter((what) => one[what] > 0);
+  return told.map((what) => `${t(`config.what.${what}`)}: ${one[what]}`).join(", ");
 }
 
 function Details({ head, versions }: { head: Version; versions: Version[] }) {

@@ -1,6 +1,6 @@
 /** What the configuration's pages derive from its routes' JSON. */
 
-import type { Change, ResourceName, ResourceRow, Version, What } from "../api/config";
+import type { ResourceName, ResourceRow, Version, What } from "../api/config";
 
 export const nameOf = (one: ResourceName): string => `${one.kind} ${one.namespace}/${one.name}`;
 
@@ -40,11 +40,7 @@ export function grouped(
 
 export const WHATS: What[] = ["added", "changed", "removed"];
 
-export function countChanges(changes: readonly Change[]): Record<What, number> {
-  const counted: Record<What, number> = { added: 0, changed: 0, removed: 0 };
-  for (const one of changes) counted[one.change] += 1;
-  return counted;
-}
+export const changesOf = (one: Pick<Version, What>): number => one.added + one.changed + one.removed;
 
 /** The last parts of a path: what tells files of one folder apart. */
 export const shortFile = (file: string): string => file.split("/").slice(-2).join("/");
@@ -75,6 +71,6 @@ export const marksOf = (versions: readonly Version[]): ConfigMark[] =>
 
 function markText(one: Version): string {
   const shown = one.changes.slice(0, NAMED).map(nameOf);
-  const more = one.changes.length - shown.length;
+  const more = changesOf(one) - shown.length;
   return `#${one.number} ${shown.join(", ")}${more > 0 ? ` +${more}` : ""}`;
 }

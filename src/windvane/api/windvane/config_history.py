@@ -21,6 +21,7 @@ from windvane.kit.errors import BadInputError
 
 DEFAULT_LIMIT = 100
 _SHOWN = 3
+_LISTED = 20
 
 
 class ConfigChange(BaseModel):
@@ -56,7 +57,8 @@ class ProxyAnswer(BaseModel):
 class ConfigVersion(BaseModel):
     """A configuration that went live at `live_at` and stayed until `until` (seconds since the epoch; null: it is live).
 
-    `version` is a hash of its content, `number` counts from 1; `acknowledged` and `rejected` count proxies.
+    `version` is a hash of its content, `number` counts from 1; `acknowledged` and `rejected` count proxies; `added`,
+    `changed` and `removed` count resources, of which a list of versions names the first 20 in `changes`.
     """
 
     number: int
@@ -65,6 +67,9 @@ class ConfigVersion(BaseModel):
     until: float | None
     services: int
     workloads: int
+    added: int
+    changed: int
+    removed: int
     changes: list[ConfigChange]
     acknowledged: int
     rejected: int
@@ -193,7 +198,8 @@ def _head(version: Version) -> dict[str, Any]:
         "until": None if version.until_ms is None else version.until_ms / 1e3,
         "services": version.services,
         "workloads": version.workloads,
-        "changes": [_change(one) for one in version.changes],
+        **{what: sum(one.what == what for one in version.changes) for what in ("added", "changed", "removed")},
+        "changes": [_change(one) for one in version.changes[:_LISTED]],
         "acknowledged": len({one.node for one in version.answers if not one.type}),
         "rejected": len(rejecting),
     }
