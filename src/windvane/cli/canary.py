@@ -27,6 +27,8 @@ def command() -> None:
 @click.option("--canary", required=True, help="The version to be judged.")
 @click.option("--by", type=click.Choice(["version", "revision", "workload"]), default="version", show_default=True,
               help="What tells versions apart: destination_version, _canonical_revision or _workload.")  # fmt: skip
+@click.option("--reporter", type=click.Choice(["destination", "source", "waypoint"]), default="destination",
+              show_default=True, help="Whose metrics count.")  # fmt: skip
 @click.option("--since", default="30m", show_default=True, help="How far back; best to the beginning of the release.")
 @click.option("--start", type=float, help="Begin in Unix seconds, instead of --since.")
 @click.option("--end", type=float, help="End in Unix seconds (default: now).")

@@ -91,6 +91,7 @@ CODES: dict[str, Code] = {
         "warning", "No request reaches a match of a route: others of its host come first and take all of it."
     ),
     "WV0514": Code("warning", "Rules of both APIs are for a service of the mesh: only the older ones are in force."),
+    "WV0515": Code("warning", "A field of Gateway API that Istio does not act on."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",

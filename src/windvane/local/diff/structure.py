@@ -54,7 +54,7 @@ def structure(old: MeshView, new: MeshView) -> Structure:
         for kind, one, other in _pairs(before, after, key):
             digests = [each.digest if each else b"" for each in (one, other)]
             resources |= {each.digest: each for each in (one, other) if each}
-            name = (one or other or Resource("", b"", b"")).name
+            name = (one or other or Resource("", (), b"")).name
             found.setdefault((kind, name, digests[0], digests[1]), []).append(key)
     changed = (
         _changed(kind, name, resources.get(b), resources.get(a), keys) for (kind, name, b, a), keys in found.items()

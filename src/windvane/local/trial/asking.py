@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.mesh import hosts
+from windvane.mesh.models import ClientTLSSettings, DestinationRule, TrafficPolicy
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.listeners import HTTP_PROXY
@@ -147,7 +148,33 @@ def with_outside(view: MeshView, stand_in: Address) -> MeshView:
         else service
         for host, service in view.services.items()
     }
-    return replace(view, services=services)
+    stood_in = [host for host, service in services.items() if service is not view.services[host]]
+    rules = [
+        _believing(rule) if any(hosts.covers(rule.spec.host, host) for host in stood_in) else rule
+        for rule in view.destination_rules
+    ]
+    return replace(view, services=services, destination_rules=tuple(rules))
+
+
+def _believing(rule: DestinationRule) -> DestinationRule:
+    """A rule that secures what it did and believes any server: nobody has the certificate of what is stood in for."""
+    spec = rule.spec
+    subsets = [each.model_copy(update={"traffic_policy": _open(each.traffic_policy)}) for each in spec.subsets]
+    update = {"traffic_policy": _open(spec.traffic_policy), "subsets": tuple(subsets)}
+    return rule.model_copy(update={"spec": spec.model_copy(update=update)})
+
+
+def _open(policy: TrafficPolicy | None) -> TrafficPolicy | None:
+    if policy is None:
+        return None
+    settings = [each.model_copy(update={"tls": _unchecked(each.tls)}) for each in policy.port_level_settings]
+    return policy.model_copy(update={"tls": _unchecked(policy.tls), "port_level_settings": tuple(settings)})
+
+
+def _unchecked(tls: ClientTLSSettings | None) -> ClientTLSSettings | None:
+    if tls is None or tls.mode not in ("SIMPLE", "MUTUAL"):
+        return tls
+    return tls.model_copy(update={"insecure_skip_verify": True})
 
 
 def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
@@ -206,6 +233,21 @@ def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     else:
         found_hosts = covering(tables(proxy, snapshot), proxy, asked.authority)
         clusters = dict.fromkeys(cluster for host in found_hosts for cluster in _clusters(host))
+    return _behind(clusters, snapshot)
+
+
+def passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+    """Keys of the workloads that a gateway on the way can send a request to.
+
+    Those of its host; of every route of the gateway where the host was rewritten.
+    """
+    return reached(proxy, snapshot, asked) or _behind(
+        dict.fromkeys(cluster for table in tables(proxy, snapshot) for cluster in _clusters(table)), snapshot
+    )
+
+
+def _behind(clusters: Iterable[str], snapshot: Snapshot) -> list[str]:
+    """The placed workloads of clusters."""
     found: dict[str, None] = {}
     for cluster in clusters:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])

@@ -8,6 +8,7 @@ of these begins with a line of ours, its id and the bytes that follow, and is an
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ import h2.events
 import h2.exceptions
 import httptools
 import orjson
+
+from windvane.local.trial.either import Either
 
 Header = tuple[str, str]
 CONNECTION = b"windvane-connection "
@@ -45,9 +48,19 @@ class Heard:
 Listener = Callable[[Heard], None]
 
 
-async def listen(host: str, port: int, workload: str, heard: Listener) -> asyncio.Server:
-    """Answer for a workload until closed; `heard` is told every request before it is answered."""
-    return await asyncio.get_running_loop().create_server(lambda: _Door(workload, heard), host, port)
+async def listen(
+    host: str, port: int, workload: str, heard: Listener, tls: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    """Answer for a workload until closed; `heard` is told every request before it is answered.
+
+    With `tls` connections may be secured or not.
+    """
+
+    def plain() -> asyncio.Protocol:
+        return _Door(workload, heard)
+
+    made = plain if tls is None else lambda: Either(plain, tls)
+    return await asyncio.get_running_loop().create_server(made, host, port)
 
 
 class _Door(asyncio.Protocol):

@@ -29,7 +29,8 @@ from windvane.kit.values import Address
 from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
 from windvane.local.placement import Allocator
-from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, reached, with_outside
+from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, passed_on, reached, with_outside
+from windvane.local.trial.client_tls import outside_context
 from windvane.local.trial.echo import Heard, listen
 from windvane.local.trial.route_names import RouteNames, with_own_names
 from windvane.mesh.placement import WorkloadPlace
@@ -135,7 +136,7 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windvane-try-")))
         held = stack.enter_context(contextlib.closing(claim()))
         reported = Reported()
-        outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append)
+        outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append, outside_context(folder, clock))
         stack.callback(outside.close)
         view, names = with_own_names(with_outside(view, Address(SHARED, outside.sockets[0].getsockname()[1])))
         placement = Allocator(held, Address(SHARED, held.visible_port(SHARED, 20_080))).update(view)
@@ -159,10 +160,23 @@ def _reached(mesh: TrialMesh, requests: Sequence[tuple[str, Asked]]) -> tuple[st
     found: dict[str, None] = {}
     for client, asked in requests:
         mesh.door(mesh.proxy(client), asked)
-        found.update(dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked)))
+        found.update(dict.fromkeys(_onwards(mesh, client, asked)))
     if len(found) > MOST_SIDECARS:
         raise LimitError(f"{len(found)} workloads can be reached; at most {MOST_SIDECARS} are run at once")
     return tuple(found)
+
+
+def _onwards(mesh: TrialMesh, client: str, asked: Asked) -> list[str]:
+    """The workloads that can get a request, and those that gateways among them pass it on to."""
+    found = dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked))
+    waiting = list(found)
+    while waiting:
+        proxy = mesh.proxy(waiting.pop())
+        if proxy.role == "router":
+            new = [key for key in passed_on(proxy, mesh.snapshot, asked) if key not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+    return list(found)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envoy_data_plane.envoy.config.core.v3 import Address as EnvoyAddress
 from envoy_data_plane.envoy.data.accesslog.v3 import (
@@ -126,7 +126,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What came back for one request, by its id; `port` is the connection's own where it was one.
+    """What came back for one request, by its id; `client` made it; `port` is the connection's own where it was one.
 
     A TLS connection whose handshake fails is no request: nobody tells of it (`is_told`).
     """
@@ -137,6 +137,7 @@ class _Sent:
     seconds: float
     port: int = 0
     is_told: bool = True
+    client: str = ""
 
 
 async def ask(mesh: TrialMesh, asker: str, asked: Asked, times: int) -> list[Followed]:
@@ -153,7 +154,7 @@ async def send(mesh: TrialMesh, errands: Sequence[Errand], at_once: int = AT_ONC
 
         async def one(errand: Errand) -> _Sent:
             async with gate:
-                return await doors.send(errand)
+                return replace(await doors.send(errand), client=errand.client)
 
         sent = await asyncio.gather(*(one(errand) for errand in errands for _ in range(errand.times)))
     await _logs(mesh, sent)
@@ -229,7 +230,7 @@ async def _connection(door: Address, identity: str, body: bytes) -> _Sent:
 
 async def _logs(mesh: TrialMesh, sent: Sequence[_Sent]) -> None:
     """Wait until the asking proxies have told of every request, and those that were asked of theirs."""
-    requests = sum(each.port == 0 and each.is_told for each in sent)
+    requests = [each for each in sent if each.port == 0 and each.is_told]
     connections = [each.port for each in sent if each.port]
     deadline = time.monotonic() + _LOGS_WAIT
     while time.monotonic() < deadline:
@@ -238,10 +239,15 @@ async def _logs(mesh: TrialMesh, sent: Sequence[_Sent]) -> None:
         await asyncio.sleep(0.02)
 
 
-def _all_told(mesh: TrialMesh, wanted: int) -> bool:
+def _all_told(mesh: TrialMesh, sent: Sequence[_Sent]) -> bool:
+    """Whether everybody on the way told of every request: who asked, gateways in between, who served."""
     asking = [entry for _, entry in mesh.reported.asking]
+    clients = {each.client for each in sent}
+    asked = sum(workload_key(node) in clients for node, _ in mesh.reported.asking)
     served = sum(not _is_mirrored(entry) for _, entry in mesh.reported.serving)
-    return len(asking) >= wanted and served >= sum(_reached_a_sidecar(mesh, entry) for entry in asking)
+    upstream = [_upstream_role(mesh, entry) for entry in asking]
+    told_by_gateways = len(asking) >= len(sent) + upstream.count("router")
+    return asked >= len(sent) and told_by_gateways and served >= upstream.count("sidecar")
 
 
 def _all_ended(reported: Reported, ports: Sequence[int]) -> bool:
@@ -262,18 +268,21 @@ def _has_sidecar(common: AccessLogCommon | None) -> bool:
     return bool(common and common.custom_tags.get("upstream_peer_san", "").strip("-"))
 
 
-def _reached_a_sidecar(mesh: TrialMesh, entry: HttpAccessLogEntry) -> bool:
+def _upstream_role(mesh: TrialMesh, entry: HttpAccessLogEntry) -> str:
+    """What proxy the upstream that answered has: a sidecar, a gateway (`router`), or none."""
     common = entry.common_properties
     host = common.custom_tags.get("upstream_cluster", "").rpartition("|")[2] if common else ""
     service = mesh.snapshot.view.services.get(host)
     answered = entry.response is not None and entry.response.response_code_details == "via_upstream"
-    return answered and service is not None and bool(service.workloads)
+    proxies = map(mesh.snapshot.proxy, service.workloads) if answered and service is not None else ()
+    return next((proxy.role for proxy in proxies if proxy is not None), "")
 
 
 def _joined(mesh: TrialMesh, sent: Sequence[_Sent]) -> list[Followed]:
     """Each answer with what was told of it."""
     reported = mesh.reported
-    asking = {_id_of(entry): entry for _, entry in reported.asking}
+    # A gateway in between tells of the same request: whoever sent it says where it went first.
+    asking = {(_id_of(entry), workload_key(node)): entry for node, entry in reported.asking}
     serving = {_id_of(entry): each for each in reported.serving if not _is_mirrored(entry := each[1])}
     connecting, connected = _by_client(reported.tcp_asking), _by_client(reported.tcp_serving)
     heard: dict[str, list[Heard]] = {}
@@ -286,7 +295,7 @@ def _joined(mesh: TrialMesh, sent: Sequence[_Sent]) -> list[Followed]:
             ends = _ends(each.port, connecting, connected)
         else:
             node, served = serving.get(identity, ("", None))
-            ends = _Ends(_told(asking.get(identity)), _told(served), node)
+            ends = _Ends(_told(asking.get((identity, each.client))), _told(served), node)
         followed.append(_followed(mesh, each, ends, heard.get(identity, [])))
     return followed
 
