@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from windvane.analytics.causes import Reading, at_its_worst, most_departed, rank
 from windvane.analytics.red import RedFrame, judge_red
 
 
@@ -20,3 +21,46 @@ def detect_red(frame: Mapping[str, Any], meta: Mapping[str, Any]) -> list[dict[s
         for signal, odd in judged.odd.items()
         for time in judged.times[np.flatnonzero(odd)]
     ]
+
+
+def rank_causes(case: Mapping[str, Any]) -> list[str]:
+    """Services of a case, the likeliest cause first."""
+    if case["target"] is None:
+        return _without_symptom(case)
+    before, after = _told(case, case["normal"], case["target"]), _told(case, case["abnormal"], case["target"])
+    worst = at_its_worst(after, float(np.nanmedian(before)))
+    readings = {one: found for one in case["services"] if (found := _reading(case, one, worst)) is not None}
+    found = [cause.node for cause in rank(case["target"], readings, case["edges"])]
+    rest = set(case["services"]) - set(found)
+    return found + sorted(rest, key=lambda one: -readings[one].departure if one in readings else 0.0)
+
+
+def _told(case: Mapping[str, Any], table: Any, service: str) -> Any:
+    """The signal that alerted, where more is worse: seconds, or the share that failed."""
+    column = f"{service}|{case['signal']}"
+    values = table[column].to_numpy(float) if column in table else np.full(len(table), np.nan)
+    return 1.0 - values / 100.0 if case["signal"] == "availability" else values
+
+
+def _reading(case: Mapping[str, Any], service: str, worst: Any) -> Reading | None:
+    now, calls = _told(case, case["abnormal"], service)[worst], f"{service}|requests"
+    many = case["abnormal"][calls].to_numpy(float)[worst] if calls in case["abnormal"] else np.ones(len(now))
+    known = np.isfinite(now)
+    if not known.any():
+        return None
+    floor = 0.001 if case["signal"] == "availability" else 0.0
+    return Reading.learnt(
+        _told(case, case["normal"], service), float(now[known].mean()), float(np.nan_to_num(many[known]).mean()), floor
+    )
+
+
+def _without_symptom(case: Mapping[str, Any]) -> list[str]:
+    before, after = case["normal"], case["abnormal"]
+    found: dict[str, list[Reading]] = {service: [] for service in case["services"]}
+    for column in after.columns.intersection(before.columns):
+        service = column.split("|", 1)[0]
+        now = after[column].to_numpy(float)
+        reading = Reading.learnt(before[column].to_numpy(float), float(np.nanmedian(now)) if np.isfinite(now).any() else np.nan, 1.0)
+        if reading is not None and service in found:
+            found[service].append(reading)
+    return most_departed(found)
