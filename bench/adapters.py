@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from windvane.analytics.causes import Reading, at_its_worst, most_departed, rank
+from windvane.analytics.forecast import History
+from windvane.analytics.forecast import forecast as forecast_series
 from windvane.analytics.red import RedFrame, judge_red
 
 
@@ -64,3 +66,9 @@ def _without_symptom(case: Mapping[str, Any]) -> list[str]:
         if reading is not None and service in found:
             found[service].append(reading)
     return most_departed(found)
+
+
+def forecast(ts: Any, values: Any, horizon: int, step: int, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean and 95 % band of the next steps."""
+    found = forecast_series(History(np.asarray(ts), np.asarray(values, float), int(step)), horizon)
+    return {"mean": found.mean, "lo95": found.low[0.95], "hi95": found.high[0.95]}
