@@ -41,6 +41,7 @@ from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
+    analytics_releases,
     analysis,
     dashboards,
     graphs,
@@ -260,6 +261,7 @@ class _Rooms:
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
+            *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
