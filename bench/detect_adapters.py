@@ -62,7 +62,9 @@ def _without_symptom(case: Mapping[str, Any]) -> list[str]:
     for column in after.columns.intersection(before.columns):
         service = column.split("|", 1)[0]
         now = after[column].to_numpy(float)
-        reading = Reading.learnt(before[column].to_numpy(float), float(np.nanmedian(now)) if np.isfinite(now).any() else np.nan, 1.0)
+        reading = Reading.learnt(
+            before[column].to_numpy(float), float(np.nanmedian(now)) if np.isfinite(now).any() else np.nan, 1.0
+        )
         if reading is not None and service in found:
             found[service].append(reading)
     return most_departed(found)

@@ -228,7 +228,9 @@ class _Model:
 
     def told(self, points: Points, views: Views) -> Floats:
         scale = points.series.scale(points.origin)
-        return np.asarray(views.both + scale * self.booster.predict(_features(points, views, self.horizon), num_threads=1))
+        return np.asarray(
+            views.both + scale * self.booster.predict(_features(points, views, self.horizon), num_threads=1)
+        )
 
 
 def _features(points: Points, views: Views, horizon: int) -> Floats:
@@ -242,4 +244,6 @@ def _features(points: Points, views: Views, horizon: int) -> Floats:
     shifts = [shift(series, origin, width) / scale for width in (hour, 3 * hour, day // 2, day)]
     slot = (series.begin + origin + lead) % day / day * 2 * np.pi
     weekday = (series.begin + origin + lead) // day % WEEK
-    return np.stack([*relative, *shifts, views.spread / scale, lead / horizon, np.sin(slot), np.cos(slot), weekday], axis=1)
+    return np.stack(
+        [*relative, *shifts, views.spread / scale, lead / horizon, np.sin(slot), np.cos(slot), weekday], axis=1
+    )

@@ -41,8 +41,9 @@ from windvane.api.jaeger import sampling as strategies
 from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
-    analytics_releases,
     analysis,
+    analytics_releases,
+    analytics_seeing,
     dashboards,
     graphs,
     logs,
@@ -262,6 +263,7 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
