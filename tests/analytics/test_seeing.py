@@ -24,7 +24,9 @@ def ask(engine: EmbeddedEngine, path: str, **params: str) -> dict[str, Any]:
     return answer
 
 
-def mesh(size: int, ratings: Floats, failed: Floats | None = None, way: float = 1.0, per_minute: float = 600) -> list[Calls]:
+def mesh(
+    size: int, ratings: Floats, failed: Floats | None = None, way: float = 1.0, per_minute: float = 600
+) -> list[Calls]:
     """front calls reviews, which calls ratings: time and failures of ratings are theirs, too."""
     rate, none = minutes(size, per_minute), minutes(size, 0)
     failed = none if failed is None else failed

@@ -72,7 +72,8 @@ class Cause:
     """A node that may be where it begins.
 
     `explains` is its own excess over the symptom's (0 to 1), `departure` how odd it is, `path` the nodes from the
-    symptom to it. `confidence` (0 to 1) is what share of all own excess along the calls is its, lowered where it is barely odd.
+    symptom to it. `confidence` (0 to 1) is its share of all own excess along the calls, lowered where it is barely
+    odd.
     """
 
     node: str
@@ -115,7 +116,7 @@ def _reached(symptom: str, excess: Mapping[str, float], calls: Iterable[tuple[st
     callees: dict[str, list[str]] = {}
     for caller, callee in calls:
         callees.setdefault(caller, []).append(callee)
-    paths = {symptom: (symptom,)}
+    paths: dict[str, tuple[str, ...]] = {symptom: (symptom,)}
     waiting = [symptom]
     for node in waiting:
         for callee in callees.get(node, ()):

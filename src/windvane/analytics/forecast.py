@@ -72,7 +72,7 @@ def forecasts(histories: Sequence[History], horizon: int, *, learnt: bool = True
 
 
 def gapless(history: History) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The newest stretch without a long gap, on a grid; short gaps take the day before's values, or their neighbours'."""
+    """The newest stretch without a long gap, on a grid; short gaps take the day before's values, or the last."""
     index = (history.times - history.times[0]) // history.step
     values = np.full(int(index[-1]) + 1, np.nan)
     values[index] = history.values
@@ -97,7 +97,7 @@ class Points:
 
     @property
     def truth(self) -> Floats:
-        return self.series.values[self.origin + self.lead]
+        return np.asarray(self.series.values[self.origin + self.lead])
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class _Work:
         cut = last - tested
         return cls(
             times, series, horizon, history.step,
-            _points(series, first, cut, horizon), _test_points(series, cut, last, horizon), _points(series, first, last, horizon),
+            _points(series, first, cut, horizon), _test_points(series, cut, last, horizon),
+            _points(series, first, last, horizon),
         )  # fmt: skip
 
     def told(self, model: _Model | None, final: _Model | None) -> Forecast:
@@ -220,7 +221,8 @@ class _Model:
         if len(rows) < 200:
             return None
         settings = {
-            "objective": "l1", "learning_rate": 0.06, "num_leaves": 15, "min_data_in_leaf": max(20, min(100, len(rows) // 60)),
+            "objective": "l1", "learning_rate": 0.06, "num_leaves": 15,
+            "min_data_in_leaf": max(20, min(100, len(rows) // 60)),
             "feature_fraction": 0.7, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0,
             "verbose": -1, "num_threads": 1, "seed": 1, "deterministic": True,
         }  # fmt: skip
@@ -234,7 +236,7 @@ class _Model:
 
 
 def _features(points: Points, views: Views, horizon: int) -> Floats:
-    """What the model sees of each point: views and levels relative to the median, in the series' scale; the calendar."""
+    """What the model sees of each point: views and levels about the median, in the series' scale; the calendar."""
     series, origin, lead = points.series, points.origin, points.lead
     day, scale = series.day, series.scale(points.origin)
     hour = max(1, day // 24)

@@ -26,7 +26,7 @@ FAILURES = (
     'response_code=~"5..|0"',
     'response_code!~"5..|0",grpc_response_status=~"2|4|12|13|14|15"',
 )
-"""Matchers of what failed by the server's doing, which no series has both of: 5xx and no response; else gRPC's codes."""
+"""Matchers of what failed by the server's doing, no series having both: 5xx and no response; else gRPC's codes."""
 _BY = "destination_service_namespace, destination_service_name"
 _REPORTERS = ("destination", "source")
 
@@ -40,7 +40,7 @@ def name_of(service: Service) -> str:
 
 
 def read_frames(ask: AskRange, start_ms: int, end_ms: int, service: str | None = None) -> dict[Service, RedFrame]:
-    """Every service's minutes from start to end (milliseconds); a day is asked at a time. Latency is in milliseconds."""
+    """Every service's minutes from start to end (milliseconds), asked a day at a time. Latency is in milliseconds."""
     end_ms -= end_ms % (STEP * 1_000)
     start_ms -= start_ms % (STEP * 1_000)
     times = np.arange(start_ms, end_ms + 1, STEP * 1_000)

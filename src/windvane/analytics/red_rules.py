@@ -23,7 +23,7 @@ KNOWN_SHARE = 0.6
 """Share of a window that must be known; and of a short window's minutes that must agree."""
 RATE_WINDOWS = (5, 15)
 LATENCY_WINDOWS = (5, 15, 30, 60)
-"""Slots: the shortest outlasts a deployment's blip; each longer one serves a third of the traffic with the same noise."""
+"""Slots: the shortest outlasts a deployment's blip; longer ones serve less traffic with the same noise."""
 RATE_EFFECT = 0.6
 UNSEEN_RATE = 0.3
 """Rate over expected: four of ten requests gone is worth telling. A weekday never seen may bring no more than three
@@ -38,6 +38,8 @@ LEARNT = 240
 BURNS = ((60, 5, 14.4), (360, 30, 6.0), (4320, 360, 1.0))
 """Minutes of the long and the short window and the burn rate of both: table 5-8 of Google's SRE workbook, 30 days."""
 FAST_WINDOW, FAST_BURN = 5, 14.4
+SMOULDER = 30
+"""Minutes over which an incident of errors must burn less than the budget to be over."""
 
 
 def trailing(values: Floats, width: int) -> Floats:
@@ -140,7 +142,7 @@ def failing(requests: Floats, errors: Floats, budget: float, step: int) -> Teste
     `budget` is the share of requests that may fail. At few requests a share says little, so that what failed must
     also be beyond what the burn rate's own share would bring by chance (a binomial tail).
     """
-    from scipy.special import bdtrc  # noqa: PLC0415  a server starts without it
+    from scipy.special import betainc  # noqa: PLC0415  a server starts without it
 
     a_minute = max(1, 60 // step)
     total, failed = np.where(np.isfinite(requests), requests, 0.0), np.where(np.isfinite(errors), errors, 0.0)
@@ -150,7 +152,8 @@ def failing(requests: Floats, errors: Floats, budget: float, step: int) -> Teste
         many, bad = trailing(total, width), trailing(failed, width)
         share = bad / np.maximum(many, 1.0)
         fast = share > burn * budget
-        fast[fast] = bdtrc(bad[fast] - 1.0, np.maximum(many, bad)[fast], budget) < tail
+        some = np.maximum(bad[fast], 1e-9)  # rates make counts that are not whole: the tail is of the beta function
+        fast[fast] = betainc(some, np.maximum(many[fast] - some, 0.0) + 1.0, budget) < tail
         return fast, share / budget
 
     odd: npt.NDArray[np.bool_] = np.zeros(len(requests), bool)
@@ -158,4 +161,12 @@ def failing(requests: Floats, errors: Floats, budget: float, step: int) -> Teste
         odd |= burns(long, burn, TAIL)[0] & burns(short, burn, STILL)[0]
     fast, factor = burns(FAST_WINDOW, FAST_BURN, TAIL)
     spread = trailing((failed > 0).astype(float), FAST_WINDOW * a_minute) >= KNOWN_SHARE * FAST_WINDOW * a_minute
-    return Tested(odd | (fast & spread), factor)
+    return Tested(_until_quiet(odd | (fast & spread), burns(SMOULDER, 1.0, STILL)[0]), factor)
+
+
+def _until_quiet(odd: Flags, smouldering: Flags) -> Flags:
+    """What is odd stays so as long as the budget still burns: one incident, however its strength varies."""
+    place = np.arange(len(odd))
+    began = np.maximum.accumulate(np.where(odd, place, -1))
+    ended = np.maximum.accumulate(np.where(odd | smouldering, -1, place))
+    return np.asarray(began > ended)

@@ -54,7 +54,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Which signal of the service was followed, from when, and its causes; no signal where nothing is out of the usual."""
+    """Which signal of the service was followed, since when, and its causes; no signal where all is as usual."""
 
     service: Service
     signal: Followed | None
@@ -125,12 +125,12 @@ def _followed(times: np.ndarray[tuple[int], np.dtype[np.int64]], nodes: Mapping[
     if symptom not in readings or readings[symptom].departure < 3.0:
         return nothing
     edges, shares = _edges(nodes, split, worst)
-    found = rank(symptom.name, {node.name: one for node, one in readings.items()}, edges, shares)
+    ranked = rank(symptom.name, {node.name: one for node, one in readings.items()}, edges, shares)
     by_name = {node.name: node for node in nodes}
     told = [
         Told(by_name[one.node], one, readings[by_name[one.node]].level, readings[by_name[one.node]].now,
              readings[by_name[one.node]].calls, tuple(by_name[name] for name in one.path))
-        for one in found if one.confidence >= LEAST_CONFIDENCE
+        for one in ranked if one.confidence >= LEAST_CONFIDENCE
     ]  # fmt: skip
     return Answer(service, signal, int(times[split:][worst][0]), tuple(told), ())
 
@@ -194,4 +194,5 @@ def words(told: Told, signal: Followed, flags: Mapping[str, float]) -> str:
     if told.node.caller is None:
         return f"{told.node.name} itself: {change}; {share}"
     seen = f" (flags {', '.join(sorted(flags, key=lambda flag: -flags[flag]))})" if flags else ""
-    return f"between {name_of(told.node.caller)} and {name_of(told.node.service)}: {change} as the caller sees it{seen}; {share}"
+    ends = f"{name_of(told.node.caller)} and {name_of(told.node.service)}"
+    return f"between {ends}: {change} as the caller sees it{seen}; {share}"

@@ -19,16 +19,16 @@ from windvane.kit.errors import BadInputError
 @click.option("--signal", type=click.Choice(["errors", "latency"]), help="What to follow (default: what departs more).")
 @server_option
 @output_option
-def command(output: str, server: str, tenant: str | None, service: str, at: str | None, signal: str | None) -> None:
+def command(output: str, server: str, tenant: str | None, service: str, **given: str | None) -> None:
     """Follow what SERVICE (NAME or NAME.NAMESPACE) shows down its calls to where it begins.
 
     The ten minutes before the time are compared with the hour before them.
     """
     params: dict[str, Any] = {"service": service}
-    if at:
-        params["time"] = _seconds(at)
-    if signal:
-        params["signal"] = signal
+    if given["at"]:
+        params["time"] = _seconds(given["at"])
+    if given["signal"]:
+        params["signal"] = given["signal"]
     found = answer(server, tenant, "analytics/why", params=params)
     if output == "json":
         print_json(found)

@@ -299,7 +299,7 @@ def _cause(ask: AskRange, answer: Answer, told: Told, end: int) -> CauseOf:
     asks = node.caller is not None and signal == "errors"
     flags = read_flags(ask, node.service, (answer.since or end - 60) * 1_000 - 60_000, end * 1_000) if asks else {}
     return CauseOf(
-        service=node.service[1], namespace=node.service[0], caller=None if node.caller is None else name_of(node.caller),
+        service=node.service[1], namespace=node.service[0], caller=name_of(node.caller) if node.caller else None,
         text=words(told, signal, flags), explains=told.cause.explains, confidence=told.cause.confidence,
         departure=told.cause.departure, usual=told.usual, now=told.now, calls_per_minute=told.calls,
         path=[_place(one) for one in told.path], flags=flags,
