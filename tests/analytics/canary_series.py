@@ -34,6 +34,8 @@ def write_version(
     for le in BOUNDS:
         bucket = {**labels("istio_request_duration_milliseconds_bucket"), "le": le}
         rows.append((bucket, round(requests * upto[le])))
+    rows.append((labels("istio_request_duration_milliseconds_count"), requests))
+    rows.append((labels("istio_request_duration_milliseconds_sum"), 30 * requests))
     counts = np.arange(born, minutes + 1)
     grown = counts + (1 if born else 0) - born
     times = NOW - MINUTE * (minutes - counts)

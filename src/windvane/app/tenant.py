@@ -42,8 +42,10 @@ from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
+    analytics_capacity,
     analytics_releases,
     analytics_seeing,
+    analytics_slo,
     dashboards,
     graphs,
     logs,
@@ -264,6 +266,8 @@ class _Rooms:
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),

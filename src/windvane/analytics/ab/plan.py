@@ -7,7 +7,7 @@ n_A. Several metrics share alpha as Holm's first step does, which is what the ve
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from windvane.kit.errors import BadInputError
 
@@ -16,7 +16,8 @@ from windvane.kit.errors import BadInputError
 class Design:
     """What is tested: mean and variance of a unit's value, error, power, B's share of the units, number of metrics.
 
-    `explained` is the share of variance that a covariate takes off (CUPED: its squared correlation).
+    `explained` is the share of variance that a covariate takes off (CUPED: its squared correlation). A `binary` value's
+    variance follows from its mean, so that B's differs.
     """
 
     mean: float
@@ -26,6 +27,7 @@ class Design:
     share: float = 0.5
     metrics: int = 1
     explained: float = 0.0
+    binary: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("power", self.power), ("share", self.share)):
@@ -35,22 +37,28 @@ class Design:
             raise BadInputError("a plan needs a variance above zero, one metric at least, and explained below 1")
 
     @classmethod
-    def conversion(cls, rate: float, **given: float) -> Design:
-        """Of a yes-or-no value with this share of yes."""
+    def conversion(cls, rate: float, of: Design | None = None) -> Design:
+        """Of a yes-or-no value with this share of yes; all else as in another design."""
         if not 0 < rate < 1:
             raise BadInputError(f"a conversion rate must lie between 0 and 1, not {rate:g}")
-        metrics = int(given.pop("metrics", 1))
-        return cls(rate, rate * (1 - rate), metrics=metrics, **given)
+        return replace(of or cls(0.0, 1.0), mean=rate, variance=rate * (1 - rate), binary=True)
 
     @property
-    def _quantiles(self) -> float:
+    def quantiles(self) -> float:
+        """Standard errors that an effect must measure."""
         from scipy.special import ndtri  # noqa: PLC0415  # loaded when first needed
 
         return float(ndtri(1 - self.alpha / self.metrics / 2) + ndtri(self.power))
 
-    def _spread(self) -> float:
-        """Variance of the difference, times the number of all units."""
-        return self.variance * (1 - self.explained) * (1 / (1 - self.share) + 1 / self.share)
+    def spread(self, effect: float) -> float:
+        """Variance of the difference, times the number of all units, where B's mean differs by an effect."""
+        other = self.variance
+        if self.binary:
+            rate = self.mean + effect
+            if not 0 < rate < 1:
+                raise BadInputError(f"a conversion rate of {self.mean:g} cannot change by {effect:g}")
+            other = rate * (1 - rate)
+        return (1 - self.explained) * (self.variance / (1 - self.share) + other / self.share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ def units_for(design: Design, effect: float, daily: float | None = None) -> Plan
     """What is needed to find an absolute effect; `daily` is how many new units arrive a day."""
     if not effect:
         raise BadInputError("an effect of zero is found by no test")
-    units = math.ceil(design._quantiles**2 * design._spread() / effect**2)
+    units = math.ceil(design.quantiles**2 * design.spread(effect) / effect**2)
     return _plan(design, units, abs(effect), daily)
 
 
@@ -75,7 +83,10 @@ def effect_for(design: Design, units: int, daily: float | None = None) -> Plan:
     """The least effect that so many units (of both arms together) show."""
     if units < 4:
         raise BadInputError("a test needs four units at least")
-    return _plan(design, units, design._quantiles * math.sqrt(design._spread() / units), daily)
+    effect = 0.0
+    for _ in range(50):  # the effect changes B's variance a little, and with it itself
+        effect = design.quantiles * math.sqrt(design.spread(effect) / units)
+    return _plan(design, units, effect, daily)
 
 
 def _plan(design: Design, units: int, effect: float, daily: float | None) -> Plan:

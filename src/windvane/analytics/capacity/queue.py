@@ -3,7 +3,8 @@
 Times follow S(x) + Wq(x): the service time grows with the load as in the Universal Scalability Law, S(x) = c / (A - B
 x), so that utilisation is x / (A - B x) and saturation at A / (1 + B); the queue is that of G/G/c. For every number
 of workers the rest is fitted by least squares of logarithms with weak priors; the models are then averaged by how
-well they fit, because history at light load does not tell a few fast workers from many slow ones.
+well they fit, because history at light load does not tell a few fast workers from many slow ones; few are believed
+before many.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _VARIABILITY = 0.5
 _SLOWDOWN = 0.15
 """Scale of the prior on B: workers seldom disturb each other much."""
 _BUSY_NOISE = 0.03
+_TIME_NOISE = 0.02
 _SAFEST = 0.985
 _GRID = np.concatenate([np.linspace(0, 0.8, 81)[:-1], np.linspace(0.8, _SAFEST, 112)])
 _DISCREPANCY = np.diag([0.04, 0.3, 0.0]) ** 2
@@ -130,13 +132,13 @@ class Mixture:
 
     def limit(self, seconds: float) -> Estimate:
         """The highest rate that keeps the mean time at or below this."""
-        value = sum(one.weight * one.limit(seconds) for one in self.queues)
+        value = self._cautious([one.limit(seconds) for one in self.queues])
         return self._band(value, [one.limit(seconds) for one in self.draws])
 
     @property
     def saturation(self) -> Estimate:
         """The rate at which the queue grows without end."""
-        value = sum(one.weight * one.saturation for one in self.queues)
+        value = self._cautious([one.saturation for one in self.queues])
         return self._band(value, [one.saturation for one in self.draws])
 
     def utilisation(self, rate: float) -> Estimate:
@@ -150,14 +152,23 @@ class Mixture:
             tuple(one.scaled(factor) for one in self.queues), tuple(one.scaled(factor) for one in self.draws)
         )
 
+    def _cautious(self, rates: Sequence[float]) -> float:
+        """The rate that two thirds of the belief exceed: one too high costs an outage, one too low a replica."""
+        return _quantile(rates, [one.weight for one in self.queues], _CAUTION)
+
     def _band(self, value: float, draws: Sequence[float]) -> Estimate:
-        weights = np.array([one.weight for one in self.draws])
-        order = np.argsort(draws)
-        upto = np.cumsum(weights[order]) / weights.sum()
-        ends = [float(np.asarray(draws)[order[min(int(np.searchsorted(upto, q)), len(order) - 1)]]) for q in (0.1, 0.9)]
-        return Estimate(value, min(value, ends[0]), max(value, ends[1]))
+        weights = [one.weight for one in self.draws]
+        low, high = (_quantile(draws, weights, q) for q in (0.1, 0.9))
+        return Estimate(value, min(value, low), max(value, high))
 
 
+def _quantile(values: Sequence[float], weights: Sequence[float], q: float) -> float:
+    order = np.argsort(values)
+    upto = np.cumsum(np.asarray(weights)[order])
+    return float(np.asarray(values)[order[min(int(np.searchsorted(upto, q * upto[-1])), len(order) - 1)]])
+
+
+_CAUTION = 1 / 3
 _DRAWS = 40
 
 
@@ -166,7 +177,7 @@ def fit(history: History) -> Mixture:
     found = [_fit(history, workers) for workers in WORKERS]
     best = min(cost for _, _, cost in found)
     rng = np.random.default_rng(1)  # bands are the same each time they are asked for
-    weights = [math.exp(min(0.0, best - cost)) for _, _, cost in found]
+    weights = [math.exp(min(0.0, best - cost)) / workers for workers, (_, _, cost) in zip(WORKERS, found, strict=True)]
     queues, draws = [], []
     for workers, (at, spread, _), weight in zip(WORKERS, found, weights, strict=True):
         share = weight / sum(weights)
@@ -185,8 +196,18 @@ def _queue(at: Floats, workers: int, weight: float) -> Queue:
     return Queue(workers, top, slowdown, variability, weight)
 
 
+def _noise(times: Floats) -> Floats:
+    """How much means of a while scatter, as logarithms: the more of the time was waiting, the more.
+
+    It rests on what was seen alone: a noise that depended on the model would reward models that expect much of it.
+    """
+    alone = float(np.quantile(times, 0.1))
+    noise: Floats = _TIME_NOISE + 0.05 * np.clip(times / alone - 1, 0.0, 4.0)
+    return noise
+
+
 def _fit(history: History, workers: int) -> tuple[Floats, Floats, float]:
-    """Logarithms of top, variability and slowdown; their covariance; minus the logarithm of the evidence."""
+    """Logarithms of top, variability and slowdown; their covariance; the cost of the fit."""
     from scipy.optimize import least_squares  # noqa: PLC0415  # loaded when first needed
 
     rate, known = history.rate, np.isfinite(history.busy) & (history.busy > 0)
@@ -195,11 +216,12 @@ def _fit(history: History, workers: int) -> tuple[Floats, Floats, float]:
     else:
         top = max(workers / float(history.time[: max(3, len(rate) // 5)].min()), float(rate.max()) * 1.2)
 
+    noise = _noise(history.time)
+
     def residuals(at: Floats) -> Floats:
         own = np.exp(np.clip(at, -20, 20))
         rho = _busy(rate, own[0], own[2])
         expected = np.minimum(_time(rate, workers, own[0], own[2], own[1]), 1e6)
-        noise = 0.015 + 0.05 * rho / np.maximum(1 - rho, 0.02) * float(rho.max() > 0) / math.sqrt(workers)
         parts = [
             np.log(history.time / expected) / noise,
             np.log(history.busy[known] / np.minimum(rho[known], 1)) / _BUSY_NOISE,
@@ -211,4 +233,4 @@ def _fit(history: History, workers: int) -> tuple[Floats, Floats, float]:
     done = least_squares(residuals, start, loss="soft_l1", f_scale=3.0, max_nfev=60)
     hessian = done.jac.T @ done.jac + 1e-9 * np.eye(len(start))
     spread = np.linalg.inv(hessian)
-    return done.x, spread, float(done.cost) + 0.5 * float(np.linalg.slogdet(hessian)[1])
+    return done.x, spread, float(done.cost)
