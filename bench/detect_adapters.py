@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 
 from windvane.analytics.causes import Reading, at_its_worst, most_departed, rank
+from windvane.analytics.detect import detect as detect_series
 from windvane.analytics.forecast import History
 from windvane.analytics.forecast import forecast as forecast_series
 from windvane.analytics.red import RedFrame, judge_red
+
+
+def detect(ts: Any, values: Any, meta: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Scores of a single series (0 to 1), and its alerts."""
+    found = detect_series(np.asarray(ts), np.asarray(values, float))
+    return found.score, found.alert
 
 
 def detect_red(frame: Mapping[str, Any], meta: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -49,9 +49,9 @@ def test_bands_hold_what_they_promise() -> None:
 
 
 def test_short_histories_are_refused_with_what_is_needed() -> None:
-    with pytest.raises(BadInputError, match=r"history of 2.0 days is too short for a forecast of 1 days: 3.0 days"):
+    with pytest.raises(BadInputError, match=r"history of 2\.0 days is too short for a forecast of 1 days: 3\.0 days"):
         forecast(history(2), DAY)
-    with pytest.raises(BadInputError, match="6.0 days without long gaps are needed"):
+    with pytest.raises(BadInputError, match=r"6\.0 days without long gaps are needed"):
         forecast(history(5), 2 * DAY)
     with pytest.raises(BadInputError, match="step 7 s"):
         forecast(History(np.arange(5), np.ones(5), 7), 1)

@@ -201,6 +201,15 @@ def _members(points: Points, model: _Model | None) -> dict[str, Floats]:
     return found
 
 
+def _lightgbm() -> Any:
+    """LightGBM, or None where it cannot be loaded: its library needs the system's libgomp. Medians then stand alone."""
+    try:
+        import lightgbm  # noqa: PLC0415  most of a second, and a server starts without it
+    except OSError:
+        return None
+    return lightgbm
+
+
 @dataclass(frozen=True)
 class _Model:
     """One model of all series: the departure from the median of days and weeks, in a series' own scale."""
@@ -210,8 +219,9 @@ class _Model:
 
     @classmethod
     def trained(cls, lessons: Sequence[Points], horizon: int) -> _Model | None:
-        import lightgbm  # noqa: PLC0415  most of a second, and a server starts without it
-
+        lightgbm = _lightgbm()
+        if lightgbm is None:
+            return None
         inputs, wanted = [], []
         for points in lessons:
             views = views_of(points.series, points.origin, points.lead)
