@@ -17,12 +17,13 @@ PAGE = Peer("productpage-v1", app="productpage")
 def write_version(
     engine: EmbeddedEngine, version: str, *, minutes: int, requests: int, errors: int = 0, slow: float = 0.1,
     born: int = 0, lost: int = 0,
+    reporter: str = "destination",
 ) -> None:  # fmt: skip
     """Every minute up to NOW: so many requests, of which some fail, some take 50 to 100 ms, and some never arrive."""
     peer = Peer(f"reviews-{version}", app="reviews", version=version)
 
-    def labels(metric: str, reporter: str = "destination", **more: str) -> dict[str, str]:
-        named = series(reporter, PAGE, peer, "reviews", **more)
+    def labels(metric: str, side: str = reporter, **more: str) -> dict[str, str]:
+        named = series(side, PAGE, peer, "reviews", **more)
         return {"__name__": metric, **named, "destination_version": version}
 
     rows = [(labels("istio_requests_total"), requests - errors)]

@@ -54,6 +54,15 @@ def test_requests_that_never_reach_the_canary_are_its_errors(engine: EmbeddedEng
     assert found["findings"][0]["text"] == "errors: 150 of 1950 (7.69 %) in v2, 0 of 18000 (0 %) in v1"
 
 
+def test_where_only_callers_have_proxies_they_tell(engine: EmbeddedEngine) -> None:
+    write_version(engine, "v1", minutes=30, requests=600, errors=3, reporter="source")
+    write_version(engine, "v2", minutes=30, requests=60, errors=5, reporter="source")
+    assert verdict(engine)["error"]["kind"] == "not_found"
+    found = verdict(engine, reporter="source")
+    assert found["verdict"] == "regress"
+    assert found["findings"][0]["text"] == "errors: 150 of 1800 (8.33 %) in v2, 90 of 18000 (0.5 %) in v1"
+
+
 def test_a_slower_canary_has_regressed(engine: EmbeddedEngine) -> None:
     write_version(engine, "v1", minutes=20, requests=600)
     write_version(engine, "v2", minutes=20, requests=60, slow=0.3)

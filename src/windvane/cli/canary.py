@@ -10,7 +10,9 @@ import click
 
 from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
+from windvane.cli.rollout_options import COMMANDS
 
+_CLUMPED = 1.5
 _EXIT = {"safe": 0, "regress": 1, "more traffic needed": 3}
 
 
@@ -25,6 +27,8 @@ def command() -> None:
 @click.option("--canary", required=True, help="The version to be judged.")
 @click.option("--by", type=click.Choice(["version", "revision", "workload"]), default="version", show_default=True,
               help="What tells versions apart: destination_version, _canonical_revision or _workload.")  # fmt: skip
+@click.option("--reporter", type=click.Choice(["destination", "source", "waypoint"]), default="destination",
+              show_default=True, help="Whose metrics count.")  # fmt: skip
 @click.option("--since", default="30m", show_default=True, help="How far back; best to the beginning of the release.")
 @click.option("--start", type=float, help="Begin in Unix seconds, instead of --since.")
 @click.option("--end", type=float, help="End in Unix seconds (default: now).")
@@ -67,6 +71,9 @@ def print_verdict(found: Mapping[str, Any]) -> None:
          _change(one["change"], one["unit"]), _interval(one), f"{one['harm']:.3g}", f"{one['safety']:.3g}")
         for one in found["findings"]
     ))  # fmt: skip
+    for one in found["findings"]:
+        if one["clump"] >= _CLUMPED:
+            click.echo(f"{one['name']}: events come together by {one['clump']:.1f}; evidence is divided by it")
     print_table(["version", "pod", "requests", "errors"], (
         (one["version"], one["pod"], f"{one['requests']:.0f}", f"{one['errors']:.0f}") for one in found["pods"]
     ))  # fmt: skip
@@ -102,3 +109,7 @@ def _interval(one: Mapping[str, Any]) -> str:
         return ""
     shown = ["" if end is None else f"{end:.2f}" for end in (one["low"], one["high"])]
     return " … ".join(shown)
+
+
+for _command in COMMANDS:
+    command.add_command(_command)

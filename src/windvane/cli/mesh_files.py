@@ -12,6 +12,8 @@ from windvane.mesh.build import MeshIdentity
 from windvane.mesh.files import FileSource
 from windvane.mesh.view import MeshView
 
+_UNREAD = ("WV0106", "WV0107")
+"""Charts and kustomizations that were left out."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -32,9 +34,15 @@ def optional_mesh_files(command: Command) -> Command:
     return _with_paths(command, required=False)
 
 
-def _with_paths(command: Command, *, required: bool) -> Command:
+def namespace_options(command: Command) -> Command:
+    """Add `namespace` and `root_namespace` alone."""
     for option in reversed(_OPTIONS):
         command = option(command)
+    return command
+
+
+def _with_paths(command: Command, *, required: bool) -> Command:
+    command = namespace_options(command)
     return click.argument("paths", nargs=-1, required=required, metavar="FILES|DIR|-")(command)
 
 
@@ -51,4 +59,9 @@ def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str) -> Me
     if result.view is None:
         wrong = "\n".join(f"  {item}" for item in result.findings if item.refuses)
         raise BadInputError(f"the configuration is not valid:\n{wrong}")
+    unread = [item for item in result.findings if item.code in _UNREAD]
+    if unread and not (result.view.services or result.view.workloads or result.view.virtual_services):
+        raise BadInputError("nothing was read:\n" + "\n".join(f"  {item}" for item in unread))
+    for item in unread:
+        click.echo(f"note: {item}", err=True)
     return result.view

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from windvane.xds.clusters import clusters, outbound_clusters, outbound_key
+from collections.abc import Callable, Collection
+
+from windvane.xds.clusters import build, clusters, outbound_clusters, outbound_key
 from windvane.xds.endpoints import assignment
 from windvane.xds.listeners import listeners
 from windvane.xds.proxy import Proxy
@@ -10,20 +12,33 @@ from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle
 from windvane.xds.route_tables import route_tables
 from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
+from windvane.xds.sni_dnat import passed_on_clusters
 
 
-def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
-    """CDS, EDS, LDS and RDS of a proxy, by type URL."""
-    scope = outbound_scope(proxy, snapshot)
-    endpoints = scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
-    return {
-        CDS: Bundle(clusters(proxy, snapshot)),
-        EDS: endpoints,
-        LDS: Bundle(listeners(proxy, snapshot)),
-        RDS: Bundle(route_tables(proxy, snapshot)),
-    }
+def configuration(proxy: Proxy, snapshot: Snapshot, types: Collection[str] = (CDS, EDS, LDS, RDS)) -> dict[str, Bundle]:
+    """What a proxy should have of some types, by type URL."""
+    return {each: _GENERATORS[each](proxy, snapshot) for each in types}
+
+
+def _clusters(proxy: Proxy, snapshot: Snapshot) -> Bundle:
+    passed_on = passed_on_clusters(proxy, outbound_scope(proxy, snapshot))
+    return Bundle([*clusters(proxy, snapshot), *(build(each.spec) for each in passed_on.values())])
 
 
 def _endpoints(proxy: Proxy, snapshot: Snapshot) -> Bundle:
-    found = outbound_clusters(proxy, snapshot).items()
-    return Bundle(assignment(name, each.endpoints) for name, each in found if each.spec.discovery == "eds")
+    scope = outbound_scope(proxy, snapshot)
+    own = proxy.key if passed_on_clusters(proxy, scope) else ""
+    return scope.derive(("endpoints", outbound_key(proxy, scope), own), lambda: _assignments(proxy, scope))
+
+
+def _assignments(proxy: Proxy, snapshot: Snapshot) -> Bundle:
+    found = outbound_clusters(proxy, snapshot) | passed_on_clusters(proxy, snapshot)
+    return Bundle(assignment(name, each.endpoints) for name, each in found.items() if each.spec.discovery == "eds")
+
+
+_GENERATORS: dict[str, Callable[[Proxy, Snapshot], Bundle]] = {
+    CDS: _clusters,
+    EDS: _endpoints,
+    LDS: lambda proxy, snapshot: Bundle(listeners(proxy, snapshot)),
+    RDS: route_tables,
+}

@@ -15,26 +15,42 @@ from functools import lru_cache
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpFilter,
+)
 
+from windvane.mesh.inbound import ended_tls
 from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
-from windvane.mesh.protocols import named_protocol
+from windvane.mesh.protocols import is_http, named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import authentication, authorization, filters, http, telemetry, tls
+from windvane.xds import authentication, authorization, filters, http, sni_dnat, telemetry, tls
 from windvane.xds.authorization import Guard
-from windvane.xds.clusters import inbound_name, inbound_ports
-from windvane.xds.encoding import any_of
+from windvane.xds.clusters import inbound_name, inbound_ports, inbound_protocol
+from windvane.xds.encoding import any_of, head, text_field, type_url, varint
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import Resource, pack
+from windvane.xds.resources import LDS, Resource, joined, pack
 from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
-from windvane.xds.tcp_routes import TcpRoute, filter_chains, gateway_routes, outbound_routes, tcp_filter, to_cluster
+from windvane.xds.tcp_routes import (
+    TcpRoute,
+    filter_chains,
+    gateway_routes,
+    limit_addresses,
+    outbound_routes,
+    resolving,
+    tcp_filter,
+    to_cluster,
+)
 from windvane.xds.telemetry import Reporting
 
+_OUTBOUND = varint(16 << 3) + varint(core.TrafficDirection.OUTBOUND)
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
+_UNOPENED = ("PASSTHROUGH", sni_dnat.MODE)
+"""Modes in which TLS is not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +72,10 @@ class ListenerSpec:
     """All that a listener is made of.
 
     `target` is the RDS name of HTTP, else the cluster; `tcp` is where connections go that are not HTTP;
-    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
-    server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
-    authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones.
+    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts, `tls` how it ends TLS
+    that is not the mesh's; `operation` names the server's spans; `report_interval` (seconds) is for open TCP
+    connections. `tokens` and `guards` are the authentication and authorization in force; `guarded_ports` maps ports
+    that policies name to listened ones.
     """
 
     name: str
@@ -67,6 +84,7 @@ class ListenerSpec:
     reporting: Reporting
     target: str
     is_http: bool = False
+    tls: ServerTLSSettings | None = None
     tcp: tuple[TcpRoute, ...] = ()
     peer_metadata: str = ""
     mode: MTLSMode = "DISABLE"
@@ -91,9 +109,25 @@ def listener_specs(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     return [*_outbound(proxy, outbound_scope(proxy, snapshot)), *_inbound(proxy, snapshot)]
 
 
-@lru_cache(maxsize=65_536)
 def build(spec: ListenerSpec) -> Resource:
     """A listener's LDS resource."""
+    if not spec.is_http or spec.reporting.direction != "outbound":
+        return _build(spec)
+    made = _made(spec.address, spec.reporting)
+    had = made.get(spec.name)
+    if had is None or had[0] != spec:
+        had = made[spec.name] = (spec, _build_outbound_http(spec))
+    return had[1]
+
+
+@lru_cache(maxsize=1024)
+def _made(_address: str, _reporting: Reporting) -> dict[str, tuple[ListenerSpec, Resource]]:
+    """What a proxy's outbound listeners were made of last, by name: kept by proxy, so that many do not thrash it."""
+    return {}
+
+
+@lru_cache(maxsize=16_384)
+def _build(spec: ListenerSpec) -> Resource:
     makers = {"outbound": _build_outbound, "inbound": _build_inbound, "gateway": _build_gateway}
     inbound, outbound = core.TrafficDirection.INBOUND, core.TrafficDirection.OUTBOUND
     message = listener.Listener(
@@ -138,13 +172,16 @@ def _server(proxy: Proxy, snapshot: Snapshot, gateway: Gateway, server: Server) 
     if protocol in ("http", "http2", "grpc", "grpc-web"):
         return ServerSpec(number, f"http.{number}")
     settings = server.tls if protocol in ("https", "tls") else None
-    passed_on = settings is not None and settings.mode == "PASSTHROUGH"
+    passed_on = settings is not None and settings.mode in _UNOPENED
     hosts = {host.rpartition("/")[2].lower() for host in server.hosts}
     names = () if "*" in hosts or settings is None else tuple(sorted(hosts))
     name = f"{number}.{server.port.name}.{gateway.name}.{gateway.namespace}"
     if protocol == "https" and not passed_on:
         return ServerSpec(number, f"https.{name}", names, settings)
-    routes = gateway_routes(proxy, snapshot.view, gateway, server)
+    if settings is not None and settings.mode == sni_dnat.MODE:
+        routes = sni_dnat.passed_on_routes(proxy, snapshot, gateway, server)
+    else:
+        routes = gateway_routes(proxy, snapshot.view, gateway, server)
     return ServerSpec(number, f"tcp.{name}", names, settings, routes) if routes else None
 
 
@@ -183,7 +220,8 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             port=proxy.place.inbound[number],
             reporting=reporting,
             target=inbound_name(number),
-            is_http=served is not None and served[1].is_http,
+            is_http=is_http(inbound_protocol(proxy, snapshot, number)),
+            tls=ended_tls(view, proxy.workload, number),
             tcp=(to_cluster(inbound_name(number)),),
             mode=mtls_mode(view, proxy.workload, number),
             trust_domain=view.trust_domain,
@@ -218,11 +256,31 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
         )
 
 
+def _build_outbound_http(spec: ListenerSpec) -> Resource:
+    """One for each service and proxy, the most there is of anything: put together from bytes, not from messages.
+
+    All that a proxy's listeners have in common is encoded once and kept once.
+    """
+    manager = (
+        http.outbound_names(_stat_prefix(spec), spec.target),
+        http.outbound_manager(spec.reporting, spec.peer_metadata),
+    )
+    socket = text_field(2, spec.address) + varint(3 << 3) + varint(spec.port)
+    address = head(1, socket) + socket
+    before = b""
+    # From the inside: the manager in an Any, in a filter, in a filter chain, in a listener after its name and address.
+    for number, lead in (
+        (2, text_field(1, type_url(HttpConnectionManager))),
+        (4, text_field(1, http.MANAGER)),
+        (3, b""),
+        (3, text_field(1, spec.name) + head(2, address) + address),
+    ):
+        before = lead + head(number, before, *manager) + before
+    before = text_field(1, LDS) + head(2, before, *manager, _OUTBOUND) + before
+    return joined(spec.name, before + manager[0], manager[1], _OUTBOUND)
+
+
 def _build_outbound(message: listener.Listener, spec: ListenerSpec) -> None:
-    if spec.is_http:
-        only = http.outbound_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), spec.target)
-        message.filter_chains = [listener.FilterChain(filters=[only])]
-        return
     message.filter_chains = filter_chains(spec.tcp, telemetry.tcp_logs(spec.reporting), spec.report_interval)
     if any(each.names for each in spec.tcp):
         _inspect(message, wait_no_longer=True)
@@ -237,6 +295,8 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
         _inspect(message, wait_no_longer=spec.mode == "PERMISSIVE")
     if spec.mode != "STRICT":
         plain = _inbound_chain(spec, mutual_tls=False)
+        if spec.tls is not None:
+            plain.transport_socket = tls.server(spec.tls, http=spec.is_http)
         if spec.mode == "PERMISSIVE":
             plain.filter_chain_match = listener.FilterChainMatch(transport_protocol="raw_buffer")
         message.filter_chains.append(plain)
@@ -254,7 +314,7 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
 
 def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
     secured = [server for server in spec.servers if server.tls is not None]
-    taken: set[str] = set()
+    taken: set[tuple[str, ...]] = set()
     for server in secured or spec.servers[:1]:
         for chain in _gateway_chains(spec, server):
             if _is_new(chain, taken):
@@ -263,21 +323,24 @@ def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
         message.listener_filters = [_tls_inspector()]
 
 
-def _is_new(chain: listener.FilterChain, taken: set[str]) -> bool:
+def _is_new(chain: listener.FilterChain, taken: set[tuple[str, ...]]) -> bool:
     """Whether a chain has server names of its own, which it keeps: Envoy refuses two chains for one name."""
     if chain.filter_chain_match is None:
         return True
     wanted = chain.filter_chain_match.server_names or [""]
-    own = [name for name in wanted if name not in taken]
-    taken.update(own)
+    networks = [f"{each.address_prefix}/{each.prefix_len}" for each in chain.filter_chain_match.prefix_ranges]
+    own = [name for name in wanted if (name, *networks) not in taken]
+    taken.update((name, *networks) for name in own)
     chain.filter_chain_match.server_names = [name for name in own if name]
     return bool(own)
 
 
 def _gateway_chains(spec: ListenerSpec, server: ServerSpec) -> Iterator[listener.FilterChain]:
-    if server.tls is not None and server.tls.mode == "PASSTHROUGH":
+    if server.tls is not None and server.tls.mode in _UNOPENED:
         for route in server.tcp:
-            yield _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+            chain = _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+            limit_addresses(chain, route)
+            yield chain
     elif server.tcp:
         yield _gateway_chain(server, server.names, _gateway_tcp(spec, server.tcp[0]), _transport(spec, server))
     else:
@@ -305,11 +368,11 @@ def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket |
         return None
     if server.tls.mode == "ISTIO_MUTUAL":
         return tls.mesh_server(spec.trust_domain, http=not server.tcp)
-    return tls.server_from_files(server.tls, http=not server.tcp)
+    return tls.server(server.tls, http=not server.tcp)
 
 
 def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:
-    return [*authorization.network_filters(spec.guards, spec.guarded_ports), _tcp(spec, route)]
+    return [*authorization.network_filters(spec.guards, spec.guarded_ports), *resolving(route), _tcp(spec, route)]
 
 
 def _guarding(spec: ListenerSpec) -> list[HttpFilter]:

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from windvane.analytics import grouped
-from windvane.analytics.releases import kayenta
 from windvane.analytics.releases.counts import Arm, Counts, dispersion
 from windvane.analytics.sequential import Mixture, RateTest, RatioTest, log_e_above, msprt
 from windvane.kit.errors import BadInputError
@@ -384,22 +383,3 @@ def _percent(share: float) -> str:
 
 def _ms(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g} ms"
-
-
-def kayenta_score(counts: Counts) -> kayenta.Score:
-    """What Kayenta would say of error rate, mean and p99 of times, a value a minute each."""
-    middles = _middles(counts.bounds)
-    series: dict[str, list[Floats]] = {"error rate": [], "mean time": [], "p99": []}
-    for arm in (counts.base, counts.canary):
-        requests = arm.requests.sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            series["error rate"].append(arm.errors.sum(axis=0) / requests)
-            series["mean time"].append(arm.times @ middles / arm.times.sum(axis=1))
-        p99 = (grouped.quantile(counts.bounds, minute, 0.99) for minute in arm.times)
-        series["p99"].append(np.array([math.nan if one is None else one for one in p99]))
-    return kayenta.score([kayenta.classify(name, sides[0], sides[1]) for name, sides in series.items()])
-
-
-def _middles(bounds: Floats) -> Floats:
-    lower = np.concatenate([[0.0], bounds[:-1]])
-    return np.where(np.isfinite(bounds), (lower + bounds) / 2, lower)

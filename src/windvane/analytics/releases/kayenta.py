@@ -16,6 +16,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from windvane.analytics import grouped
+from windvane.analytics.releases.counts import Counts
+
 Floats = NDArray[np.float64]
 Label = Literal["Pass", "High", "Low", "Nodata"]
 Direction = Literal["increase", "decrease", "either"]
@@ -116,3 +119,22 @@ def score(metrics: Sequence[Classified], good: float = 95, marginal: float = 75)
         "Pass" if value >= good else "Marginal" if value >= marginal else "Fail"
     )
     return Score(value, label, tuple(metrics))
+
+
+def score_of(counts: Counts) -> Score:
+    """What Kayenta would say of error rate, mean and p99 of times, a value a minute each."""
+    middles = _middles(counts.bounds)
+    series: dict[str, list[Floats]] = {"error rate": [], "mean time": [], "p99": []}
+    for arm in (counts.base, counts.canary):
+        requests = arm.requests.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            series["error rate"].append(arm.errors.sum(axis=0) / requests)
+            series["mean time"].append(arm.times @ middles / arm.times.sum(axis=1))
+        p99 = (grouped.quantile(counts.bounds, minute, 0.99) for minute in arm.times)
+        series["p99"].append(np.array([math.nan if one is None else one for one in p99]))
+    return score([classify(name, sides[0], sides[1]) for name, sides in series.items()])
+
+
+def _middles(bounds: Floats) -> Floats:
+    lower = np.concatenate([[0.0], bounds[:-1]])
+    return np.where(np.isfinite(bounds), (lower + bounds) / 2, lower)

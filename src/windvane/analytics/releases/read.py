@@ -27,6 +27,7 @@ AskRange = Callable[[str, int, int, int], MatrixResult]
 """A PromQL range query: text, start, end and step in milliseconds."""
 
 By = Literal["version", "revision", "workload"]
+Reporter = Literal["destination", "source", "waypoint"]
 LABELS: dict[By, str] = {
     "version": "destination_version", "revision": "destination_canonical_revision", "workload": "destination_workload"
 }  # fmt: skip
@@ -41,7 +42,8 @@ _MOST_MINUTES = 7 * 24 * 60
 class Question:
     """Which two versions of which service, over which time (milliseconds since the epoch).
 
-    `service` is NAME or NAME.NAMESPACE; `by` says which label tells versions apart.
+    `service` is NAME or NAME.NAMESPACE; `by` says which label tells versions apart, `reporter` whose metrics count
+    (the source's where destinations have no proxies that tell).
     """
 
     service: str
@@ -50,6 +52,7 @@ class Question:
     start_ms: int
     end_ms: int
     by: By = "version"
+    reporter: Reporter = "destination"
 
     def __post_init__(self) -> None:
         if self.base == self.canary:
@@ -82,17 +85,16 @@ def read_counts(ask: AskRange, question: Question) -> Counts:
     end = question.end_ms
     start = end - question.minutes * _STEP_MS
     grid = (start, _STEP_MS, question.minutes + 1)
-    reached = ask(question.selector("istio_requests_total", 'reporter="destination"'), start, end, _STEP_MS)
-    lost = ask(
-        question.selector("istio_requests_total", 'reporter="source"', f"response_flags=~{quote(_UNREACHED)}"),
-        start, end, _STEP_MS,
-    )  # fmt: skip
-    times = ask(
-        question.selector("istio_request_duration_milliseconds_bucket", 'reporter="destination"'), start, end, _STEP_MS
-    )
-    _one_service([*reached.metrics, *lost.metrics], question)
+    own = f"reporter={quote(question.reporter)}"
+    reached = ask(question.selector("istio_requests_total", own), start, end, _STEP_MS)
+    results = [(reached, False)]
+    if question.reporter == "destination":
+        lost = question.selector("istio_requests_total", 'reporter="source"', f"response_flags=~{quote(_UNREACHED)}")
+        results.append((ask(lost, start, end, _STEP_MS), True))
+    times = ask(question.selector("istio_request_duration_milliseconds_bucket", own), start, end, _STEP_MS)
+    _one_service([labels for found, _ in results for labels in found.metrics], question)
     label, names = LABELS[question.by], (question.base, question.canary)
-    requests = [_requests([(reached, False), (lost, True)], label, name, grid) for name in names]
+    requests = [_requests(results, label, name, grid) for name in names]
     bounds = _bounds(times.metrics)
     histograms = [_histogram(times, label, name, bounds, grid) for name in names]
     arms = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar, get_args
 
@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from windvane.analytics.releases.counts import Counts
-from windvane.analytics.releases.judge import Judgement, Settings, judge, kayenta_score
-from windvane.analytics.releases.read import AskRange, By, Question, read_counts
+from windvane.analytics.releases.judge import Judgement, Settings, judge
+from windvane.analytics.releases.kayenta import score_of
+from windvane.analytics.releases.read import AskRange, By, Question, Reporter, read_counts
 from windvane.api.windvane.analytics_models import CanaryVerdict
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.telemetry import PREFIX, seconds
@@ -34,6 +35,7 @@ _DOC = RouteDoc(
         Parameter("baseline", "The version that serves now.", required=True),
         Parameter("canary", "The version to be judged.", required=True),
         Parameter("by", "What tells versions apart: version, revision or workload.", default="version"),
+        Parameter("reporter", "Whose metrics count: destination, source or waypoint.", default="destination"),
         Parameter("since", "How far back, such as 30m.", default="30m"),
         Parameter("start", "Begin, seconds since the epoch, instead of `since`.", "number"),
         Parameter("end", "End, seconds since the epoch; now if absent.", "number"),
@@ -78,12 +80,18 @@ def question_of(params: QueryParams, clock: Clock) -> Question:
     start = seconds(params, "start")
     since = int(parse_duration(params.get("since", "30m")) * 1_000)
     start_ms = end_ms - since if start is None else start // 10**6
-    given = params.get("by", "version")
-    by = next((one for one in get_args(By) if one == given), None)
-    if by is None:
-        raise BadInputError(f"by {given!r}: expected one of {', '.join(get_args(By))}")
+    by = _one_of(params, "by", get_args(By), "version")
+    reporter = _one_of(params, "reporter", get_args(Reporter), "destination")
     service, base, canary = (required(params, name) for name in ("service", "baseline", "canary"))
-    return Question(service, base, canary, start_ms, end_ms, by)
+    return Question(service, base, canary, start_ms, end_ms, by, reporter)
+
+
+def _one_of(params: QueryParams, name: str, words: Sequence[_T], default: str) -> _T:
+    given = params.get(name, default)
+    for word in words:
+        if word == given:
+            return word
+    raise BadInputError(f"{name} {given!r}: expected one of {', '.join(map(str, words))}")
 
 
 def required(params: QueryParams, name: str) -> str:
@@ -134,9 +142,9 @@ def verdict_of(question: Question, counts: Counts, found: Judgement, settings: S
         **asdict(found),
         "service": question.service, "baseline": question.base, "canary": question.canary,
         "start": question.start_ms / 1_000, "end": question.end_ms / 1_000,
-        "needed": 1 / settings.alpha, "pods": pods, "kayenta": asdict(kayenta_score(counts)),
+        "needed": 1 / settings.alpha, "pods": pods, "kayenta": asdict(score_of(counts)),
         "queries": [
-            question.selector(metric, 'reporter="destination"')
+            question.selector(metric, f'reporter="{question.reporter}"')
             for metric in ("istio_requests_total", "istio_request_duration_milliseconds_bucket")
         ],
     }  # fmt: skip

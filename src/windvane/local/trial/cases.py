@@ -9,6 +9,7 @@ tests:
     request: GET http://reviews:9080/reviews/1
     headers: {end-user: jason}
     jwt: {sub: alice}                   # claims of a trusted token
+    certificate: default/alice          # the Secret whose certificate an https client shows
     times: 200
     expect:
       status: 200                       # or a list
@@ -18,7 +19,9 @@ tests:
       requestHeaders: {x-env: canary, secret: null}                  # null: absent
       responseHeaders: {x-served: v1}
       mirroredTo: reviews-v2.default
-      refusedBy: AuthorizationPolicy default/readers                 # a part of what is told
+      refusedBy: AuthorizationPolicy default/readers                 # a part of what is told; also allowedBy
+      grpcStatus: PERMISSION_DENIED     # or 7, or a list; of `grpc://cart:7070/shop.Cart/Add`
+      answered: true                    # whether there was an answer; of `tcp://mongo:27017`
       flags: DI,FI
       atLeast: 100ms                    # how long the answer took at least
 ```
@@ -27,7 +30,7 @@ tests:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +43,12 @@ from windvane.local.trial.asking import Asked, parse_request
 from windvane.mesh.files import expand, read_text
 from windvane.mesh.yaml_source import Document, read_documents
 
+CODES = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+"""gRPC's status codes, each at its number."""
 API_VERSION, KIND = "windvane.dev/v1", "RequestTests"
 
 
@@ -68,6 +77,19 @@ def _seconds(value: Any) -> Any:
         raise ValueError(error.message) from None
 
 
+def _grpc_codes(value: Any) -> Any:
+    """Names or numbers as the numbers that are sent."""
+    return None if value is None else [_grpc_code(each) for each in _listed(value)]
+
+
+def _grpc_code(value: Any) -> str:
+    if isinstance(value, str) and value in CODES:
+        return str(CODES.index(value))
+    if isinstance(value, int) and 0 <= value < len(CODES):
+        return str(value)
+    raise ValueError(f"not a status of gRPC: {value!r} (expected for example UNAVAILABLE or 14)")
+
+
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(_listed)]
 
 
@@ -87,6 +109,9 @@ class Expectation(_Strict):
     response_headers: dict[str, str | None] = Field(default_factory=dict)
     mirrored_to: Names = None
     refused_by: str | None = None
+    allowed_by: str | None = None
+    grpc_status: Annotated[tuple[str, ...] | None, BeforeValidator(_grpc_codes)] = None
+    answered: bool | None = None
     flags: str | None = None
     at_least: Annotated[float | None, BeforeValidator(_seconds)] = None
 
@@ -100,14 +125,14 @@ class Case(_Strict):
     headers: dict[str, str] = Field(default_factory=dict)
     body: str = ""
     jwt: dict[str, Any] | None = None
+    certificate: str = ""
     times: Annotated[int, Field(ge=1, le=100_000)] = 1
     expect: Expectation
 
     def asked(self) -> Asked:
         """The request; `BadInputError` when it is none."""
-        return parse_request(
-            self.request, [f"{name}: {value}" for name, value in self.headers.items()], self.body.encode()
-        )
+        headers = [f"{name}: {value}" for name, value in self.headers.items()]
+        return replace(parse_request(self.request, headers, self.body.encode()), certificate=self.certificate)
 
 
 class _Suite(_Strict):

@@ -1,12 +1,14 @@
 """An application that answers every request with what it got: HTTP/1.1, and HTTP/2 with prior knowledge.
 
 The body is JSON: `workload`, `method`, `path`, `authority`, `headers` (pairs, in their order), `body` (bytes
-received). A gRPC call is answered as one, with that JSON as the bytes of its message.
+received). A gRPC call is answered as one, with that JSON as the bytes of its message. A connection that is none
+of these begins with a line of ours, its id and the bytes that follow, and is answered with that JSON on one line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +22,11 @@ import h2.exceptions
 import httptools
 import orjson
 
+from windvane.local.trial.either import Either
+
 Header = tuple[str, str]
+CONNECTION = b"windvane-connection "
+"""How the line begins that is said on a connection of TCP."""
 _PREFACE = b"PRI * HTTP/2.0\r\n"
 
 
@@ -42,9 +48,19 @@ class Heard:
 Listener = Callable[[Heard], None]
 
 
-async def listen(host: str, port: int, workload: str, heard: Listener) -> asyncio.Server:
-    """Answer for a workload until closed; `heard` is told every request before it is answered."""
-    return await asyncio.get_running_loop().create_server(lambda: _Door(workload, heard), host, port)
+async def listen(
+    host: str, port: int, workload: str, heard: Listener, tls: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    """Answer for a workload until closed; `heard` is told every request before it is answered.
+
+    With `tls` connections may be secured or not.
+    """
+
+    def plain() -> asyncio.Protocol:
+        return _Door(workload, heard)
+
+    made = plain if tls is None else lambda: Either(plain, tls)
+    return await asyncio.get_running_loop().create_server(made, host, port)
 
 
 class _Door(asyncio.Protocol):
@@ -53,7 +69,7 @@ class _Door(asyncio.Protocol):
     def __init__(self, workload: str, heard: Listener) -> None:
         self._workload, self._heard = workload, heard
         self._begun = b""
-        self._speaker: _Http1 | _Http2 | None = None
+        self._speaker: _Http1 | _Http2 | _Bytes | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,14 +79,39 @@ class _Door(asyncio.Protocol):
         assert self._transport is not None
         if self._speaker is None:
             self._begun += data
-            if len(self._begun) < len(_PREFACE) and _PREFACE.startswith(self._begun):
+            if any(len(self._begun) < len(each) and each.startswith(self._begun) for each in (_PREFACE, CONNECTION)):
                 return
-            kind = _Http2 if self._begun.startswith(_PREFACE) else _Http1
-            self._speaker, data = kind(self._workload, self._heard, self._transport), self._begun
+            self._speaker, data = self._chosen()(self._workload, self._heard, self._transport), self._begun
         try:
             self._speaker.feed(data)
         except (httptools.HttpParserError, h2.exceptions.ProtocolError):
             self._transport.abort()
+
+    def _chosen(self) -> type[_Http1 | _Http2 | _Bytes]:
+        if self._begun.startswith(CONNECTION):
+            return _Bytes
+        return _Http2 if self._begun.startswith(_PREFACE) else _Http1
+
+
+class _Bytes:
+    """A connection of TCP: its line, and as many bytes as that says."""
+
+    def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport) -> None:
+        self._workload, self._heard, self._transport = workload, heard, transport
+        self._got = b""
+
+    def feed(self, data: bytes) -> None:
+        self._got += data
+        line, end, body = self._got.partition(b"\n")
+        identity, _, size = line.removeprefix(CONNECTION).decode("latin-1").partition(" ")
+        if not end:
+            return
+        if not size.isdecimal():
+            self._transport.abort()
+        elif len(body) >= int(size):
+            request = Heard(self._workload, "TCP", headers=[("x-request-id", identity)], body=len(body))
+            self._heard(request)
+            self._transport.write(request.to_json() + b"\n")
 
 
 class _Http1:

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from windvane.local.trial.cases import Expectation, Placed
-from windvane.local.trial.outcome import Followed, refused_by
-from windvane.mesh.view import MeshView
+from windvane.local.trial.cases import CODES, Expectation, Placed
+from windvane.local.trial.route_names import Rule
+from windvane.local.trial.rules import allowed_by, refused_by
+from windvane.local.trial.sending import Followed
 
 _Z = 3.290526731491
 """Shares are held against a 99.9 % interval: of a thousand right tests one fails by chance."""
@@ -55,15 +56,12 @@ def _shares(wanted: Expectation, followed: Sequence[Followed]) -> Iterator[str]:
 
 
 def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
-    status = each.response.status if each.response else 0
-    common = each.client.common_properties if each.client else None
-    if wanted.status is not None and status not in wanted.status:
-        yield f"status: expected {_either(map(str, wanted.status))}, got {status or each.failure}"
+    if wanted.status is not None and each.status not in wanted.status:
+        yield f"status: expected {_either(map(str, wanted.status))}, got {each.status or each.failure}"
     if isinstance(wanted.workload, tuple) and each.workload_name not in wanted.workload:
         yield f"workload: expected {_either(wanted.workload)}, got {each.workload_name or 'none'}"
-    route = common.route_name if common else ""
-    if wanted.route is not None and route not in wanted.route:
-        yield f"route: expected {_either(wanted.route)}, got {route or 'none'}"
+    if wanted.route is not None and each.route not in wanted.route:
+        yield f"route: expected {_either(wanted.route)}, got {each.route or 'none'}"
     for name in ("path", "authority"):
         value, got = getattr(wanted, name), getattr(each.heard, name, "")
         if value is not None and got != value:
@@ -75,14 +73,26 @@ def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
     mirrored = {one.workload for one in each.mirrored}
     if wanted.mirrored_to is not None and mirrored != set(wanted.mirrored_to):
         yield f"mirroredTo: expected {', '.join(wanted.mirrored_to)}, got {', '.join(sorted(mirrored)) or 'none'}"
+    yield from _verdicts(wanted, each)
+    if wanted.flags is not None and each.flags != wanted.flags:
+        yield f"flags: expected {wanted.flags}, got {each.flags or 'none'}"
+    if wanted.at_least is not None and each.seconds < wanted.at_least:
+        yield f"atLeast: expected {wanted.at_least * 1e3:g} ms, got {each.seconds * 1e3:.0f} ms"
+
+
+def _verdicts(wanted: Expectation, each: Followed) -> Iterator[str]:
+    """Who refused or allowed it, and whether it was answered."""
     refused = refused_by(each.details)
     if wanted.refused_by is not None and wanted.refused_by not in (refused or each.details):
         yield f"refusedBy: expected {wanted.refused_by}, got {refused or each.details or 'nothing'}"
-    flags = common.custom_tags.get("response_flags", "").strip("-") if common else ""
-    if wanted.flags is not None and flags != wanted.flags:
-        yield f"flags: expected {wanted.flags}, got {flags or 'none'}"
-    if wanted.at_least is not None and each.seconds < wanted.at_least:
-        yield f"atLeast: expected {wanted.at_least * 1e3:g} ms, got {each.seconds * 1e3:.0f} ms"
+    allowed = allowed_by(each)
+    if wanted.allowed_by is not None and wanted.allowed_by not in (allowed or "none"):
+        yield f"allowedBy: expected {wanted.allowed_by}, got {allowed or 'none'}"
+    if wanted.grpc_status is not None and each.grpc_status not in wanted.grpc_status:
+        expected = _either(f"{CODES[int(code)]} ({code})" for code in wanted.grpc_status)
+        yield f"grpcStatus: expected {expected}, got {_code(each.grpc_status) or each.failure or 'none'}"
+    if wanted.answered is not None and wanted.answered == bool(each.failure):
+        yield f"answered: expected {str(wanted.answered).lower()}, got {each.failure or 'an answer'}"
 
 
 def _headers(field: str, wanted: Mapping[str, str | None], got: Mapping[str, str]) -> Iterator[str]:
@@ -100,9 +110,14 @@ def _either(values: Iterable[str]) -> str:
     return " or ".join(values)
 
 
+def _code(status: str) -> str:
+    known = status.isdecimal() and int(status) < len(CODES)
+    return f"{CODES[int(status)]} ({status})" if known else status
+
+
 @dataclass(frozen=True, slots=True)
 class RouteCoverage:
-    """An HTTP route of a VirtualService, and how many requests took it."""
+    """An HTTP rule of a VirtualService or of Gateway API, by its name or place, and how many requests took it."""
 
     resource: str
     route: str
@@ -111,11 +126,9 @@ class RouteCoverage:
     requests: int
 
 
-def coverage(view: MeshView, taken: Mapping[str, int]) -> list[RouteCoverage]:
-    """The named routes of the configuration; `taken` counts requests by route name."""
+def coverage(rules: Iterable[Rule], taken: Mapping[Rule, int]) -> list[RouteCoverage]:
+    """All rules of the configuration; `taken` counts requests by rule."""
     return [
-        RouteCoverage(item.reference, route.name, item.file, item.line, taken.get(route.name, 0))
-        for item in view.virtual_services
-        for route in item.spec.http
-        if route.name
+        RouteCoverage(rule.resource, rule.label, rule.file, rule.line, taken.get(rule, 0))
+        for rule in dict.fromkeys(rules)
     ]

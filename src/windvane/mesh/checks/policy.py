@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from windvane.mesh.checks.common import Problem, check_labels, check_port, doubtful, invalid
+from windvane.mesh.checks.common import Problem, check_labels, check_port, cluster_only, doubtful, invalid
 from windvane.mesh.models import CustomTag, PeerAuthentication, Telemetry, Tracing
 from windvane.mesh.models.telemetry import Metrics
 from windvane.mesh.yaml_source import Path
@@ -71,9 +71,13 @@ def _check_tag(path: Path, name: str, tag: CustomTag) -> Iterator[Problem]:
 
 def _check_metrics(path: Path, metrics: Metrics) -> Iterator[Problem]:
     for index, override in enumerate(metrics.overrides):
+        if not override.is_for_all:
+            yield cluster_only((*path, "overrides", index), "in a local mesh overrides hold for all metrics alike")
         for name, tag in override.tag_overrides.items():
             place: Path = (*path, "overrides", index, "tagOverrides", name)
             if tag.operation == "UPSERT" and not tag.value:
                 yield invalid((*place, "value"), "tagOverrides.value must be set when operation is UPSERT")
+            if tag.operation == "UPSERT" and tag.value:
+                yield cluster_only(place, "metrics of a local mesh are made of access logs, which know no expressions")
             if tag.operation == "REMOVE" and tag.value:
                 yield invalid((*place, "value"), "tagOverrides.value must not be set when operation is REMOVE")

@@ -19,6 +19,7 @@ from windvane.mesh.models.destination_rule import (
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.metadata import ObjectMeta, Resource
 from windvane.mesh.models.proxies import ProxyConfig, WorkloadGroup
+from windvane.mesh.models.secrets import Secret
 from windvane.mesh.models.security import (
     AuthorizationPolicy,
     JWTRule,
@@ -37,6 +38,7 @@ from windvane.mesh.models.virtual_service import (
     Headers,
     HTTPFaultInjection,
     HTTPMatchRequest,
+    HTTPRedirect,
     HTTPRetry,
     HTTPRoute,
     HTTPRouteDestination,
@@ -58,6 +60,7 @@ _APPS = ("apps/v1",)
 KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Service": (Service, ("v1",)),
     "Namespace": (Namespace, ("v1",)),
+    "Secret": (Secret, ("v1",)),
     "Pod": (Pod, ("v1",)),
     "Deployment": (Deployment, _APPS),
     "StatefulSet": (StatefulSet, _APPS),
@@ -93,6 +96,7 @@ __all__ = [
     "Gateway",
     "HTTPFaultInjection",
     "HTTPMatchRequest",
+    "HTTPRedirect",
     "HTTPRetry",
     "HTTPRoute",
     "HTTPRouteDestination",
@@ -119,6 +123,7 @@ __all__ = [
     "Resource",
     "RouteDestination",
     "Rule",
+    "Secret",
     "Server",
     "ServerTLSSettings",
     "Service",

@@ -84,7 +84,7 @@ class Tracing(Model):
     custom_tags: dict[str, CustomTag] = Field(default_factory=dict)
     use_request_id_for_trace_sampling: bool | None = None
     enable_istio_tags: bool | None = None
-    disable_context_propagation: NotYet = None
+    disable_context_propagation: bool | None = None
 
 
 class AccessLoggingFilter(Model):
@@ -125,6 +125,13 @@ class MetricsOverrides(Model):
     match: MetricSelector | None = None
     disabled: bool | None = None
     tag_overrides: dict[str, TagOverride] = Field(default_factory=dict)
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it is for all metrics, not for one of them."""
+        named = self.match.metric if self.match is not None else None
+        custom = self.match.custom_metric if self.match is not None else None
+        return named in (None, "ALL_METRICS") and not custom
 
 
 class Metrics(Model):
