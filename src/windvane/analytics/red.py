@@ -187,10 +187,11 @@ def _judge_rate(rate: _Learner, day: int, factor: Floats) -> None:
     here, lesson = rate.expect(day), rate.recent(day)
     window = slice(max(0, here.start - max(RATE_WINDOWS)), here.stop)
     clean = np.where(excluded(rate.odd[lesson], rate.grid.step), np.nan, rate.values[lesson])
+    usual, due = np.exp(rate.expected[lesson]), np.exp(rate.expected[window])
     found: Tested | None = None
     for width in RATE_WINDOWS:
-        spread = rate_spread(clean, np.exp(rate.expected[lesson]), width) if day else FIRST_SPREAD
-        one = few_requests(rate.values[window], np.exp(rate.expected[window]), width, spread, rate.unseen[window])
+        spread = rate_spread(clean, usual, width) if day else FIRST_SPREAD
+        one = few_requests(rate.values[window], due, width, spread, rate.unseen[window])
         found = one if found is None else found.joined(one)
     assert found is not None
     today = slice(here.start - window.start, None)

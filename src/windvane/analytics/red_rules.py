@@ -85,7 +85,7 @@ def few_requests(requests: Floats, expected: Floats, width: int, spread: float, 
     strange = trailing(unseen.astype(float), width) > 0
     plausible = wanted * np.where(strange, UNSEEN_RATE, np.exp(-2.0 * spread))
     odd = known & (trailing(known.astype(float), width) >= KNOWN_SHARE * width) & (factor <= RATE_EFFECT)
-    odd &= pdtr(seen, plausible) < TAIL
+    odd[odd] = pdtr(seen[odd], plausible[odd]) < TAIL
     now, due = trailing(np.where(known, requests, np.nan), 3), trailing(np.where(known, expected, np.nan), 3)
     odd &= now <= 0.8 * due  # and it is not over
     return Tested(odd, factor)
