@@ -21,6 +21,7 @@ from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS, RDS
 from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
+from windvane.xds.sni_dnat import is_passing_on
 
 V = TypeVar("V")
 Types = frozenset[str]
@@ -175,6 +176,12 @@ class _Comparison:
             types,
             services=frozenset(service.hostname for service in covered),
             fits=lambda workload: any(_is_seen(item, workload) for item in items),
+        )
+        # Gateways pass connections on by server names that subsets are part of.
+        passing = [gateway for view in self.views for gateway in view.gateways if is_passing_on(gateway)]
+        yield Effect(
+            frozenset((LDS,)),
+            fits=lambda workload: any(each.picks(workload.labels, workload.namespace) for each in passing),
         )
         # Its limits are also those towards the application, whatever the proxy knows as a client.
         yield Effect(frozenset((CDS,)), proxies=_workloads_of(*covered))
