@@ -19,11 +19,17 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--namespace", "-n", default="default", show_default=True, help="Namespace of objects that name none."
     ),
     click.option("--root-namespace", default="istio-system", show_default=True, help="Istio's root namespace."),
+    click.option(
+        "--mesh-config",
+        type=click.Path(exists=True, dir_okay=False),
+        default=None,
+        help="A file of Istio's MeshConfig, where FILES have no IstioOperator or ConfigMap istio with it.",
+    ),
 )
 
 
 def mesh_files(command: Command) -> Command:
-    """Add the arguments, as `paths`, `namespace` and `root_namespace`."""
+    """Add the arguments, as `paths`, `namespace`, `root_namespace` and `mesh_config`."""
     return _with_paths(command, required=True)
 
 
@@ -38,14 +44,16 @@ def _with_paths(command: Command, *, required: bool) -> Command:
     return click.argument("paths", nargs=-1, required=required, metavar="FILES|DIR|-")(command)
 
 
-def mesh_source(paths: tuple[str, ...], namespace: str, root_namespace: str) -> FileSource:
+def mesh_source(
+    paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None
+) -> FileSource:
     """What the arguments name."""
-    return FileSource(paths, MeshIdentity(root_namespace=root_namespace), namespace)
+    return FileSource(paths, MeshIdentity(root_namespace=root_namespace), namespace, mesh_config=mesh_config)
 
 
-def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str) -> MeshView:
+def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None) -> MeshView:
     """The mesh of the arguments as it would run here; `BadInputError` with every finding that refuses it."""
-    source = mesh_source(paths, namespace, root_namespace)
+    source = mesh_source(paths, namespace, root_namespace, mesh_config)
     source.implied_gateways = True
     result = source.load()
     if result.view is None:

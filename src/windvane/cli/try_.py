@@ -49,7 +49,7 @@ def command(**given: Any) -> None:
     """
     body = given["body"].read_bytes() if given["body"] else b""
     asked = parse_request(given["request"], given["headers"], body)
-    view = load_view(given["paths"], given["namespace"], given["root_namespace"])
+    view = load_view(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
     view, client = with_client(view, asked, given["asker"])
     if given["claims"]:
         issuer, claims = Issuer(), parse_claims(given["claims"])
@@ -93,6 +93,7 @@ def _described(asked: Asked, one: Outcome) -> list[str]:
         "cluster": one.cluster,
         "details": "" if one.details == "via_upstream" else one.details,
         "refused by": one.refused_by,
+        "audited": "a policy with action AUDIT matched" if one.audited else "",
         "failure": one.failure,
         "attempts": str(one.attempts) if one.attempts > 1 else "",
         "path": one.path if one.path not in ("", asked.path) else "",

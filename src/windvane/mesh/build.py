@@ -15,10 +15,13 @@ from windvane.mesh import hosts
 from windvane.mesh.delegates import merged
 from windvane.mesh.models import (
     AuthorizationPolicy,
+    ConfigMap,
     Destination,
     DestinationRule,
+    ExtensionProvider,
     Gateway,
     HTTPRoute,
+    IstioOperator,
     PeerAuthentication,
     PodOwner,
     ProxyConfig,
@@ -95,6 +98,7 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         request_authentications=tuple(_of(ordered, RequestAuthentication)),
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
+        extension_providers=_extension_providers(ordered, identity.root_namespace),
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,
         root_namespace=identity.root_namespace,
@@ -106,6 +110,21 @@ def service_hosts(resource: Resource, domain: str) -> tuple[str, ...]:
     if isinstance(resource, Service):
         return (f"{resource.name}.{resource.namespace}.svc.{domain}",)
     return resource.spec.hosts if isinstance(resource, ServiceEntry) else ()
+
+
+def _extension_providers(resources: Sequence[Resource], root_namespace: str) -> dict[str, ExtensionProvider] | None:
+    """Those of the mesh's configuration; of two with one name the first counts."""
+    given: list[IstioOperator | ConfigMap] = [
+        *_of(resources, IstioOperator),
+        *(item for item in _of(resources, ConfigMap) if item.namespace == root_namespace),
+    ]
+    configs = [item.mesh_config for item in given if item.mesh_config is not None]
+    if not configs:
+        return None
+    found: dict[str, ExtensionProvider] = {}
+    for provider in (provider for config in configs for provider in config.extension_providers):
+        found.setdefault(provider.name, provider)
+    return found
 
 
 def _of(resources: Sequence[Resource], kind: type[R]) -> list[R]:

@@ -15,6 +15,7 @@ from windvane.mesh.build import MeshIdentity, build_view
 from windvane.mesh.decode import Loaded, decode
 from windvane.mesh.findings import Finding, finding, ordered
 from windvane.mesh.implied import with_gateways
+from windvane.mesh.mesh_config import from_file
 from windvane.mesh.validate import validate
 from windvane.mesh.view import MeshView
 from windvane.mesh.yaml_source import read_documents
@@ -56,6 +57,8 @@ class FileSource:
     default_namespace: str = "default"
     implied_gateways: bool = False
     """Whether there is no cluster that would have the ingress gateways which the files leave to it."""
+    mesh_config: str | Path | None = None
+    """A file of the mesh's configuration (MeshConfig) alone."""
     _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
 
     def load(self) -> LoadResult:
@@ -77,7 +80,7 @@ class FileSource:
         nothing but the folder's own appearance.
         """
         file = Path(path).resolve()
-        for root in (Path(item).resolve() for item in self.paths):
+        for root in (Path(item).resolve() for item in self._all_paths()):
             if file == root or (root in file.parents and _may_hold(file, file.relative_to(root))):
                 return True
         return False
@@ -88,10 +91,13 @@ class FileSource:
         lines = known.text.splitlines() if known is not None else []
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
+    def _all_paths(self) -> list[str | Path]:
+        return [*self.paths, *([self.mesh_config] if self.mesh_config is not None else [])]
+
     def _texts(self) -> tuple[dict[str, str], list[Finding]]:
         texts: dict[str, str] = {}
         findings: list[Finding] = []
-        for path in self.paths:
+        for path in self._all_paths():
             for file in expand(path):
                 try:
                     texts[str(file)] = read_text(file)
@@ -104,7 +110,10 @@ class FileSource:
         known = self._cache.get(file)
         if known is not None and known.text == text:
             return known
-        documents, findings = read_documents(text, file)
+        if self.mesh_config is not None and file == str(self.mesh_config):
+            documents, findings = from_file(text, file, self.identity.root_namespace)
+        else:
+            documents, findings = read_documents(text, file)
         loaded: list[Loaded] = []
         for document in documents:
             resources, problems = decode(document, self.default_namespace)

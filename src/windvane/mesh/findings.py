@@ -64,6 +64,12 @@ CODES: dict[str, Code] = {
     "WV0412": Code("warning", "A rule is for a port that its workloads do not serve."),
     "WV0413": Code("warning", "A rule asks for attributes of HTTP on ports that do not carry it."),
     "WV0414": Code("info", "A DENY rule asks who calls; callers in plaintext, which the port accepts, are not denied."),
+    "WV0601": Code("warning", "An external authorizer cannot be asked: what its policies match is refused."),
+    "WV0602": Code("info", "A policy names an external authorizer, and no file has the mesh's configuration."),
+    "WV0603": Code("info", "Fields of the mesh's configuration that are not acted on."),
+    "WV0604": Code("warning", "Policies name several external authorizers for a workload: what they match is refused."),
+    "WV0605": Code("info", "A dry run of action CUSTOM or AUDIT: the policy does nothing."),
+    "WV0606": Code("warning", "A policy is attached to what no proxy here is for: it has no effect."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",

@@ -13,6 +13,7 @@ from windvane.mesh.checks import (
     authorization,
     destination_rule,
     gateway,
+    mesh_config,
     policy,
     proxies,
     services,
@@ -21,6 +22,7 @@ from windvane.mesh.checks import (
 )
 from windvane.mesh.checks.access import access
 from windvane.mesh.checks.annotations import check_annotations
+from windvane.mesh.checks.authorizers import authorizers
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
 from windvane.mesh.checks.deployments import deployments
@@ -37,6 +39,8 @@ from windvane.mesh.view import MeshView
 
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Namespace": services.check_namespace,
+    "ConfigMap": mesh_config.check_config_map,
+    "IstioOperator": mesh_config.check_istio_operator,
     "Service": services.check_service,
     "ServiceEntry": services.check_service_entry,
     "WorkloadEntry": services.check_workload_entry,
@@ -61,6 +65,7 @@ _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...]
     unused,
     timing,
     access,
+    authorizers,
 )
 """How resources fit together."""
 

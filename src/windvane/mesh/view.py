@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from windvane.mesh.models import (
         AuthorizationPolicy,
         DestinationRule,
+        ExtensionProvider,
         Gateway,
         PeerAuthentication,
         ProxyConfig,
@@ -131,6 +132,8 @@ class MeshView:
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
+    extension_providers: Mapping[str, ExtensionProvider] | None = None
+    """By name; None where nothing says how the mesh is configured."""
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     root_namespace: str = "istio-system"

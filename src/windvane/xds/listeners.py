@@ -21,11 +21,12 @@ from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSe
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import authentication, authorization, filters, http, telemetry, tls
+from windvane.xds import authentication, authorization, external_authorization, filters, http, telemetry, tls
 from windvane.xds.authorization import Guard
 from windvane.xds.clusters import inbound_name, inbound_ports
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
+from windvane.xds.external_authorization import Authorizer, authorizer
 from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import Resource, pack
 from windvane.xds.scope import outbound_scope, unknown_hosts
@@ -58,7 +59,8 @@ class ListenerSpec:
     `target` is the RDS name of HTTP, else the cluster; `tcp` is where connections go that are not HTTP;
     `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
     server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
-    authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones.
+    authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones; `asked`
+    is the external authorizer of policies with action CUSTOM.
     """
 
     name: str
@@ -77,6 +79,7 @@ class ListenerSpec:
     tokens: tuple[JWTRule, ...] = ()
     guards: tuple[Guard, ...] = ()
     guarded_ports: tuple[tuple[int, int], ...] = ()
+    asked: Authorizer | None = None
 
 
 def listeners(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
@@ -176,6 +179,7 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     view, settings = snapshot.view, snapshot.settings
     reporting = telemetry.reporting(proxy, snapshot, "inbound")
     tokens, guarding = tuple(jwt_rules_for(view, proxy.workload)), authorization.guards(proxy, snapshot)
+    asked = authorizer(proxy, snapshot, guarding)
     for number, served in inbound_ports(proxy, snapshot).items():
         yield ListenerSpec(
             name=inbound_name(number),
@@ -192,13 +196,14 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             tokens=tokens,
             guards=guarding,
             guarded_ports=((number, proxy.place.inbound[number]),) if guarding else (),
+            asked=asked,
         )
 
 
 def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     reporting = telemetry.reporting(proxy, snapshot, "gateway")
     peer = filters.peer_metadata(proxy.workload, snapshot.view.cluster_id)
-    servers = gateway_servers(proxy, snapshot)
+    servers, guarding = gateway_servers(proxy, snapshot), authorization.guards(proxy, snapshot)
     for number in dict.fromkeys(server.number for server in servers):
         here = tuple(dict.fromkeys(server for server in servers if server.number == number))
         yield ListenerSpec(
@@ -213,8 +218,9 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             report_interval=snapshot.settings.tcp_report_interval,
             servers=here,
             tokens=tuple(jwt_rules_for(snapshot.view, proxy.workload)),
-            guards=authorization.guards(proxy, snapshot),
+            guards=guarding,
             guarded_ports=((number, proxy.place.inbound.get(number, number)),),
+            asked=authorizer(proxy, snapshot, guarding),
         )
 
 
@@ -245,8 +251,9 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
 def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterChain:
     name = "mutual-tls" if mutual_tls else "plaintext"
     if not spec.is_http:
-        guarding = authorization.network_filters(spec.guards, spec.guarded_ports)
-        return listener.FilterChain(name=name, filters=[*guarding, _tcp(spec, spec.tcp[0], after_handshake=mutual_tls)])
+        return listener.FilterChain(
+            name=name, filters=[*_guarding_tcp(spec), _tcp(spec, spec.tcp[0], after_handshake=mutual_tls)]
+        )
     routes = http.inbound_routes(spec.target, spec.operation)
     only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, _guarding(spec), mutual_tls=mutual_tls)
     return listener.FilterChain(name=name, filters=[only])
@@ -309,14 +316,23 @@ def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket |
 
 
 def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:
-    return [*authorization.network_filters(spec.guards, spec.guarded_ports), _tcp(spec, route)]
+    return [*_guarding_tcp(spec), _tcp(spec, route)]
 
 
 def _guarding(spec: ListenerSpec) -> list[HttpFilter]:
-    """The filters that refuse requests: wrong tokens first, for policies ask about right ones."""
+    """The filters that refuse requests, in Istio's order: external authorizers, then wrong tokens, for policies ask
+    about right ones."""
     return [
+        *external_authorization.http_filters(spec.guards, spec.asked, spec.guarded_ports),
         *authentication.http_filters(spec.tokens),
         *authorization.http_filters(spec.guards, spec.guarded_ports),
+    ]
+
+
+def _guarding_tcp(spec: ListenerSpec) -> list[listener.Filter]:
+    return [
+        *external_authorization.network_filters(spec.guards, spec.asked, spec.guarded_ports),
+        *authorization.network_filters(spec.guards, spec.guarded_ports),
     ]
 
 

@@ -19,6 +19,7 @@ tests:
       responseHeaders: {x-served: v1}
       mirroredTo: reviews-v2.default
       refusedBy: AuthorizationPolicy default/readers                 # a part of what is told
+      audited: true                     # whether a policy with action AUDIT matched
       flags: DI,FI
       atLeast: 100ms                    # how long the answer took at least
 ```
@@ -87,6 +88,7 @@ class Expectation(_Strict):
     response_headers: dict[str, str | None] = Field(default_factory=dict)
     mirrored_to: Names = None
     refused_by: str | None = None
+    audited: bool | None = None
     flags: str | None = None
     at_least: Annotated[float | None, BeforeValidator(_seconds)] = None
 

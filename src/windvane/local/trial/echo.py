@@ -10,6 +10,7 @@ import asyncio
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import cast
 
 import h2.config
@@ -21,6 +22,7 @@ import httptools
 import orjson
 
 Header = tuple[str, str]
+_NOTHING = ("", "")
 _PREFACE = b"PRI * HTTP/2.0\r\n"
 
 
@@ -40,18 +42,25 @@ class Heard:
 
 
 Listener = Callable[[Heard], None]
+Verdict = Callable[[Heard], tuple[int, Header]]
+"""The status of an answer, and a header that says why."""
 
 
-async def listen(host: str, port: int, workload: str, heard: Listener) -> asyncio.Server:
-    """Answer for a workload until closed; `heard` is told every request before it is answered."""
-    return await asyncio.get_running_loop().create_server(lambda: _Door(workload, heard), host, port)
+async def listen(
+    host: str, port: int, workload: str, heard: Listener, verdict: Verdict | None = None
+) -> asyncio.Server:
+    """Answer for a workload until closed; `heard` is told every request before it is answered.
+
+    With `verdict` an answer over HTTP/1.1 has its status; without, every request is answered with 200.
+    """
+    return await asyncio.get_running_loop().create_server(lambda: _Door(workload, heard, verdict), host, port)
 
 
 class _Door(asyncio.Protocol):
     """Finds out which HTTP is spoken, then hands over."""
 
-    def __init__(self, workload: str, heard: Listener) -> None:
-        self._workload, self._heard = workload, heard
+    def __init__(self, workload: str, heard: Listener, verdict: Verdict | None = None) -> None:
+        self._workload, self._heard, self._verdict = workload, heard, verdict
         self._begun = b""
         self._speaker: _Http1 | _Http2 | None = None
         self._transport: asyncio.Transport | None = None
@@ -65,8 +74,11 @@ class _Door(asyncio.Protocol):
             self._begun += data
             if len(self._begun) < len(_PREFACE) and _PREFACE.startswith(self._begun):
                 return
-            kind = _Http2 if self._begun.startswith(_PREFACE) else _Http1
-            self._speaker, data = kind(self._workload, self._heard, self._transport), self._begun
+            if self._begun.startswith(_PREFACE):
+                self._speaker = _Http2(self._workload, self._heard, self._transport)
+            else:
+                self._speaker = _Http1(self._workload, self._heard, self._transport, self._verdict)
+            data = self._begun
         try:
             self._speaker.feed(data)
         except (httptools.HttpParserError, h2.exceptions.ProtocolError):
@@ -76,8 +88,8 @@ class _Door(asyncio.Protocol):
 class _Http1:
     """The httptools callbacks are named by that library."""
 
-    def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport) -> None:
-        self._workload, self._heard, self._transport = workload, heard, transport
+    def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport, verdict: Verdict | None) -> None:
+        self._workload, self._heard, self._transport, self._verdict = workload, heard, transport, verdict
         self._parser = httptools.HttpRequestParser(self)
         self._request = Heard(workload)
 
@@ -104,7 +116,10 @@ class _Http1:
         self._request.method = self._parser.get_method().decode()
         self._heard(self._request)
         body = self._request.to_json()
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        status, (name, value) = self._verdict(self._request) if self._verdict else (200, _NOTHING)
+        reason = f"{name}: {value}\r\n" if name else ""
+        line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{reason}"
+        head = f"{line}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
         self._transport.write(head + (b"" if self._request.method == "HEAD" else body))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windvane.local.trial.cases import Expectation, Placed
-from windvane.local.trial.outcome import Followed, refused_by
+from windvane.local.trial.outcome import Followed
 from windvane.mesh.view import MeshView
 
 _Z = 3.290526731491
@@ -75,9 +75,11 @@ def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
     mirrored = {one.workload for one in each.mirrored}
     if wanted.mirrored_to is not None and mirrored != set(wanted.mirrored_to):
         yield f"mirroredTo: expected {', '.join(wanted.mirrored_to)}, got {', '.join(sorted(mirrored)) or 'none'}"
-    refused = refused_by(each.details)
+    refused = each.refused_by
     if wanted.refused_by is not None and wanted.refused_by not in (refused or each.details):
         yield f"refusedBy: expected {wanted.refused_by}, got {refused or each.details or 'nothing'}"
+    if wanted.audited is not None and each.is_audited != wanted.audited:
+        yield f"audited: expected {str(wanted.audited).lower()}, got {str(each.is_audited).lower()}"
     flags = common.custom_tags.get("response_flags", "").strip("-") if common else ""
     if wanted.flags is not None and flags != wanted.flags:
         yield f"flags: expected {wanted.flags}, got {flags or 'none'}"

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -29,7 +29,17 @@ from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
 from windvane.local.placement import Allocator
 from windvane.local.trial.asking import OUTSIDE, Asked, reached, with_outside
+from windvane.local.trial.authorizer import (
+    authorizers,
+    is_here,
+    ports_of,
+    stand_in,
+    with_stand_ins,
+    workloads_of,
+)
 from windvane.local.trial.echo import Heard, listen
+from windvane.mesh.authorizers import Located
+from windvane.mesh.models.mesh_config import EnvoyExtAuthzGrpc
 from windvane.mesh.placement import WorkloadPlace
 from windvane.mesh.view import MeshView
 from windvane.xds.bootstrap import bootstrap
@@ -68,11 +78,12 @@ class Reported:
 
 @dataclass(slots=True)
 class TrialMesh:
-    """A running part of a mesh; `workloads` are those with an application."""
+    """A running part of a mesh; `workloads` are those with an application, `authorizers` those that others ask."""
 
     snapshot: Snapshot
     workloads: tuple[str, ...]
     reported: Reported
+    authorizers: frozenset[str] = frozenset()
 
     def proxy(self, key: str) -> Proxy:
         """The proxy of a workload that was started."""
@@ -104,7 +115,11 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         reported = Reported()
         outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append)
         stack.callback(outside.close)
+        asked = authorizers(view)
+        here = {each.service.hostname: each.service for each in asked if is_here(each.service)}
         view = with_outside(view, Address(SHARED, outside.sockets[0].getsockname()[1]))
+        view = with_stand_ins(view, await _outside_authorizers(stack, asked, here))
+        view = replace(view, services={**view.services, **here})
         placement = Allocator(held, Address(SHARED, held.visible_port(SHARED, 20_080))).update(view)
         settings = MeshSettings(
             ads=Address(SHARED, held.visible_port(SHARED, 25_010)),
@@ -113,11 +128,12 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         )
         mesh = TrialMesh(Snapshot(view, placement, settings), (), reported)
         mesh.workloads = _reached(mesh, requests)
+        mesh.authorizers = workloads_of(asked) & placement.places.keys()
         plane = await stack.enter_async_context(_control_plane(folder, mesh.snapshot, clock))
-        for key in mesh.workloads:
-            for server in await _application(placement.places[key], key, reported):
-                stack.callback(server.close)
-        wanted = dict.fromkeys((*(client for client, _ in requests), *mesh.workloads))
+        for key in dict.fromkeys((*mesh.workloads, *sorted(mesh.authorizers))):
+            deciding = ports_of(asked, view.workloads[key])
+            await _application(stack, placement.places[key], key, reported, deciding)
+        wanted = dict.fromkeys((*(client for client, _ in requests), *mesh.workloads, *sorted(mesh.authorizers)))
         await _sidecars(stack, folder, mesh.snapshot, plane, wanted)
         yield mesh
 
@@ -168,8 +184,30 @@ async def _control_plane(folder: Path, snapshot: Snapshot, clock: Clock) -> Asyn
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def _application(place: WorkloadPlace, key: str, reported: Reported) -> list[asyncio.Server]:
-    return [await listen(place.address, port, key, reported.heard.append) for port in place.app.values()]
+async def _outside_authorizers(
+    stack: AsyncExitStack, asked: Sequence[Located], here: Container[str]
+) -> dict[str, Address]:
+    """Stand-ins for authorizers that are neither workloads of the mesh nor on this machine, by provider."""
+    found = {}
+    for each in asked:
+        if not each.service.workloads and each.service.hostname not in here:
+            over_grpc = isinstance(each.provider.authorizer, EnvoyExtAuthzGrpc)
+            port, close = await stand_in(SHARED, 0, OUTSIDE, lambda _: None, over_grpc=over_grpc)
+            stack.push_async_callback(close)
+            found[each.provider.name] = Address(SHARED, port)
+    return found
+
+
+async def _application(
+    stack: AsyncExitStack, place: WorkloadPlace, key: str, reported: Reported, deciding: Mapping[int, bool]
+) -> None:
+    """Whatever stands in for a workload; `deciding` are the ports at which it is an authorizer, True over gRPC."""
+    for number, port in place.app.items():
+        if number in deciding:
+            _, close = await stand_in(place.address, port, key, reported.heard.append, over_grpc=deciding[number])
+            stack.push_async_callback(close)
+        else:
+            stack.callback((await listen(place.address, port, key, reported.heard.append)).close)
 
 
 async def _sidecars(

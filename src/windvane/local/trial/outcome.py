@@ -11,17 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry
+from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogCommon, HttpAccessLogEntry
 
 from windvane.local.http1 import HttpClient, Response, SendError, encode_request
 from windvane.local.trial.asking import Asked
 from windvane.local.trial.echo import Heard
 from windvane.local.trial.mesh import TrialMesh
+from windvane.xds.authorization import HTTP_FILTER
+from windvane.xds.external_authorization import NOTE
 from windvane.xds.proxy import Proxy, workload_key
 
 _ID = "x-request-id"
 _SERVING = "http_inbound"
-_POLICY = re.compile(r"ns\[(.*?)\]-policy\[(.*?)\]-rule\[(\d+)\]")
+_POLICY = re.compile(r"(?:istio-ext-authz-(.*?)-)?ns\[(.*?)\]-policy\[(.*?)\]-rule\[(\d+)\]")
+_CUSTOM = f"{NOTE}shadow_effective_policy_id"
+_AUTHORIZER = {"ext_authz_denied": "which denied", "ext_authz_error": "which did not answer"}
+"""Envoy's words for what an external authorizer made of a request."""
 _LOGS_WAIT = 5.0
 _AT_ONCE = 16
 _Z95 = 1.959963984540054
@@ -60,6 +65,19 @@ class Followed:
         asked = self.client.response.response_code_details if self.client and self.client.response else ""
         return served if served not in ("", "via_upstream") else asked
 
+    @property
+    def refused_by(self) -> str:
+        """The policy that refused it, and why if it is not the policy itself; "" when none did."""
+        served = self.server.response.response_code_details if self.server and self.server.response else ""
+        decided = self.server if served not in ("", "via_upstream") else self.client
+        return refused_by(self.details, decided.common_properties if decided else None)
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether a policy with action AUDIT matched it."""
+        sides = [side.common_properties for side in (self.server, self.client) if side is not None]
+        return any(_noted(common, "envoy.common", "access_log_hint") is True for common in sides)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -85,6 +103,7 @@ class Outcome:
     response_headers: Mapping[str, Any] = field(default_factory=dict)
     mutual_tls: str = ""
     failure: str = ""
+    audited: bool = False
 
 
 async def ask(mesh: TrialMesh, asker: str, asked: Asked, times: int) -> list[Followed]:
@@ -123,7 +142,9 @@ async def _logs(mesh: TrialMesh, times: int) -> None:
     deadline = time.monotonic() + _LOGS_WAIT
     while time.monotonic() < deadline:
         asking = [entry for name, _, entry in mesh.reported.entries if name != _SERVING]
-        served = len(mesh.reported.entries) - len(asking)
+        served = sum(
+            name == _SERVING and workload_key(node) not in mesh.authorizers for name, node, _ in mesh.reported.entries
+        )
         if len(asking) >= times and served >= sum(_reached_a_sidecar(mesh, entry) for entry in asking):
             return
         await asyncio.sleep(0.02)
@@ -134,7 +155,8 @@ def _reached_a_sidecar(mesh: TrialMesh, entry: HttpAccessLogEntry) -> bool:
     host = common.custom_tags.get("upstream_cluster", "").rpartition("|")[2] if common else ""
     service = mesh.snapshot.view.services.get(host)
     answered = entry.response is not None and entry.response.response_code_details == "via_upstream"
-    return answered and service is not None and bool(service.workloads)
+    # What an authorizer was asked is told of as well: its answers are not counted.
+    return answered and service is not None and bool(set(service.workloads) - mesh.authorizers)
 
 
 def _joined(
@@ -197,11 +219,13 @@ def _way(each: Followed) -> tuple[Any, ...]:
         each.route,
         tags.get("response_flags", "").strip("-"),
         each.details,
+        each.refused_by,
+        each.is_audited,
     )
 
 
 def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], total: int) -> Outcome:
-    status, workload, cluster, route, flags, details = way
+    status, workload, cluster, route, flags, details, *_ = way
     first = group[0]
     common = [each.client.common_properties for each in group if each.client and each.client.common_properties]
     low, high = wilson(len(group), total)
@@ -209,14 +233,14 @@ def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], tota
     answered = dict(first.response.headers) if first.response else {}
     return Outcome(
         status=status, workload=workload, cluster=cluster, route=route, flags=flags, details=details,
-        refused_by=refused_by(details), count=len(group), share=len(group) / total, low=low, high=high,
+        refused_by=first.refused_by, count=len(group), share=len(group) / total, low=low, high=high,
         attempts=max((each.upstream_request_attempt_count for each in common), default=0),
         median_ms=sorted(each.seconds for each in group)[len(group) // 2] * 1e3,
         mirrored_to=tuple(sorted({one.workload for each in group for one in each.mirrored})),
         path=first.heard.path if first.heard else "", authority=first.heard.authority if first.heard else "",
         request_headers=_changed(sent, dict(first.heard.headers)) if first.heard else {},
         response_headers={name: value for name, value in answered.items() if name not in _OWN_RESPONSE},
-        mutual_tls=_peer(first), failure=first.failure,
+        mutual_tls=_peer(first), failure=first.failure, audited=first.is_audited,
     )  # fmt: skip
 
 
@@ -239,12 +263,31 @@ def _changed(sent: Mapping[str, str], got: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def refused_by(details: str) -> str:
-    """Who refused, of `rbac_access_denied_matched_policy[ns[shop]-policy[deny-all]-rule[0]]` and the like."""
+def refused_by(details: str, common: AccessLogCommon | None = None) -> str:
+    """Who refused, of `rbac_access_denied_matched_policy[ns[shop]-policy[deny-all]-rule[0]]` and the like.
+
+    Whom an external authorizer was asked for is in what `common` says that filters noted.
+    """
     if details.startswith("rbac_access_denied_matched_policy[none]"):
         return "no rule of an ALLOW policy matched"
-    found = _POLICY.search(details)
-    return f"AuthorizationPolicy {found[1]}/{found[2]}, rule {found[3]}" if found else ""
+    if details in _AUTHORIZER:
+        return _policy(str(_noted(common, HTTP_FILTER, _CUSTOM) or ""), _AUTHORIZER[details])
+    return _policy(details, "which cannot be asked")
+
+
+def _policy(text: str, what: str) -> str:
+    """The policy that a name of ours is of; `what` became of its external authorizer, if it has one."""
+    found = _POLICY.search(text)
+    if found is None:
+        return ""
+    provider = f", external authorizer {found[1]}, {what}" if found[1] else ""
+    return f"AuthorizationPolicy {found[2]}/{found[3]}, rule {found[4]}{provider}"
+
+
+def _noted(common: AccessLogCommon | None, name: str, key: str) -> object:
+    """What a filter noted of a request; None where there is nothing of the kind."""
+    known = common.metadata.filter_metadata if common is not None and common.metadata is not None else {}
+    return known[name].to_dict().get(key) if name in known else None
 
 
 def _peer(followed: Followed) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
+from windvane.mesh.checks.attachment import attachment
 from windvane.mesh.checks.common import Problem
 from windvane.mesh.models import (
     AuthorizationPolicy,
@@ -33,6 +34,8 @@ from windvane.mesh.yaml_source import Path
 
 _SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry)
 _ADDING_UP = (RequestAuthentication, AuthorizationPolicy)
+_ATTACHED = (RequestAuthentication, AuthorizationPolicy, Telemetry)
+"""What may name resources in place of labels."""
 _OF_NODES = frozenset(
     (
         "topology.kubernetes.io/region",
@@ -100,6 +103,8 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
     elif isinstance(resource, Sidecar):
         yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
+    elif isinstance(resource, _ATTACHED) and resource.spec.targets:
+        yield from attachment(resource.namespace, resource.spec, registry.view)
     elif isinstance(resource, _SELECTING):
         labels = resource.spec.selector.match_labels if resource.spec.selector else {}
         # What stands in the root namespace picks workloads of all, except for transport security and telemetry.

@@ -4,7 +4,15 @@ Attribute names are the proto's field names in snake_case; durations are float s
 only what has the right shape: what Istio documents beyond it is checked by `windvane.mesh.validate`.
 """
 
-from windvane.mesh.models.base import LabelSelector, Model, Percent, PortSelector, StringMatch
+from windvane.mesh.models.base import (
+    LabelSelector,
+    Model,
+    Percent,
+    PolicyTargetReference,
+    PortSelector,
+    StringMatch,
+    Targetable,
+)
 from windvane.mesh.models.destination_rule import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -17,6 +25,7 @@ from windvane.mesh.models.destination_rule import (
     TrafficPolicy,
 )
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
+from windvane.mesh.models.mesh_config import ConfigMap, ExtensionProvider, IstioOperator, MeshConfig
 from windvane.mesh.models.metadata import ObjectMeta, Resource
 from windvane.mesh.models.proxies import ProxyConfig, WorkloadGroup
 from windvane.mesh.models.security import (
@@ -58,6 +67,8 @@ _APPS = ("apps/v1",)
 KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Service": (Service, ("v1",)),
     "Namespace": (Namespace, ("v1",)),
+    "ConfigMap": (ConfigMap, ("v1",)),
+    "IstioOperator": (IstioOperator, ("install.istio.io/v1alpha1",)),
     "Pod": (Pod, ("v1",)),
     "Deployment": (Deployment, _APPS),
     "StatefulSet": (StatefulSet, _APPS),
@@ -83,6 +94,7 @@ __all__ = [
     "AccessLogging",
     "AuthorizationPolicy",
     "ClientTLSSettings",
+    "ConfigMap",
     "ConnectionPoolSettings",
     "ConsistentHashLB",
     "CustomTag",
@@ -90,6 +102,7 @@ __all__ = [
     "Deployment",
     "Destination",
     "DestinationRule",
+    "ExtensionProvider",
     "Gateway",
     "HTTPFaultInjection",
     "HTTPMatchRequest",
@@ -97,11 +110,13 @@ __all__ = [
     "HTTPRoute",
     "HTTPRouteDestination",
     "Headers",
+    "IstioOperator",
     "JWTRule",
     "L4MatchAttributes",
     "LabelSelector",
     "LoadBalancerSettings",
     "MTLSMode",
+    "MeshConfig",
     "Model",
     "Namespace",
     "ObjectMeta",
@@ -111,6 +126,7 @@ __all__ = [
     "Percent",
     "Pod",
     "PodOwner",
+    "PolicyTargetReference",
     "PortSelector",
     "PortTrafficPolicy",
     "ProxyConfig",
@@ -131,6 +147,7 @@ __all__ = [
     "TCPRoute",
     "TLSMatchAttributes",
     "TLSRoute",
+    "Targetable",
     "Telemetry",
     "Tracing",
     "TrafficPolicy",
