@@ -18,6 +18,7 @@ from watchfiles import Change, awatch
 from windvane.app.directory import directory_of
 from windvane.ingest.istio_metrics import Directory
 from windvane.kit.clock import Clock
+from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
 from windvane.mesh.files import FileSource, LoadResult
 from windvane.mesh.findings import Finding, finding
@@ -40,7 +41,7 @@ class MeshControl:
         clock: Clock,
         plane: ControlPlane | None = None,
     ) -> None:
-        self._source = FileSource(files, identity, implied_gateways=placement is not None)
+        self._source = FileSource(files, identity, implied_gateways=placement is not None, also=(idle_patches,))
         self._placement_file = placement
         self._clock = clock
         self.plane = plane

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from windvane.kit.errors import BadInputError
+from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
 from windvane.mesh.files import FileSource
 from windvane.mesh.view import MeshView
@@ -48,7 +49,8 @@ def mesh_source(
     paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None
 ) -> FileSource:
     """What the arguments name."""
-    return FileSource(paths, MeshIdentity(root_namespace=root_namespace), namespace, mesh_config=mesh_config)
+    identity = MeshIdentity(root_namespace=root_namespace)
+    return FileSource(paths, identity, namespace, mesh_config=mesh_config, also=(idle_patches,))
 
 
 def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None) -> MeshView:

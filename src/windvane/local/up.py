@@ -27,6 +27,7 @@ from windvane.local.applications import Applications, applications, emulator
 from windvane.local.drain import drained
 from windvane.local.emulator.plan import EmulatorPlan
 from windvane.local.files import write_whole
+from windvane.local.patches import idle_patches
 from windvane.local.placement import Allocator, gateway_ports
 from windvane.local.profile import TrafficProfile
 from windvane.local.scraping import scrape_configuration
@@ -112,7 +113,7 @@ class LocalMesh:
             TrafficProfile.load(options.traffic.profile)
         self.options, self._clock, self._report = options, clock, report
         self.supervisor = Supervisor(options.run_dir / "logs", clock, report)
-        self._source = FileSource(options.mesh, implied_gateways=True)
+        self._source = FileSource(options.mesh, implied_gateways=True, also=(idle_patches,))
         self._view = self._first_view()
         self._claim = claim(options.state_dir, prefer=_prefix(options.run_dir))
         self._allocator = Allocator(self._claim, options.gateway)

@@ -18,7 +18,7 @@ from windvane.mesh.models.base import json_name
 from windvane.mesh.yaml_source import Document, Path, path_text
 
 _NOT_YET = {
-    "networking.istio.io": ("EnvoyFilter",),
+    "networking.istio.io": (),
     "security.istio.io": (),
     "telemetry.istio.io": (),
     "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),

@@ -16,7 +16,7 @@ from windvane.mesh.decode import Loaded, decode
 from windvane.mesh.findings import Finding, finding, ordered
 from windvane.mesh.implied import with_gateways
 from windvane.mesh.mesh_config import from_file
-from windvane.mesh.validate import validate
+from windvane.mesh.validate import Also, validate
 from windvane.mesh.view import MeshView
 from windvane.mesh.yaml_source import read_documents
 
@@ -59,6 +59,8 @@ class FileSource:
     """Whether there is no cluster that would have the ingress gateways which the files leave to it."""
     mesh_config: str | Path | None = None
     """A file of the mesh's configuration (MeshConfig) alone."""
+    also: Sequence[Also] = ()
+    """What is looked for besides, by those who know what becomes of a configuration."""
     _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
 
     def load(self) -> LoadResult:
@@ -69,7 +71,8 @@ class FileSource:
         findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
         view = build_view((item.resource for item in loaded), self.identity)
         view = with_gateways(view) if self.implied_gateways else view
-        findings.extend(validate(loaded, view, self.identity.domain))
+        malformed = any(item.refuses for item in findings)
+        findings.extend(validate(loaded, view, self.identity.domain, () if malformed else self.also))
         refused = any(item.refuses for item in findings)
         return LoadResult(None if refused else view, ordered(findings))
 

@@ -70,6 +70,8 @@ CODES: dict[str, Code] = {
     "WV0604": Code("warning", "Policies name several external authorizers for a workload: what they match is refused."),
     "WV0605": Code("info", "A dry run of action CUSTOM or AUDIT: the policy does nothing."),
     "WV0606": Code("warning", "A policy is attached to what no proxy here is for: it has no effect."),
+    "WV0610": Code("warning", "A patch of an EnvoyFilter changes nothing: what it is for is not there."),
+    "WV0611": Code("warning", "A patch of an EnvoyFilter needs what only another build of Envoy has, such as Istio's."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",
@@ -107,6 +109,11 @@ CODES: dict[str, Code] = {
     "IST0150": Code(
         "warning", "A port's name of an ExternalName service means TCP, which may keep requests from being forwarded."
     ),
+    "IST0151": Code("warning", "An EnvoyFilter without a priority has an operation that depends on other patches."),
+    "IST0152": Code("error", "An EnvoyFilter has operation REPLACE for something else than a filter."),
+    "IST0153": Code("error", "An EnvoyFilter has operation ADD for routes, which Istio says is ignored."),
+    "IST0154": Code("error", "An EnvoyFilter has operation REMOVE for routes, which Istio says is ignored."),
+    "IST0155": Code("warning", "An EnvoyFilter without a priority has such an operation, and one for a proxy version."),
     "IST0157": Code("warning", "A Telemetry names no provider of access logs; Istio has none by default."),
     "IST0159": Code("error", "Telemetries of a namespace select the same workload.", kiali=("KIA0003",)),
     "IST0160": Code("error", "A namespace has several Telemetries without a selector.", kiali=("KIA0002",)),

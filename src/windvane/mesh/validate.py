@@ -6,12 +6,13 @@ VirtualServices for one host) is told and takes effect as it would in a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from windvane.mesh.checks import (
     authorization,
     destination_rule,
+    envoy_filter,
     gateway,
     mesh_config,
     policy,
@@ -49,6 +50,7 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "DestinationRule": destination_rule.check,
     "Gateway": gateway.check,
     "Sidecar": sidecar.check,
+    "EnvoyFilter": envoy_filter.check_envoy_filter,
     "ProxyConfig": proxies.check_proxy_config,
     "WorkloadGroup": proxies.check_workload_group,
     "PeerAuthentication": policy.check_peer_authentication,
@@ -66,11 +68,16 @@ _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...]
     timing,
     access,
     authorizers,
+    envoy_filter.relative_patches,
 )
 """How resources fit together."""
 
 
-def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Finding]:
+Also = Callable[[Sequence[Loaded], MeshView], Iterable[Finding]]
+"""What a caller looks for besides; it is asked about valid configuration only."""
+
+
+def validate(loaded: Sequence[Loaded], view: MeshView, domain: str, also: Sequence[Also] = ()) -> list[Finding]:
     """All findings about resources that were decoded; `view` is made of them, valid or not."""
     findings = list(_repeated_names(loaded))
     registry = Registry.of(view, domain, _namespaces(loaded, view))
@@ -84,6 +91,8 @@ def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Find
         )
     for check in _TOGETHER:
         findings.extend(check(loaded, registry))
+    for look in also if not any(item.refuses for item in findings) else ():
+        findings.extend(look(loaded, view))
     return _without_suppressed(findings, loaded)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from windvane.mesh.models import (
         AuthorizationPolicy,
         DestinationRule,
+        EnvoyFilter,
         ExtensionProvider,
         Gateway,
         PeerAuthentication,
@@ -132,6 +133,7 @@ class MeshView:
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
+    envoy_filters: tuple[EnvoyFilter, ...] = ()
     extension_providers: Mapping[str, ExtensionProvider] | None = None
     """By name; None where nothing says how the mesh is configured."""
     trust_domain: str = "cluster.local"

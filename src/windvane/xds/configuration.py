@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from windvane.xds.clusters import clusters, outbound_clusters, outbound_key
 from windvane.xds.endpoints import assignment
-from windvane.xds.listeners import listeners
+from windvane.xds.envoy_filters.apply import patched
+from windvane.xds.listeners import ListenerSpec, listener_specs, listeners
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle
 from windvane.xds.route_tables import route_tables
@@ -14,6 +15,11 @@ from windvane.xds.snapshot import Snapshot
 
 def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
     """CDS, EDS, LDS and RDS of a proxy, by type URL."""
+    return patched(proxy, snapshot, generated(proxy, snapshot))
+
+
+def generated(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
+    """The same before EnvoyFilters."""
     scope = outbound_scope(proxy, snapshot)
     endpoints = scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
     return {
@@ -22,6 +28,12 @@ def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
         LDS: Bundle(listeners(proxy, snapshot)),
         RDS: Bundle(route_tables(proxy, snapshot)),
     }
+
+
+def listened(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
+    """What a proxy listens on, without what an EnvoyFilter takes away."""
+    kept = configuration(proxy, snapshot)[LDS] if snapshot.view.envoy_filters else None
+    return [spec for spec in listener_specs(proxy, snapshot) if kept is None or spec.name in kept]
 
 
 def _endpoints(proxy: Proxy, snapshot: Snapshot) -> Bundle:

@@ -43,7 +43,7 @@ from windvane.mesh.models.mesh_config import EnvoyExtAuthzGrpc
 from windvane.mesh.placement import WorkloadPlace
 from windvane.mesh.view import MeshView
 from windvane.xds.bootstrap import bootstrap
-from windvane.xds.listeners import listener_specs
+from windvane.xds.configuration import listened
 from windvane.xds.proxy import Proxy
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings, Snapshot
@@ -263,7 +263,7 @@ async def _serves(snapshot: Snapshot, key: str) -> bool:
     if not await probes.answers(place.address, place.admin, "/ready"):
         return False
     listeners = await probes.get(place.address, place.admin, "/listeners")
-    wanted = [spec.port for spec in listener_specs(proxy, snapshot)]
+    wanted = [spec.port for spec in listened(proxy, snapshot)]
     return listeners is not None and all(f"{place.address}:{port}".encode() in listeners.body for port in wanted)
 
 

@@ -14,6 +14,7 @@ from windvane.mesh.models import (
     AuthorizationPolicy,
     Destination,
     DestinationRule,
+    EnvoyFilter,
     Gateway,
     HTTPRoute,
     PeerAuthentication,
@@ -23,6 +24,7 @@ from windvane.mesh.models import (
     RouteDestination,
     Sidecar,
     Subset,
+    Targetable,
     Telemetry,
     TrafficPolicy,
     VirtualService,
@@ -103,6 +105,12 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
     elif isinstance(resource, Sidecar):
         yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
+    elif isinstance(resource, EnvoyFilter):
+        everywhere = resource.namespace == registry.view.root_namespace
+        yield from _of_selector(
+            resource, resource.selector_labels, ("spec", "workloadSelector"), registry, everywhere=everywhere
+        )
+        yield from attachment(resource.namespace, Targetable(target_refs=resource.spec.target_refs), registry.view)
     elif isinstance(resource, _ATTACHED) and resource.spec.targets:
         yield from attachment(resource.namespace, resource.spec, registry.view)
     elif isinstance(resource, _SELECTING):

@@ -24,6 +24,7 @@ from windvane.mesh.models.destination_rule import (
     Subset,
     TrafficPolicy,
 )
+from windvane.mesh.models.envoy_filter import EnvoyFilter
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.mesh_config import ConfigMap, ExtensionProvider, IstioOperator, MeshConfig
 from windvane.mesh.models.metadata import ObjectMeta, Resource
@@ -80,6 +81,7 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
     "Sidecar": (Sidecar, _NETWORKING),
+    "EnvoyFilter": (EnvoyFilter, ("networking.istio.io/v1alpha3",)),
     "ProxyConfig": (ProxyConfig, ("networking.istio.io/v1beta1",)),
     "WorkloadGroup": (WorkloadGroup, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
@@ -102,6 +104,7 @@ __all__ = [
     "Deployment",
     "Destination",
     "DestinationRule",
+    "EnvoyFilter",
     "ExtensionProvider",
     "Gateway",
     "HTTPFaultInjection",
