@@ -1,4 +1,5 @@
-"""External authorizers that listen on this machine are really asked, over HTTP and gRPC, by real Envoys."""
+"""External authorizers that listen on this machine are really asked, over HTTP and gRPC, by real Envoys; and a Wasm
+module of this machine is run in one of them."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import grpc
 from click.testing import CliRunner
 from envoy_data_plane.envoy.service.auth.v3 import CheckRequest, CheckResponse
 from envoy_data_plane.google.rpc import Status
+from wasm_module import adds_header
 
 from windvane.cli import test as windvane_test
 
@@ -62,6 +64,18 @@ metadata: {name: ask-NAME}
 spec: {selector: {matchLabels: {app: by-NAME}}, action: CUSTOM, provider: {name: NAME}, rules: [{}]}
 ---
 """
+PLUGIN = """
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: marks}
+spec:
+  selector: {matchLabels: {app: by-grpc}}
+  url: file://FILE
+  phase: AUTHN
+  pluginConfig: {a: 1}
+  match: [{mode: SERVER, ports: [{number: 80}]}]
+---
+"""
 TESTS = """
 apiVersion: windvane.dev/v1
 kind: RequestTests
@@ -76,7 +90,7 @@ tests:
       {status: 401, refusedBy: "default/ask-http, rule 0, external authorizer http", responseHeaders: {x-why: unknown}}
   - request: GET http://by-grpc/
     headers: {x-who: alice}
-    expect: {status: 200}
+    expect: {status: 200, requestHeaders: {x-marked: by-a-module}}
   - request: GET http://by-grpc/
     expect: {status: 403, refusedBy: external authorizer grpc}
   - request: GET http://by-gone/
@@ -145,11 +159,14 @@ def part(name: str, protocol: str, port: int) -> str:
     return PART.replace("NAME", name).replace("PROTOCOL", protocol).replace("PORT", str(port))
 
 
-def test_authorizers_on_this_machine_are_asked(tmp_path: Path) -> None:
+def test_authorizers_on_this_machine_are_asked_and_modules_are_run(tmp_path: Path) -> None:
     with http_judge() as (http, judge), grpc_judge() as over_grpc, socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         text = MESH + part("http", "HTTP", http) + part("grpc", "GRPC", over_grpc)
         text += part("gone", "HTTP", nobody.getsockname()[1])
+        module = tmp_path / "marks.wasm"
+        module.write_bytes(adds_header("x-marked", "by-a-module"))
+        text += PLUGIN.replace("FILE", str(module))
         file = tmp_path / "mesh.yaml"
         file.write_text(text + TESTS, encoding="utf-8")
         done = CliRunner().invoke(windvane_test.command, [str(file), "--output", "json"])

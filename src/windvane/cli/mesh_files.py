@@ -10,6 +10,7 @@ import click
 from windvane.kit.errors import BadInputError
 from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource
 from windvane.mesh.view import MeshView
 
@@ -57,6 +58,7 @@ def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_
     """The mesh of the arguments as it would run here; `BadInputError` with every finding that refuses it."""
     source = mesh_source(paths, namespace, root_namespace, mesh_config)
     source.implied_gateways = True
+    source.also = (*source.also, local_modules)
     result = source.load()
     if result.view is None:
         wrong = "\n".join(f"  {item}" for item in result.findings if item.refuses)

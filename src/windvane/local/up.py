@@ -33,6 +33,7 @@ from windvane.local.profile import TrafficProfile
 from windvane.local.scraping import scrape_configuration
 from windvane.local.sidecar import sidecar
 from windvane.local.supervisor import ChildSpec, Supervisor
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource, LoadResult
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
@@ -113,7 +114,7 @@ class LocalMesh:
             TrafficProfile.load(options.traffic.profile)
         self.options, self._clock, self._report = options, clock, report
         self.supervisor = Supervisor(options.run_dir / "logs", clock, report)
-        self._source = FileSource(options.mesh, implied_gateways=True, also=(idle_patches,))
+        self._source = FileSource(options.mesh, implied_gateways=True, also=(idle_patches, local_modules))
         self._view = self._first_view()
         self._claim = claim(options.state_dir, prefer=_prefix(options.run_dir))
         self._allocator = Allocator(self._claim, options.gateway)

@@ -35,6 +35,7 @@ from windvane.mesh.models import (
     Telemetry,
     TLSRoute,
     VirtualService,
+    WasmPlugin,
     WorkloadEntry,
 )
 from windvane.mesh.models.services import KubernetesServicePort, WorkloadEntrySpec
@@ -99,6 +100,7 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         request_authentications=tuple(_of(ordered, RequestAuthentication)),
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
+        wasm_plugins=tuple(_of(ordered, WasmPlugin)),
         envoy_filters=tuple(_of(ordered, EnvoyFilter)),
         extension_providers=_extension_providers(ordered, identity.root_namespace),
         trust_domain=identity.trust_domain,

@@ -21,7 +21,7 @@ _NOT_YET = {
     "networking.istio.io": (),
     "security.istio.io": (),
     "telemetry.istio.io": (),
-    "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),
+    "extensions.istio.io": ("TrafficExtension",),
     "gateway.networking.k8s.io": (
         "GatewayClass",
         "Gateway",

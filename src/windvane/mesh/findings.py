@@ -72,6 +72,7 @@ CODES: dict[str, Code] = {
     "WV0606": Code("warning", "A policy is attached to what no proxy here is for: it has no effect."),
     "WV0610": Code("warning", "A patch of an EnvoyFilter changes nothing: what it is for is not there."),
     "WV0611": Code("warning", "A patch of an EnvoyFilter needs what only another build of Envoy has, such as Istio's."),
+    "WV0620": Code("error", "The module of a WasmPlugin cannot be had by proxies of this machine.", refuses=True),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",

@@ -20,6 +20,7 @@ from windvane.mesh.checks import (
     services,
     sidecar,
     virtual_service,
+    wasm,
 )
 from windvane.mesh.checks.access import access
 from windvane.mesh.checks.annotations import check_annotations
@@ -56,6 +57,7 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "PeerAuthentication": policy.check_peer_authentication,
     "RequestAuthentication": authorization.check_request_authentication,
     "AuthorizationPolicy": authorization.check_authorization_policy,
+    "WasmPlugin": wasm.check_wasm_plugin,
     "Telemetry": policy.check_telemetry,
 }
 

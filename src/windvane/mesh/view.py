@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Sidecar,
         Telemetry,
         VirtualService,
+        WasmPlugin,
     )
 
 
@@ -134,6 +135,7 @@ class MeshView:
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
     envoy_filters: tuple[EnvoyFilter, ...] = ()
+    wasm_plugins: tuple[WasmPlugin, ...] = ()
     extension_providers: Mapping[str, ExtensionProvider] | None = None
     """By name; None where nothing says how the mesh is configured."""
     trust_domain: str = "cluster.local"

@@ -17,9 +17,13 @@ from windvane.xds.telemetry import Reporting
 SERVER_NAME = "istio-envoy"
 
 
-def outbound_manager(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str) -> listener.Filter:
-    """Requests of the application: routed by RDS, and told to the server who sends them."""
-    return _filter(_client_side(wanted, peer_metadata, stat_prefix, routes))
+def outbound_manager(
+    wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str, plugins: Sequence[hcm.HttpFilter] = ()
+) -> listener.Filter:
+    """Requests of the application: routed by RDS, and told to the server who sends them. `plugins` come first."""
+    manager = _client_side(wanted, peer_metadata, stat_prefix, routes)
+    manager.http_filters = [*plugins, *manager.http_filters]
+    return _filter(manager)
 
 
 def gateway_manager(

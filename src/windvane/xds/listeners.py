@@ -18,10 +18,11 @@ from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import 
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 
 from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
+from windvane.mesh.models.wasm import PluginPhase
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import authentication, authorization, external_authorization, filters, http, telemetry, tls
+from windvane.xds import authentication, authorization, external_authorization, filters, http, telemetry, tls, wasm
 from windvane.xds.authorization import Guard
 from windvane.xds.clusters import inbound_name, inbound_ports
 from windvane.xds.encoding import any_of
@@ -33,7 +34,9 @@ from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
 from windvane.xds.tcp_routes import TcpRoute, filter_chains, gateway_routes, outbound_routes, tcp_filter, to_cluster
 from windvane.xds.telemetry import Reporting
+from windvane.xds.wasm import Plugin
 
+_PHASES: tuple[PluginPhase, ...] = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
 
@@ -60,7 +63,7 @@ class ListenerSpec:
     `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
     server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
     authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones; `asked`
-    is the external authorizer of policies with action CUSTOM.
+    is the external authorizer of policies with action CUSTOM. `plugins` are Wasm modules.
     """
 
     name: str
@@ -80,6 +83,7 @@ class ListenerSpec:
     guards: tuple[Guard, ...] = ()
     guarded_ports: tuple[tuple[int, int], ...] = ()
     asked: Authorizer | None = None
+    plugins: tuple[Plugin, ...] = ()
 
 
 def listeners(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
@@ -157,8 +161,9 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     reporting = telemetry.reporting(proxy, snapshot, "outbound")
     peer, address = filters.peer_metadata(proxy.workload, view.cluster_id), proxy.place.address
     yield ListenerSpec(
-        HTTP_PROXY, address, proxy.place.http_proxy, reporting, HTTP_PROXY, is_http=True, peer_metadata=peer
-    )
+        HTTP_PROXY, address, proxy.place.http_proxy, reporting, HTTP_PROXY, is_http=True, peer_metadata=peer,
+        plugins=wasm.plugins(proxy, snapshot, "outbound", 0),
+    )  # fmt: skip
     for service, port, bound in called_by_address(proxy, snapshot):
         cluster = cluster_name(port.number, "", service.hostname)
         connections = () if port.is_http else outbound_routes(proxy, view, service, port, allow_any=allow_any)
@@ -172,6 +177,7 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             tcp=connections,
             peer_metadata=peer if port.is_http else "",
             report_interval=settings.tcp_report_interval,
+            plugins=wasm.plugins(proxy, snapshot, "outbound", port.number),
         )
 
 
@@ -197,6 +203,7 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             guards=guarding,
             guarded_ports=((number, proxy.place.inbound[number]),) if guarding else (),
             asked=asked,
+            plugins=wasm.plugins(proxy, snapshot, "inbound", number),
         )
 
 
@@ -221,15 +228,19 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             guards=guarding,
             guarded_ports=((number, proxy.place.inbound.get(number, number)),),
             asked=authorizer(proxy, snapshot, guarding),
+            plugins=wasm.plugins(proxy, snapshot, "gateway", number),
         )
 
 
 def _build_outbound(message: listener.Listener, spec: ListenerSpec) -> None:
     if spec.is_http:
-        only = http.outbound_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), spec.target)
+        plugins = list(wasm.http_filters(spec.plugins, *_PHASES))
+        only = http.outbound_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), spec.target, plugins)
         message.filter_chains = [listener.FilterChain(filters=[only])]
         return
     message.filter_chains = filter_chains(spec.tcp, telemetry.tcp_logs(spec.reporting), spec.report_interval)
+    for chain in message.filter_chains:
+        chain.filters = [*wasm.network_filters(spec.plugins, *_PHASES), *chain.filters]
     if any(each.names for each in spec.tcp):
         _inspect(message, wait_no_longer=True)
 
@@ -256,7 +267,8 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
         )
     routes = http.inbound_routes(spec.target, spec.operation)
     only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, _guarding(spec), mutual_tls=mutual_tls)
-    return listener.FilterChain(name=name, filters=[only])
+    plugins = wasm.network_filters(spec.plugins, *_PHASES)
+    return listener.FilterChain(name=name, filters=[*plugins, only])
 
 
 def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
@@ -324,15 +336,20 @@ def _guarding(spec: ListenerSpec) -> list[HttpFilter]:
     about right ones."""
     return [
         *external_authorization.http_filters(spec.guards, spec.asked, spec.guarded_ports),
+        *wasm.http_filters(spec.plugins, "AUTHN"),
         *authentication.http_filters(spec.tokens),
+        *wasm.http_filters(spec.plugins, "AUTHZ"),
         *authorization.http_filters(spec.guards, spec.guarded_ports),
+        *wasm.http_filters(spec.plugins, "STATS", "UNSPECIFIED_PHASE"),
     ]
 
 
 def _guarding_tcp(spec: ListenerSpec) -> list[listener.Filter]:
     return [
         *external_authorization.network_filters(spec.guards, spec.asked, spec.guarded_ports),
+        *wasm.network_filters(spec.plugins, "AUTHN", "AUTHZ"),
         *authorization.network_filters(spec.guards, spec.guarded_ports),
+        *wasm.network_filters(spec.plugins, "STATS", "UNSPECIFIED_PHASE"),
     ]
 
 

@@ -28,15 +28,16 @@ from windvane.mesh.models import (
     Telemetry,
     TrafficPolicy,
     VirtualService,
+    WasmPlugin,
 )
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.mesh.yaml_source import Path
 
-_SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry)
-_ADDING_UP = (RequestAuthentication, AuthorizationPolicy)
-_ATTACHED = (RequestAuthentication, AuthorizationPolicy, Telemetry)
+_SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry, WasmPlugin)
+_ADDING_UP = (RequestAuthentication, AuthorizationPolicy, WasmPlugin)
+_ATTACHED = (RequestAuthentication, AuthorizationPolicy, Telemetry, WasmPlugin)
 """What may name resources in place of labels."""
 _OF_NODES = frozenset(
     (

@@ -57,6 +57,7 @@ from windvane.mesh.models.virtual_service import (
     TLSRoute,
     VirtualService,
 )
+from windvane.mesh.models.wasm import WasmPlugin
 from windvane.mesh.models.workloads import DaemonSet, Deployment, Namespace, Pod, PodOwner, ReplicaSet, StatefulSet
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
@@ -88,6 +89,7 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "RequestAuthentication": (RequestAuthentication, _SECURITY),
     "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
     "Telemetry": (Telemetry, _TELEMETRY),
+    "WasmPlugin": (WasmPlugin, ("extensions.istio.io/v1alpha1",)),
 }
 """Every kind that has a model: the class and the API versions it is read from."""
 
@@ -155,6 +157,7 @@ __all__ = [
     "Tracing",
     "TrafficPolicy",
     "VirtualService",
+    "WasmPlugin",
     "WorkloadEntry",
     "WorkloadEntrySpec",
     "WorkloadGroup",
