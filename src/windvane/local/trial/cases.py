@@ -19,6 +19,7 @@ tests:
       responseHeaders: {x-served: v1}
       mirroredTo: reviews-v2.default
       refusedBy: AuthorizationPolicy default/readers                 # a part of what is told
+      identity: spiffe://cluster.local/ns/default/sa/web             # whom mutual TLS proved; "" for plaintext
       audited: true                     # whether a policy with action AUDIT matched
       flags: DI,FI
       atLeast: 100ms                    # how long the answer took at least
@@ -89,6 +90,7 @@ class Expectation(_Strict):
     mirrored_to: Names = None
     refused_by: str | None = None
     audited: bool | None = None
+    identity: str | None = None
     flags: str | None = None
     at_least: Annotated[float | None, BeforeValidator(_seconds)] = None
 

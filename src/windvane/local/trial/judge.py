@@ -78,6 +78,8 @@ def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
     refused = each.refused_by
     if wanted.refused_by is not None and wanted.refused_by not in (refused or each.details):
         yield f"refusedBy: expected {wanted.refused_by}, got {refused or each.details or 'nothing'}"
+    if wanted.identity is not None and each.identity != wanted.identity:
+        yield f"identity: expected {wanted.identity or 'plaintext'}, got {each.identity or 'plaintext'}"
     if wanted.audited is not None and each.is_audited != wanted.audited:
         yield f"audited: expected {str(wanted.audited).lower()}, got {str(each.is_audited).lower()}"
     flags = common.custom_tags.get("response_flags", "").strip("-") if common else ""

