@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from windvane.cli.main import LazyGroup, summary
 
 
 def windvane(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -17,6 +20,16 @@ def test_help_lists_every_command() -> None:
     assert result.returncode == 0
     for command in ("serve", "demo", "up", "analyze", "query", "completion"):
         assert f"\n  {command} " in result.stdout
+
+
+def test_help_and_completion_say_of_each_command_what_it_says_itself() -> None:
+    group = LazyGroup("windvane")
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        assert summary(name) == command.get_short_help_str()
+    assert [one.value for one in group.shell_complete(context, "an")] == ["analyze"]
 
 
 @pytest.mark.parametrize(

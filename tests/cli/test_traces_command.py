@@ -114,9 +114,9 @@ def test_a_trace_as_a_tree(server: tuple[str, str]) -> None:
 
 
 def test_series(server: tuple[str, str]) -> None:
-    result = traces(server, "metrics", "{ } | count_over_time() by (name)", "--since", "10m")
+    result = traces(server, "metrics", "{ } | count_over_time() by (name)", "--since", "2h")
     assert result.stdout.split() == ["series", "value", '{name="GET', '/"}', "1", '{name="charge"}', "1"]
-    stepped = traces(server, "metrics", "{ } | rate()", "--since", "10m", "--step", "5m")
+    stepped = traces(server, "metrics", "{ } | rate()", "--since", "2h", "--step", "5m")
     assert '{__name__="rate"}' in stepped.stdout
 
 

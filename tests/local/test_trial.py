@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tls_secrets import bank_secrets
 
 from windvane.cli import test as windvane_test
 from windvane.cli import try_, xds
@@ -162,8 +163,9 @@ def suite(*arguments: str) -> tuple[int, Any]:
 
 
 def test_routing_and_authorization_do_what_istio_documents(tmp_path: Path) -> None:
-    junit = tmp_path / "junit.xml"
-    code, found = suite(str(DATA), "--junit", str(junit))
+    junit, secrets = tmp_path / "junit.xml", tmp_path / "secrets.json"
+    secrets.write_text(bank_secrets(), encoding="utf-8")
+    code, found = suite(str(DATA), str(secrets), "--junit", str(junit))
     assert [(each["name"], each["failures"], each["error"]) for each in found["tests"] if not each["passed"]] == []
     assert code == 0
     report = ElementTree.parse(junit).getroot()

@@ -9,14 +9,19 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from windvane.mesh.models import KINDS
+from windvane.mesh.models import KINDS, gateway_api
 from windvane.mesh.models.base import Seconds
+from windvane.mesh.models.metadata import Resource
 
 WORDS = ["a", "b", "v1", "v2", "shop", "other", "reviews", "reviews.shop.svc.cluster.local", "*", "*.example.com",
          "mesh", "shop/edge", "x-user", ":authority", "host", "/", "/a", "GET", "http", "HTTP", "tcp", "5xx", "503",
          "1.2.3.4", "%", "%%", "(", ".*", "", "OK", "é", "a b"]  # fmt: skip
 DURATIONS = ["0s", "1ms", "1.5s", "2m", "-1s", "0.1ms"]
 NUMBERS = [-1, 0, 1, 2, 80, 81, 100, 200, 503, 65535, 65536, 2**31 - 1]
+
+BODIES = ("spec", "type", "data", "string_data")
+
+Kind = tuple[str, tuple[type[Resource], tuple[str, ...]]]
 
 words = st.sampled_from(WORDS)
 
@@ -49,13 +54,12 @@ def values(annotation: Any, depth: int = 0) -> st.SearchStrategy[Any]:
 
 
 def messages(model: type[BaseModel], depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
-    """A message with some of its fields."""
-    fields = {
-        field.alias or name: values(_annotation(field), depth)
-        for name, field in model.model_fields.items()
-        if not _is_not_yet(field)
-    }
-    return st.fixed_dictionaries({}, optional=fields)
+    """A message with all fields that it must have and some of the others."""
+    fields = {name: field for name, field in model.model_fields.items() if not _is_not_yet(field)}
+    made = {name: values(_annotation(field), depth) for name, field in fields.items()}
+    required = {field.alias or name: made[name] for name, field in fields.items() if field.is_required()}
+    others = {field.alias or name: made[name] for name, field in fields.items() if not field.is_required()}
+    return st.fixed_dictionaries(required, optional=others)
 
 
 def _is_not_yet(field: FieldInfo) -> bool:
@@ -63,28 +67,29 @@ def _is_not_yet(field: FieldInfo) -> bool:
 
 
 def _annotation(field: FieldInfo) -> Any:
-    if any("_seconds" in str(part) for part in field.metadata):
+    if "_seconds" in f"{field.metadata}{field.annotation}":
         return Seconds
     return field.annotation
 
 
-def resources_of(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+def resources_of(kind: Kind) -> st.SearchStrategy[dict[str, Any]]:
     """A resource of a kind whose form is right; what it says may be wrong in any way."""
-    model, versions = KINDS[kind]
+    name, (model, versions) = kind
     return st.fixed_dictionaries(
         {
             "apiVersion": st.sampled_from(versions),
-            "kind": st.just(kind),
+            "kind": st.just(name),
             "metadata": st.fixed_dictionaries(
                 {
                     "name": st.sampled_from(["a", "b", "reviews", "edge"]),
                     "namespace": st.sampled_from(["shop", "other"]),
                 }
             ),
-            "spec": values(model.model_fields["spec"].annotation),
+            **{name: values(model.model_fields[name].annotation) for name in BODIES if name in model.model_fields},
         }
     )
 
 
-_WITH_SPEC = sorted(kind for kind, (model, _) in KINDS.items() if "spec" in model.model_fields)
-configurations = st.lists(st.sampled_from(_WITH_SPEC).flatmap(resources_of), min_size=1, max_size=6)
+EVERY_KIND: list[Kind] = [*sorted(KINDS.items()), *sorted(gateway_api.KINDS.items())]
+
+configurations = st.lists(st.sampled_from(EVERY_KIND).flatmap(resources_of), min_size=1, max_size=6)

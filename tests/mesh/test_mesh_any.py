@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from envoy_data_plane.envoy.config.route import v3 as route
 from hypothesis import HealthCheck, given, settings
 from mesh_envoy import GATEWAY, caller, complaint
 from mesh_strategies import configurations, messages
+from mesh_support import resources
 from pydantic import ValidationError
 
 from windvane.mesh.build import build_view
 from windvane.mesh.checks import virtual_service
+from windvane.mesh.checks.common import Problem
+from windvane.mesh.checks.gateway_api import CHECKS
 from windvane.mesh.files import FileSource
 from windvane.mesh.findings import CODES
-from windvane.mesh.models import HTTPRoute, VirtualService
+from windvane.mesh.models import HTTPRoute, Resource, VirtualService, gateway_api
 from windvane.mesh.resolve import mtls_mode, telemetry_for
 from windvane.mesh.view import MeshView
 from windvane.xds.route_actions import RouteScope, rule_routes
 from windvane.xds.routes import virtual_hosts
 from windvane.xds.tcp_routes import TcpRoute, gateway_routes, outbound_routes
+
+R = TypeVar("R", bound=Resource)
 
 ACTIONS = ("route", "redirect", "directResponse")
 PREFIX = ("spec", "http", 0)
@@ -65,24 +70,42 @@ def accepted(rule: dict[str, Any]) -> VirtualService | None:
         "metadata": {"name": "a", "namespace": "shop"},
         "spec": {"hosts": ["a"], "http": [kept]},
     }
+    return reduced(item, VirtualService, virtual_service.check, PREFIX)
+
+
+def accepted_by_gateway_api(rule: dict[str, Any]) -> gateway_api.HTTPRoute | None:
+    """An HTTPRoute for a service of the mesh, likewise."""
+    item = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "a", "namespace": "shop"},
+        "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "reviews"}], "rules": [rule]},
+    }
+    return reduced(item, gateway_api.HTTPRoute, CHECKS["HTTPRoute"], ("spec", "rules", 0))
+
+
+def reduced(
+    item: dict[str, Any], model: type[R], check: Callable[[R], Iterator[Problem]], prefix: Sequence[str | int]
+) -> R | None:
+    """A resource less the parts that are refused; None where that leaves nothing below `prefix`."""
     for _ in range(40):
         try:
-            made = VirtualService.model_validate(item)
+            made = model.model_validate(item)
         except ValidationError as error:
             path = error.errors()[0]["loc"]
         else:
-            refusing = [problem.path for problem in virtual_service.check(made) if CODES[problem.code].refuses]
+            refusing = [problem.path for problem in check(made) if CODES[problem.code].refuses]
             if not refusing:
                 return made
             path = refusing[0]
-        if not taken_out(item, list(path)):
+        if not taken_out(item, list(path), len(prefix)):
             return None
     return None
 
 
-def taken_out(item: dict[str, Any], path: list[str | int]) -> bool:
+def taken_out(item: dict[str, Any], path: list[str | int], least: int) -> bool:
     """Drop the field at a path, or the nearest one around it; False where that is the rule itself."""
-    while len(path) > len(PREFIX):
+    while len(path) > least:
         place: Any = item
         try:
             for step in path[:-1]:
@@ -109,4 +132,27 @@ def test_envoy_accepts_the_routes_of_any_accepted_rule(tmp_path: Path) -> None:
 
     collect()
     assert len(routes) > 50
+    assert complaint(tmp_path, [route.VirtualHost(name="a", domains=["*"], routes=routes)]) == ""
+
+
+@pytest.mark.e2e
+def test_envoy_accepts_the_routes_of_any_accepted_rule_of_gateway_api(tmp_path: Path) -> None:
+    routes: list[route.Route] = []
+    [service] = resources("""
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: shop}
+spec: {ports: [{name: http, port: 80}]}
+""")
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(messages(gateway_api.HTTPRouteRule))
+    def collect(rule: dict[str, Any]) -> None:
+        item = accepted_by_gateway_api(rule)
+        view = build_view([service, item] if item is not None else [])
+        for made in view.virtual_services:
+            routes.extend(rule_routes(made, RouteScope(view, "shop")))
+
+    collect()
+    assert len(routes) > 20
     assert complaint(tmp_path, [route.VirtualHost(name="a", domains=["*"], routes=routes)]) == ""

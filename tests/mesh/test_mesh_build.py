@@ -184,12 +184,14 @@ def test_protocol_of_a_port(name: str, app_protocol: str, protocol: str) -> None
 
 
 EVERYTHING = (DATA / "good" / "everything.yaml").read_text(encoding="utf-8")
+GATEWAY_API = (DATA / "good" / "gateway-api.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("text", [EVERYTHING, GATEWAY_API], ids=["istio", "gateway-api"])
 @settings(max_examples=25, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_the_view_does_not_depend_on_order(random: object) -> None:
-    original = resources(EVERYTHING)
+@given(random=st.randoms(use_true_random=False))
+def test_the_view_does_not_depend_on_order(text: str, random: object) -> None:
+    original = resources(text)
     shuffled = list(original)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     view, other = build_view(original), build_view(shuffled)

@@ -14,6 +14,9 @@ import pytest
 from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry
 from xds_mesh import GATEWAY, SHOP, Mesh, running_mesh, split, until, view_of
 
+from windvane.kit.clock import SystemClock
+from windvane.xds.ca import CertificateAuthority
+
 pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")]
 
 WEB, V1, V2, LEDGER = "web-v1.shop", "reviews-v1.shop", "reviews-v2.shop", "ledger-v1.shop"
@@ -158,9 +161,35 @@ def test_strict_refuses_plaintext_and_strangers_permissive_takes_plaintext_witho
     run(scenario())
 
 
+EAST_WEST = """
+  servers:
+    - port: {number: 15443, name: between-networks, protocol: TLS}
+      hosts: ["*.local"]
+      tls: {mode: AUTO_PASSTHROUGH}
+"""
+
+
+async def passed_on(mesh: Mesh, port: int, name: str) -> str:
+    """What a workload elsewhere in the mesh gets that asks a gateway for a server name with its own certificate."""
+    authority = CertificateAuthority(mesh.folder / "ca", SystemClock(), lifetime=3600.0)
+    own = authority.issue(IDENTITY.format("far", "away"))
+    file = mesh.folder / "away.pem"
+    file.write_bytes(own.chain_pem + own.key_pem)
+    context = ssl.create_default_context(cadata=authority.root_pem.decode())
+    context.check_hostname = False
+    context.load_cert_chain(file)
+    opened = asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
+    reader, writer = await asyncio.wait_for(opened, 10)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer.rpartition(b"\r\n\r\n")[2].decode()
+
+
 def test_a_gateway_brings_requests_in_and_what_they_claim_to_be_is_dropped(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with running_mesh(view_of(SHOP + GATEWAY, tmp_path), tmp_path, INGRESS, V1, V2) as mesh:
+        text = SHOP + GATEWAY.replace("  servers:\n", EAST_WEST)
+        async with running_mesh(view_of(text, tmp_path), tmp_path, INGRESS, V1, V2) as mesh:
             forged = {
                 "x-envoy-peer-metadata": "web-v1;shop;web;v1;web;v1;Kubernetes",
                 "x-forwarded-client-cert": "By=spiffe://evil",
@@ -178,6 +207,12 @@ def test_a_gateway_brings_requests_in_and_what_they_claim_to_be_is_dropped(tmp_p
             told = entry.common_properties.custom_tags["peer_metadata"]
             assert told.startswith("ingress;istio-system;ingress;latest;")
             await until(lambda: len(mesh.collected.spans.get("ingress.istio-system", [])) == 2)
+            assert (
+                await passed_on(mesh, place.inbound[15443], "outbound_.9080_.v2_.reviews.shop.svc.cluster.local") == V2
+            )
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await passed_on(mesh, place.inbound[15443], "outbound_.9080_.v3_.reviews.shop.svc.cluster.local")
+            assert mesh.seen[-1]["x-forwarded-client-cert"].endswith(f"uri={IDENTITY.format('far', 'away')}")
 
     run(scenario())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mesh_draws import EDGE, drawn_edge, drawn_secrets, drawn_services, drawn_sidecar
 from static_config import static_config, validate
 from xds_mesh import GATEWAY, SHOP, snapshot_of, split
 
@@ -351,17 +352,31 @@ def test_a_gateway_with_certificates_picks_by_server_name(tmp_path: Path) -> Non
 
 
 def test_any_valid_mesh_gives_configuration_that_envoy_accepts(tmp_path: Path) -> None:
-    """Settings drawn at random, one mesh after the other; each encodes, and Envoy judges every fifth."""
+    """Settings drawn at random, one mesh after the other; each encodes, whatever order its resources come in, and
+    Envoy judges every fifth."""
     draw = random.Random(20_240_601)
-    authority = CertificateAuthority(tmp_path / "ca", SystemClock())
-    for number in range(15):
-        text = SHOP + _random_resources(draw)
-        snapshot = snapshot_of(text, tmp_path)
-        proxies = [proxy_of(snapshot, key) for key in ("web-v1.shop", "reviews-v1.shop", "ledger-v1.shop")]
+    authority, secrets = CertificateAuthority(tmp_path / "ca", SystemClock()), drawn_secrets()
+    for number in range(10):
+        drawn = drawn_edge(draw) + drawn_services(draw) + draw.choice(["", drawn_sidecar(draw)])
+        text = SHOP + _random_resources(draw) + secrets + drawn
+        snapshot, other = snapshot_of(text, tmp_path), snapshot_of(_shuffled(text, draw), tmp_path)
+        proxies = [proxy_of(snapshot, key) for key in ("web-v1.shop", "reviews-v1.shop", "ledger-v1.shop", EDGE)]
         for proxy in proxies:
-            assert all(configuration(proxy, snapshot).values())
+            made_of = configuration(proxy, snapshot)
+            assert all(made_of[each] for each in (CDS, EDS, LDS))
+            again = configuration(proxy_of(other, proxy.key), other)
+            assert {each: bundle.version for each, bundle in made_of.items()} == {
+                each: bundle.version for each, bundle in again.items()
+            }
         if number % 5 == 0:
-            assert validate(static_config(draw.choice(proxies), snapshot, authority), tmp_path) == "", text
+            for proxy in (draw.choice(proxies[:-1]), proxies[-1]):
+                assert validate(static_config(proxy, snapshot, authority), tmp_path) == "", text
+
+
+def _shuffled(text: str, draw: random.Random) -> str:
+    documents = text.split("\n---\n")
+    draw.shuffle(documents)
+    return "\n---\n".join(documents)
 
 
 def _random_resources(draw: random.Random) -> str:
@@ -399,17 +414,27 @@ def _random_policy(draw: random.Random) -> str:
         "{simple: RANDOM}",
         "{simple: ROUND_ROBIN}",
         "{consistentHash: {useSourceIp: true}}",
-        "{consistentHash: {httpCookie: {name: user, ttl: 0s}, maglev: {}}}",
+        "{consistentHash: {httpCookie: {name: user, ttl: 0s}, maglev: {tableSize: 251}}}",
+        "{consistentHash: {httpCookie: {name: user, attributes: [{name: SameSite, value: Lax}]}, ringHash: {}}}",
+        "{localityLbSetting: {failoverPriority: [version, app=reviews]}}",
+        "{zoneAwareLbSetting: {minClusterSize: 2, failover: [{from: a, to: b}]}}",
     ]
     tcp = f"{{maxConnections: {draw.randint(1, 9)}, tcpKeepalive: {{time: 60s}}}}"
     upgrade = draw.choice(["UPGRADE", "DO_NOT_UPGRADE"])
-    http = f"{{h2UpgradePolicy: {upgrade}, idleTimeout: 30s, maxRequestsPerConnection: 4}}"
+    pings = "http2KeepAlive: {interval: 30s, timeout: 5s}"
+    http = f"{{h2UpgradePolicy: {upgrade}, idleTimeout: 30s, maxRequestsPerConnection: 4, {pings}}}"
     errors = f"consecutive5xxErrors: {draw.randint(0, 5)}, consecutiveGatewayErrors: {draw.randint(0, 5)}"
+    errors += f", outlierDetectionHttpErrorCodes: {draw.sample([429, 500, 503], draw.randint(0, 3))}"
     parts = {
         "loadBalancer": draw.choice(balancers),
         "connectionPool": f"{{tcp: {tcp}, http: {http}}}",
         "outlierDetection": f"{{{errors}}}",
-    }
+        "retryBudget": f"{{percent: {draw.choice([0, 12.5, 100])}, minRetryConcurrency: {draw.randint(0, 5)}}}",
+        **draw.choice([
+            {"proxyProtocol": f"{{version: {draw.choice(['V1', 'V2'])}}}"},
+            {"tunnel": f"{{protocol: {draw.choice(['CONNECT', 'POST'])}, targetHost: '::1', targetPort: 443}}"},
+        ]),
+    }  # fmt: skip
     chosen = [f"{name}: {value}" for name, value in parts.items() if draw.random() < 0.5]
     mode = draw.choice(["ISTIO_MUTUAL", "DISABLE"])
     return "{" + ", ".join([*chosen, f"tls: {{mode: {mode}}}"]) + "}"

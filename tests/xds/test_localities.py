@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from xds_mesh import SHOP, running_mesh, view_of
 
 from windvane.mesh.models import LoadBalancerSettings, OutlierDetection
+from windvane.mesh.view import MeshWorkload
 from windvane.xds.endpoints import AssignmentSpec as Assignment
 from windvane.xds.endpoints import EndpointSpec, assignment_message
-from windvane.xds.localities import is_weighted, matches, placed
+from windvane.xds.localities import is_weighted, matches, needs_labels, placed, topology_labels
 from windvane.xds.policy import Policy
 
 HERE = "eu/1/a"
@@ -48,6 +49,45 @@ def test_the_region_that_takes_over_comes_before_others() -> None:
     assert order(wanted, *PLACES) == {"eu/1/a": 0, "eu/1/b": 1, "eu/2": 2, "ap/1": 3, "us/1": 4, "": 4}
     assert is_weighted(wanted)
     assert not is_weighted(policy({"failover": [{"from": "us", "to": "eu"}]}, outliers=False))
+
+
+def labelled(*labels: dict[str, str], here: dict[str, str], wanted: Policy, distribution: str = "") -> list[int]:
+    found = tuple(EndpointSpec("127.0.0.1", 9000 + n, False, labels=each) for n, each in enumerate(labels))
+    return [each.priority for each in placed(found, wanted, "", labels=here, distribution=distribution)]
+
+
+def test_labels_shared_with_the_client_come_first_in_the_order_they_are_listed() -> None:
+    wanted = policy({"failoverPriority": ["a", "b", "c"]})
+    ends = ({"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "1"}, {"a": "1", "c": "1"}, {"b": "1", "c": "1"}, {})
+    assert labelled(*ends, here={"a": "1", "b": "1", "c": "1"}, wanted=wanted) == [0, 1, 2, 3, 3]
+    assert labelled(*ends, here={}, wanted=wanted) == [2, 2, 2, 1, 0], "a label that neither has is alike"
+    assert needs_labels(wanted)
+    given = policy({"failoverPriority": ["a=2", "b"]})
+    assert labelled({"a": "2", "b": "1"}, {"a": "2"}, {"b": "1"}, here={"b": "1"}, wanted=given) == [0, 1, 2]
+    idle = policy({"failoverPriority": ["a"]}, outliers=False)
+    assert labelled({"a": "1"}, {}, here={"a": "1"}, wanted=idle) == [0, 0]
+    assert is_weighted(wanted)
+
+
+def test_a_services_traffic_distribution_needs_no_outlier_detection() -> None:
+    def ends(*places: str) -> list[dict[str, str]]:
+        return [topology_labels(workload(place), "c1") for place in places]
+
+    def workload(place: str) -> MeshWorkload:
+        return MeshWorkload("w", "n", {}, {}, "default", locality=place)
+
+    here, plain = ends("eu/1/a")[0], policy(outliers=False)
+    found = labelled(*ends("us/1", "eu/2", "eu/1/b", "eu/1/a"), here=here, wanted=plain, distribution="PreferClose")
+    assert found == [3, 2, 1, 0]
+    off = policy({"enabled": False}, outliers=False)
+    assert labelled(*ends("us/1", "eu/1/a"), here=here, wanted=off, distribution="PreferClose") == [0, 0]
+
+
+def test_zone_aware_balancing_parts_regions_only() -> None:
+    zones = LoadBalancerSettings.model_validate({"zoneAwareLbSetting": {"failover": [{"from": "eu", "to": "ap"}]}})
+    wanted = Policy(zones)
+    assert order(wanted, *PLACES) == {"eu/1/a": 0, "eu/1/b": 0, "eu/2": 0, "ap/1": 1, "us/1": 2, "": 2}
+    assert not is_weighted(wanted)
 
 
 def test_shares_by_locality() -> None:

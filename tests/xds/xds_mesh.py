@@ -23,6 +23,7 @@ from windvane.kit.clock import SystemClock
 from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.mesh.files import FileSource
+from windvane.mesh.inbound import application_ports, listened_ports
 from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.view import MeshView
 from windvane.xds.bootstrap import bootstrap
@@ -155,16 +156,14 @@ def _fixed_place(view: MeshView, key: str, number: int) -> WorkloadPlace:
 
 
 def _place(view: MeshView, key: str, address: str, port) -> WorkloadPlace:
-    served = [
-        each.target_port for service in view.services.values() if key in service.workloads for each in service.ports
-    ]
+    served, own = list(listened_ports(view, view.workloads[key])), application_ports(view, view.workloads[key])
     gateway = "istio" in view.workloads[key].labels
     return WorkloadPlace(
         address=address,
         admin=port(),
         http_proxy=port(),
         inbound={number: port() for number in (_gateway_ports(view) if gateway else served)},
-        app={number: port() for number in served},
+        app={number: port() for number in own},
         outbound={
             f"{service.hostname}:{each.number}": port() for service in view.services.values() for each in service.ports
         },

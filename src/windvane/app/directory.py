@@ -50,7 +50,7 @@ def _endpoints(snapshot: Snapshot) -> Iterator[tuple[str, ...]]:
         labels = _labels(snapshot.view, workload)
         place = snapshot.placement.places.get(key)
         if place is not None:
-            for port in place.inbound.values():
+            for port in (*place.inbound.values(), *place.relays.values()):
                 yield (f"{place.address}:{port}", *labels)
     for service in snapshot.view.services.values():
         yield from _own_addresses(snapshot, service)

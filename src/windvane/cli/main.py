@@ -1,13 +1,16 @@
-"""The `windvane` command: loads a subcommand's module only when it runs, so help stays quick."""
+"""The `windvane` command: loads a subcommand's module only when it runs, so help and completion stay quick."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import keyword
 import pkgutil
 import sys
+from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from windvane import __version__
 from windvane.kit.errors import BadInputError, WindvaneError
@@ -29,11 +32,33 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        name = cmd_name.replace("-", "_")
-        module = importlib.import_module(f"windvane.cli.{name}_" if keyword.iskeyword(name) else f"windvane.cli.{name}")
-        command = module.command
+        command = importlib.import_module(f"windvane.cli.{_module_name(cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(name, limit)) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
+        return [CompletionItem(name, help=summary(name)) for name in names] + click.Command.shell_complete(
+            self, ctx, incomplete
+        )
+
+
+def summary(command: str, limit: int = 45) -> str:
+    """The first sentence of a command's help, cut to `limit` characters; read from its text, which is not run."""
+    tree = ast.parse((Path(__file__).parent / f"{_module_name(command)}.py").read_text(encoding="utf-8"))
+    [function] = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "command")
+    return click.Command(command, help=ast.get_docstring(function)).get_short_help_str(limit)
+
+
+def _module_name(command: str) -> str:
+    name = command.replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _command_name(module: str) -> str:

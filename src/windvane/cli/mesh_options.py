@@ -22,6 +22,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--day", default=None, help="Length of traffic's daily shape, for example 10m; none for an even rate."
     ),
     click.option("--seed", type=int, default=None, help="For the same arrivals again."),
+    click.option(
+        "--fault",
+        multiple=True,
+        metavar="KIND@SERVICE,…",
+        help="Let a service misbehave for a while: latency, errors, outage, retry-storm, slow-burn, network-delay; "
+        "for example errors@reviews,after=60s,for=5m,every=30m,share=30% or latency@cart,by=300ms. May be repeated.",
+    ),
     _address("--http", "127.0.0.1:9900", "Console and HTTP APIs; moved to the next free port when taken."),
     _address("--grpc", "127.0.0.1:4317", "OTLP and Envoy access logs."),
     _address("--otlp-http", "127.0.0.1:4318", "OTLP over HTTP."),

@@ -36,6 +36,8 @@ from windvane.mesh.view import MeshView
               help="A file to send as the body.")  # fmt: skip
 @click.option("--jwt", "claims", default="", metavar="CLAIMS",
               help="Send a token with these claims (JSON), signed by a key that is made trusted.")  # fmt: skip
+@click.option("--certificate", default="", metavar="NAMESPACE/NAME",
+              help="The Secret whose certificate an https client shows.")  # fmt: skip
 @click.option("--n", "-c", "times", type=click.IntRange(1, 100_000), default=1, show_default=True,
               help="So many requests; shares come with their 95 % intervals.")  # fmt: skip
 @output_option
@@ -49,6 +51,7 @@ def command(**given: Any) -> None:
     """
     body = given["body"].read_bytes() if given["body"] else b""
     asked = parse_request(given["request"], given["headers"], body)
+    asked = dataclasses.replace(asked, certificate=given["certificate"])
     view = load_view(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
     view, client = with_client(view, asked, given["asker"])
     if given["claims"]:
@@ -69,7 +72,7 @@ async def _tried(view: MeshView, client: str, asked: Asked, times: int) -> list[
 
 
 def _print(client: str, asked: Asked, found: Sequence[Outcome]) -> None:
-    click.echo(f"{asked.method} http://{asked.authority}{asked.path} from {client}\n")
+    click.echo(f"{asked.method} http{'s' if asked.tls else ''}://{asked.authority}{asked.path} from {client}\n")
     many = sum(one.count for one in found) > 1
     rows = [
         (

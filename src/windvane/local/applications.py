@@ -13,8 +13,8 @@ from windvane.kit.errors import BadInputError
 from windvane.local import probes
 from windvane.local.emulator.plan import EmulatedWorkload, EmulatorPlan
 from windvane.local.emulator.spec import EmulateSpec, Step, parse_emulate
-from windvane.local.placement import workload_ports
 from windvane.local.supervisor import ChildSpec
+from windvane.mesh.inbound import application_ports
 from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 
@@ -93,7 +93,7 @@ def _known(view: MeshView, namespace: str, call: tuple[str, int]) -> bool:
 
 
 def _emulated(view: MeshView, workload: MeshWorkload, place: WorkloadPlace, text: str) -> EmulatedWorkload:
-    protocols = workload_ports(view, workload)
+    protocols = application_ports(view, workload)
     return EmulatedWorkload(
         name=workload.name,
         namespace=workload.namespace,
@@ -102,6 +102,7 @@ def _emulated(view: MeshView, workload: MeshWorkload, place: WorkloadPlace, text
         ports={listen: protocols[port] for port, listen in place.app.items()},
         outbound=dict(place.outbound),
         emulate=text,
+        relays={relay: place.inbound[port] for port, relay in place.relays.items()},
     )
 
 

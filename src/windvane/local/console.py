@@ -94,6 +94,10 @@ _TEXTS: dict[str, Callable[[Fields], tuple[str, str]]] = {
     "refused": lambda f: ("red", str(f["message"])),
     "applied": lambda f: ("green", f"edit applied: {f['workloads']} workloads"),
     "exited": _exited,
+    "fault": lambda f: (
+        "magenta" if f["state"] == "began" else "",
+        f"fault {f['state']}: {f['kind']} at {f['target']}",
+    ),
     "killed": lambda f: ("yellow", f"{f['process']} did not end within {f['after']} s and was killed"),
     "graph": lambda f: ("green", f"the graph has traffic: {f['console']}"),
     "stopping": lambda _: ("", "stopping: traffic first, the server last (Ctrl-C again to cut it short)"),

@@ -7,9 +7,10 @@ general clients do neither. A request is written whole; `SendError.sent` tells w
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import httptools
 
@@ -109,10 +110,16 @@ class Connection(asyncio.Protocol):
 
 
 class HttpClient:
-    """Connections to one host and port, reused newest first; at most `idle` are kept open unused."""
+    """Connections to one host and port, reused newest first; at most `idle` are kept open unused.
 
-    def __init__(self, host: str, port: int, *, idle: int = 64) -> None:
+    With `tls` they are secured; `server_name` is the name then asked for (SNI).
+    """
+
+    def __init__(
+        self, host: str, port: int, *, idle: int = 64, tls: ssl.SSLContext | None = None, server_name: str = ""
+    ) -> None:
         self._host, self._port, self._limit = host, port, idle
+        self._secured: dict[str, Any] = {"ssl": tls, "server_hostname": server_name} if tls is not None else {}
         self._idle: list[Connection] = []
 
     async def request(self, data: bytes, connection: Connection | None = None) -> Response:
@@ -140,7 +147,9 @@ class HttpClient:
             if connection.open:
                 return connection
         try:
-            _, made = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
+            _, made = await asyncio.get_running_loop().create_connection(
+                Connection, self._host, self._port, **self._secured
+            )
         except OSError as error:
             raise SendError(f"cannot connect to {self._host}:{self._port}: {error}", sent=False) from error
         return made

@@ -13,6 +13,7 @@ from itertools import count
 from windvane.kit.errors import LimitError
 from windvane.kit.values import Address
 from windvane.local.addresses import SHARED, Claim, state_directory
+from windvane.mesh.inbound import application_ports, listened_ports
 from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.view import MeshView, MeshWorkload
 
@@ -20,6 +21,7 @@ ADMIN_PORT = 15_000
 PROXY_PORT = 15_001
 APP_PORT = 16_000
 OUTBOUND_PORT = 15_100
+RELAY_PORT = 17_000
 
 
 def is_gateway(view: MeshView, workload: MeshWorkload) -> bool:
@@ -31,20 +33,9 @@ def gateway_ports(view: MeshView, workload: MeshWorkload) -> list[int]:
     """Server port numbers that Gateways ask of this workload, in order of appearance, none twice."""
     ports: dict[int, None] = {}
     for gateway in view.gateways:
-        selector = gateway.spec.selector or {}
-        if selector and selector.items() <= workload.labels.items():
+        if gateway.picks(workload.labels, workload.namespace):
             ports.update(dict.fromkeys(server.port.number for server in gateway.spec.servers if server.port))
     return list(ports)
-
-
-def workload_ports(view: MeshView, workload: MeshWorkload) -> dict[int, str]:
-    """Ports the application listens on, each with its protocol, from the services that select the workload."""
-    ports: dict[int, str] = {}
-    for service in view.services.values():
-        if workload.key in service.workloads:
-            for port in service.ports:
-                ports.setdefault(workload.ports.get(port.name, port.target_port), port.protocol)
-    return ports
 
 
 def service_keys(view: MeshView) -> list[str]:
@@ -59,17 +50,27 @@ def service_keys(view: MeshView) -> list[str]:
 
 @dataclass(slots=True)
 class Allocator:
-    """Remembers every place it gave. `gateway` is where the first port of the first gateway is wanted."""
+    """Remembers every place it gave. `gateway` is where the first port of the first gateway is wanted.
+
+    Workloads in `relayed` (by key) are reached by others through relays.
+    """
 
     claim: Claim
     gateway: Address
+    relayed: frozenset[str] = frozenset()
     _given: dict[str, WorkloadPlace] = field(default_factory=dict)
     _taken: dict[str, set[int]] = field(default_factory=dict)
 
     def restore(self, previous: Placement) -> None:
         """Start from an earlier run's places, as far as they lie in the claimed addresses and are free now."""
         for key, place in previous.places.items():
-            ports = {place.http_proxy, place.admin, *place.inbound.values(), *place.app.values()}
+            ports = {
+                place.http_proxy,
+                place.admin,
+                *place.inbound.values(),
+                *place.app.values(),
+                *place.relays.values(),
+            }
             ports |= set(place.outbound.values())
             mine = self.claim.prefix and place.address.startswith(f"{self.claim.prefix}.")
             if mine and all(self.claim.bindable(place.address, port) for port in ports):
@@ -84,10 +85,11 @@ class Allocator:
             if not workload.address:
                 listens = gateway_ports(view, workload)
                 place = self._given.get(workload.key) or self._new_place(gateway=bool(listens))
-                ports = list(workload_ports(view, workload))
-                place = self._gateway(place, listens) if listens else self._sidecar(place, ports, services)
+                ports, own = list(listened_ports(view, workload)), list(application_ports(view, workload))
+                place = self._gateway(place, listens) if listens else self._sidecar(place, ports, own, services)
+                place = replace(place, relays=self._relays(place) if workload.key in self.relayed else {})
                 self._given[workload.key] = place
-                places[workload.key] = _only(place, ports, services)
+                places[workload.key] = _only(place, ports, own, services)
         return Placement(places)
 
     def _new_place(self, *, gateway: bool) -> WorkloadPlace:
@@ -107,16 +109,23 @@ class Allocator:
                 inbound[number] = self.claim.visible_port(place.address, self.gateway.port)
         return replace(place, inbound=inbound)
 
-    def _sidecar(self, place: WorkloadPlace, ports: list[int], services: list[str]) -> WorkloadPlace:
+    def _sidecar(self, place: WorkloadPlace, ports: list[int], own: list[int], services: list[str]) -> WorkloadPlace:
         inbound, app, outbound = dict(place.inbound), dict(place.app), dict(place.outbound)
         for port in ports:
             if port not in inbound:
                 inbound[port] = self._take(place.address, port)
+        for port in own:
+            if port not in app:
                 app[port] = self._take(place.address, APP_PORT)
         for service in services:
             if service not in outbound:
                 outbound[service] = self._take(place.address, OUTBOUND_PORT)
         return replace(place, inbound=inbound, app=app, outbound=outbound)
+
+    def _relays(self, place: WorkloadPlace) -> dict[int, int]:
+        return {
+            port: place.relays.get(port) or self._take(place.address, RELAY_PORT) for port in place.inbound if place.app
+        }
 
     def _take(self, address: str, wanted: int) -> int:
         """A port of `address` that nobody has: `wanted` or the next above it, or one of the claimed block
@@ -130,21 +139,26 @@ class Allocator:
         raise LimitError(f"no free port from {wanted} up on {address} (claimed: {self.claim.name})")
 
 
-def _only(place: WorkloadPlace, ports: list[int], services: list[str]) -> WorkloadPlace:
+def _only(place: WorkloadPlace, ports: list[int], own: list[int], services: list[str]) -> WorkloadPlace:
     """The place without what an edit has removed (a gateway keeps its ports: people have them in their browsers)."""
     outbound = {key: place.outbound[key] for key in services if key in place.outbound}
     if not place.app:
         return replace(place, outbound=outbound)
-    inbound, app = ({port: had[port] for port in ports} for had in (place.inbound, place.app))
-    return replace(place, inbound=inbound, app=app, outbound=outbound)
+    inbound, app = {port: place.inbound[port] for port in ports}, {port: place.app[port] for port in own}
+    relays = {port: relay for port, relay in place.relays.items() if port in inbound}
+    return replace(place, inbound=inbound, app=app, outbound=outbound, relays=relays)
 
 
 @dataclass(slots=True)
 class _Nowhere(Claim):
-    """Addresses that are only spoken of: nobody holds them, so all of them are free."""
+    """Addresses that are only spoken of: nobody holds them, so all of them are free but those spoken of before."""
+
+    spoken: set[tuple[str, int]] = field(default_factory=set)
 
     def visible_port(self, host: str, wanted: int) -> int:
-        return wanted
+        port = next(number for number in count(wanted) if (host, number) not in self.spoken)
+        self.spoken.add((host, port))
+        return port
 
 
 def imagined_placement(view: MeshView) -> Placement:

@@ -16,6 +16,7 @@ from windvane.kit.clock import SystemClock
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import parse_duration
 from windvane.local.console import JsonReporter, TextReporter
+from windvane.local.faults import parse_fault
 from windvane.local.rundir import RunDir, copy_scenario
 from windvane.local.up import Faces, LocalMesh, MeshOptions, Traffic
 
@@ -70,7 +71,8 @@ def _run(
             raise BadInputError(f"--{name.replace('_', '-')}: a local mesh needs this address")
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
-    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic)
+    faults = tuple(map(parse_fault, given["fault"]))
+    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults)
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:

@@ -26,6 +26,7 @@ from windvane.local.addresses import Claim, claim
 from windvane.local.applications import Applications, applications, emulator
 from windvane.local.drain import drained
 from windvane.local.emulator.plan import EmulatorPlan
+from windvane.local.faults import Fault, check_faults, follow, relayed, troubled
 from windvane.local.files import write_whole
 from windvane.local.patches import idle_patches
 from windvane.local.placement import Allocator, gateway_ports
@@ -93,6 +94,7 @@ class MeshOptions:
     """Where the ingress gateway's first port is wanted; moved like a face when taken."""
     retention: str = "15d"
     traffic: Traffic | None = None
+    faults: tuple[Fault, ...] = ()
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
         "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
@@ -116,8 +118,10 @@ class LocalMesh:
         self.supervisor = Supervisor(options.run_dir / "logs", clock, report)
         self._source = FileSource(options.mesh, implied_gateways=True, also=(idle_patches, local_modules))
         self._view = self._first_view()
+        check_faults(options.faults, self._view)
+        self._active: tuple[Fault, ...] = ()
         self._claim = claim(options.state_dir, prefer=_prefix(options.run_dir))
-        self._allocator = Allocator(self._claim, options.gateway)
+        self._allocator = Allocator(self._claim, options.gateway, relayed(options.faults, self._view))
         self._faces, self._placement = options.faces, Placement()
         self._applications = Applications(EmulatorPlan())
         self._processes: dict[str, ChildSpec] = {}
@@ -145,6 +149,7 @@ class LocalMesh:
         self._report("ready", self._urls() | {"seconds": round(self._clock.monotonic() - began, 2)})
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._follow_edits())]
+            tasks.append(group.create_task(follow(self.options.faults, self._clock, self._break)))
             gateway = self._gateway()
             if self.options.traffic is not None and gateway is not None:
                 traffic = self.supervisor.start(self._traffic(self.options.traffic, gateway))
@@ -187,7 +192,24 @@ class LocalMesh:
             self._report("problem", {"message": problem})
         self._problems = problems
         write_whole(self.options.run_dir / PLACEMENT, self._placement.to_json().encode())
-        write_whole(self.options.run_dir / "emulator.json", self._applications.plan.to_json())
+        self._write_emulator()
+
+    def _write_emulator(self) -> None:
+        workloads = troubled(self._applications.plan.workloads, self._active, self._view)
+        write_whole(self.options.run_dir / "emulator.json", EmulatorPlan(workloads).to_json())
+
+    def _break(self, active: tuple[Fault, ...]) -> None:
+        """Let these faults be on, and no others; tell and write down what began and what ended."""
+        before, self._active = self._active, active
+        self._write_emulator()
+        changes = [("began", fault) for fault in active if fault not in before]
+        changes += [("ended", fault) for fault in before if fault not in active]
+        with (self.options.run_dir / "faults.jsonl").open("ab") as file:
+            for state, fault in changes:
+                fields = {"kind": fault.kind, "target": fault.target, "state": state}
+                self._report("fault", fields)
+                line = {"time": self._clock.now_ns() / 1e9, **fields, "by": fault.by, "share": fault.share}
+                file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     async def _apply(self) -> None:
         """Make the running processes those of the plan: stop, restart what changed, start."""

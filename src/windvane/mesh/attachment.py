@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from windvane.mesh.gateway_api.semantics import GATEWAY_NAME
 from windvane.mesh.models import Model, PolicyTargetReference, Targetable
 from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshView, MeshWorkload
 
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-"""The label by which the workloads of a Gateway (Gateway API) are known."""
 GATEWAY_API, NETWORKING = "gateway.networking.k8s.io", "networking.istio.io"
 WAYPOINTS = {("", "Service"), (NETWORKING, "ServiceEntry"), (GATEWAY_API, "GatewayClass")}
 GATEWAYS = {(GATEWAY_API, "Gateway"), (NETWORKING, "Gateway")}

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from windvane.mesh import hosts
 from windvane.mesh.delegates import merged
+from windvane.mesh.gateway_api.surroundings import Surroundings
+from windvane.mesh.gateway_api.translate import in_order, translate
 from windvane.mesh.models import (
     AuthorizationPolicy,
     ConfigMap,
@@ -28,6 +30,7 @@ from windvane.mesh.models import (
     ProxyConfig,
     RequestAuthentication,
     Resource,
+    Secret,
     Service,
     ServiceEntry,
     Sidecar,
@@ -53,6 +56,8 @@ MESH_GATEWAY = "mesh"
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 """The annotation of a Kubernetes Service that says which namespaces see it."""
+_DISTRIBUTION = "networking.istio.io/traffic-distribution"
+"""The annotation of a Service or ServiceEntry that comes over `trafficDistribution`."""
 
 _MEANINGLESS_METADATA = {
     "uid",
@@ -84,16 +89,20 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
     for workload in made:
         by_key.setdefault(workload.key, workload)
     workloads = list(by_key.values())
+    services = _services(ordered, workloads, identity.domain)
+    secrets = {f"{item.namespace}/{item.name}": item for item in reversed(_of(ordered, Secret))}
+    translated = translate(ordered, Surroundings.of(ordered, services, identity.domain, secrets, workloads))
+    own_routes = _virtual_services(_of(ordered, VirtualService), identity.domain)
     return MeshView(
         version=_version(ordered),
-        services=_services(ordered, workloads, identity.domain),
+        services=dict(sorted(translated.services.items())),
         workloads=by_key,
-        virtual_services=_virtual_services(_of(ordered, VirtualService), identity.domain),
+        virtual_services=in_order(own_routes, translated.routes),
         delegates=frozenset(
             f"{item.namespace}/{item.name}" for item in _of(ordered, VirtualService) if not item.spec.hosts
         ),
         destination_rules=_merge_rules(_of(ordered, DestinationRule), identity.domain),
-        gateways=tuple(_of(ordered, Gateway)),
+        gateways=(*_of(ordered, Gateway), *translated.gateways),
         sidecars=tuple(_of(ordered, Sidecar)),
         proxy_configs=tuple(_of(ordered, ProxyConfig)),
         peer_authentications=tuple(_of(ordered, PeerAuthentication)),
@@ -103,6 +112,8 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         wasm_plugins=tuple(_of(ordered, WasmPlugin)),
         envoy_filters=tuple(_of(ordered, EnvoyFilter)),
         extension_providers=_extension_providers(ordered, identity.root_namespace),
+        gateway_api_conditions=translated.conditions,
+        secrets=secrets,
         trust_domain=identity.trust_domain,
         cluster_id=identity.cluster_id,
         root_namespace=identity.root_namespace,
@@ -214,6 +225,11 @@ def _kubernetes_service(service: Service, workloads: Selectable, domain: str) ->
         location="external" if external else "internal",
         labels=service.labels,
         export_to=_exports(service.annotations.get(_EXPORT_TO, "")),
+        is_headless=spec.cluster_ip == "None",
+        traffic_distribution=service.annotations.get(_DISTRIBUTION, "") or spec.traffic_distribution,
+        addresses=tuple(
+            dict.fromkeys(text for text in (spec.cluster_ip, *spec.cluster_ips) if text not in ("", "None"))
+        ),
     )
 
 
@@ -235,10 +251,12 @@ def _entry_service(entry: ServiceEntry, host: str, workloads: Selectable) -> Mes
         ports=tuple(_entry_port(port) for port in spec.ports),
         workloads=tuple(workload.key for workload in selected),
         endpoints=_endpoints(entry, host),
-        resolution={"NONE": "none", "STATIC": "static"}.get(spec.resolution, "dns"),
+        resolution={"NONE": "none", "STATIC": "static", "DYNAMIC_DNS": "dynamic"}.get(spec.resolution, "dns"),
         location="external" if spec.location == "MESH_EXTERNAL" else "internal",
         labels=entry.labels,
         export_to=spec.export_to,
+        traffic_distribution=entry.annotations.get(_DISTRIBUTION, ""),
+        addresses=spec.addresses,
     )
 
 

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from windvane.mesh.findings import Finding, finding
 from windvane.mesh.mesh_config import is_mesh_map, with_mesh_config
-from windvane.mesh.models import KINDS, Resource
+from windvane.mesh.models import KINDS, Resource, gateway_api
 from windvane.mesh.models.base import json_name
 from windvane.mesh.yaml_source import Document, Path, path_text
 
@@ -22,17 +22,10 @@ _NOT_YET = {
     "security.istio.io": (),
     "telemetry.istio.io": (),
     "extensions.istio.io": ("TrafficExtension",),
-    "gateway.networking.k8s.io": (
-        "GatewayClass",
-        "Gateway",
-        "HTTPRoute",
-        "GRPCRoute",
-        "TLSRoute",
-        "TCPRoute",
-        "UDPRoute",
-        "ReferenceGrant",
-    ),
+    gateway_api.GROUP: ("BackendTLSPolicy", "ListenerSet", "UDPRoute"),
 }
+_TABLES = (KINDS, gateway_api.KINDS)
+"""Two: a `Gateway` is Istio's or Gateway API's, as its API version says."""
 _OURS = "windvane.dev/"
 """Documents of our own beside a configuration, such as its tests: read by whom they are for."""
 _EXPECTED = {
@@ -151,11 +144,12 @@ def _shapeless(value: Any) -> str:
 
 def _resource(item: _Object) -> Resource | list[Finding]:
     api_version, kind = item.value["apiVersion"], item.value["kind"]
-    model, versions = KINDS.get(kind, (None, ()))
+    known = [table[kind] for table in _TABLES if kind in table]
+    model = next((found for found, versions in known if api_version in versions), None)
     if kind == "ConfigMap" and not is_mesh_map(item.value):
         return [item.finding("WV0207", f"{api_version} {kind} has no meaning here: ignored")]
-    if model is None or api_version not in versions:
-        return [_no_model(item, api_version, kind, versions)]
+    if model is None:
+        return [_no_model(item, api_version, kind)]
     try:
         resource = model.model_validate(item.value)
     except ValidationError as error:
@@ -166,17 +160,18 @@ def _resource(item: _Object) -> Resource | list[Finding]:
     return resource
 
 
-def _no_model(item: _Object, api_version: str, kind: str, versions: Sequence[str]) -> Finding:
+def _no_model(item: _Object, api_version: str, kind: str) -> Finding:
     group = api_version.rpartition("/")[0]
-    own_group = {version.rpartition("/")[0] for version in versions}
-    if group in own_group:
-        known = ", ".join(versions)
+    versions = [version for table in _TABLES for version in table.get(kind, (None, ()))[1]]
+    own = [version for version in versions if version.rpartition("/")[0] == group]
+    if own:
+        known = ", ".join(own)
         return item.finding("WV0205", f"{kind} has no API version {api_version} (known: {known})", ("apiVersion",))
     if kind in _NOT_YET.get(group, ()):
         message = f"not supported yet: Istio knows {group} {kind}, Windvane does not act on it"
         return item.finding("WV0206", message, ("kind",))
     if group in _NOT_YET:
-        kinds = [name for name, (_, of) in KINDS.items() if any(version.startswith(f"{group}/") for version in of)]
+        kinds = [name for table in _TABLES for name, (_, of) in table.items() if of[0].startswith(f"{group}/")]
         hint = _did_you_mean(kind, [*kinds, *_NOT_YET[group]])
         return item.finding("WV0205", f"{group} has no kind {kind}{hint}", ("kind",))
     return item.finding("WV0207", f"{api_version} {kind} has no meaning here: ignored")

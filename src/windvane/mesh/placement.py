@@ -19,7 +19,8 @@ class WorkloadPlace:
 
     Shapes: `inbound` and `app` map a workload port (the Service's targetPort) to the port the
     sidecar, respectively the application, listens on at `address`; `outbound` maps
-    `"<service hostname>:<service port>"` to the port of the sidecar's listener for that service.
+    `"<service hostname>:<service port>"` to the port of the sidecar's listener for that service;
+    `relays` maps workload ports to those at `address` by which others reach the sidecar's, where not directly.
     """
 
     address: str
@@ -28,6 +29,11 @@ class WorkloadPlace:
     inbound: Mapping[int, int] = field(default_factory=dict)
     app: Mapping[int, int] = field(default_factory=dict)
     outbound: Mapping[str, int] = field(default_factory=dict)
+    relays: Mapping[int, int] = field(default_factory=dict)
+
+    def reached(self, port: int) -> int | None:
+        """Where others reach a workload port, or None when its sidecar does not listen for it."""
+        return self.relays.get(port) or self.inbound.get(port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Placement:
 
 def _place(value: dict[str, Any]) -> WorkloadPlace:
     ports = {name: {int(k): v for k, v in value[name].items()} for name in ("inbound", "app")}
+    relays = {int(port): relay for port, relay in value.get("relays", {}).items()}
     return WorkloadPlace(
         address=value["address"],
         http_proxy=value["http_proxy"],
@@ -61,4 +68,5 @@ def _place(value: dict[str, Any]) -> WorkloadPlace:
         outbound=dict(value["outbound"]),
         inbound=ports["inbound"],
         app=ports["app"],
+        relays=relays,
     )

@@ -13,6 +13,11 @@ _ALIASES = {
 }
 
 
+def is_http(protocol: str) -> bool:
+    """Whether requests (not only connections) are seen where this protocol is spoken."""
+    return protocol in ("http", "http2", "grpc", "grpc-web")
+
+
 def named_protocol(text: str) -> str:
     """The protocol that a word names: `HTTP`, `grpc-web`, `kubernetes.io/h2c`; empty when it names none."""
     word = text.lower()

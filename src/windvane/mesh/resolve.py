@@ -43,6 +43,7 @@ class SideTelemetry:
     custom_tags: Mapping[str, CustomTag] = field(default_factory=dict)
     use_request_id_for_trace_sampling: bool = True
     enable_istio_tags: bool = True
+    disable_context_propagation: bool = False
     tracing_providers: tuple[str, ...] = ()
     access_log: bool | None = None
     access_log_filter: str = ""
@@ -221,6 +222,7 @@ def _side(levels: list[Telemetry], side: Side) -> SideTelemetry:
             (item.use_request_id_for_trace_sampling for item in tracing), default=True
         ),
         enable_istio_tags=_last((item.enable_istio_tags for item in tracing), default=True),
+        disable_context_propagation=_last((item.disable_context_propagation for item in tracing), default=False),
         tracing_providers=_last((tuple(p.name for p in item.providers) or None for item in tracing), ()),
         access_log=not logging[-1].disabled if logging else None,
         access_log_filter=_last((item.filter.expression if item.filter else None for item in logging), ""),

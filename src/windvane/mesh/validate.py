@@ -14,6 +14,7 @@ from windvane.mesh.checks import (
     destination_rule,
     envoy_filter,
     gateway,
+    gateway_api,
     mesh_config,
     policy,
     proxies,
@@ -27,6 +28,7 @@ from windvane.mesh.checks.annotations import check_annotations
 from windvane.mesh.checks.authorizers import authorizers
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
+from windvane.mesh.checks.credentials import check_secret, credentials
 from windvane.mesh.checks.deployments import deployments
 from windvane.mesh.checks.gateways import gateways
 from windvane.mesh.checks.references import Registry, references
@@ -36,11 +38,13 @@ from windvane.mesh.checks.unused import unused
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
 from windvane.mesh.models import Namespace, Resource
+from windvane.mesh.models.gateway_api import GROUP as GATEWAY_API
 from windvane.mesh.suppress import ANNOTATION, told_of
 from windvane.mesh.view import MeshView
 
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Namespace": services.check_namespace,
+    "Secret": check_secret,
     "ConfigMap": mesh_config.check_config_map,
     "IstioOperator": mesh_config.check_istio_operator,
     "Service": services.check_service,
@@ -63,12 +67,16 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
 
 _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...] = (
     conflicts,
+    credentials,
     deployments,
     gateways,
     shadowing,
     unused,
     timing,
     access,
+    gateway_api.conditions,
+    gateway_api.shadowing,
+    gateway_api.conflicts,
     authorizers,
     envoy_filter.relative_patches,
 )
@@ -114,12 +122,18 @@ def _own_problems(item: Loaded) -> Iterator[Problem]:
     resource = item.resource
     if not all(is_dns_label(part) for part in resource.name.split(".")) or len(resource.name) > 253:
         yield Problem("WV0203", ("metadata", "name"), f"{resource.name!r} is not a name that Kubernetes accepts")
-    if not is_dns_label(resource.namespace):
+    if not is_dns_label(resource.namespace) and resource.kind != "GatewayClass":
         words = f"{resource.namespace!r} is not a namespace that Kubernetes accepts"
         yield Problem("WV0203", ("metadata", "namespace"), words)
-    yield from _CHECKS[resource.kind](resource)
+    checks = gateway_api.CHECKS if _is_of_gateway_api(resource) else _CHECKS
+    yield from checks[resource.kind](resource)
     yield from check_annotations(resource)
     yield from _false_conditions(resource)
+
+
+def _is_of_gateway_api(resource: Resource) -> bool:
+    """Whether a kind is that API's: two kinds of Gateways have one name."""
+    return resource.api_version.startswith(f"{GATEWAY_API}/")
 
 
 def _false_conditions(resource: Resource) -> Iterator[Problem]:
@@ -135,9 +149,10 @@ def _false_conditions(resource: Resource) -> Iterator[Problem]:
 
 
 def _repeated_names(loaded: Sequence[Loaded]) -> Iterator[Finding]:
-    first: dict[tuple[str, str, str], Loaded] = {}
+    first: dict[tuple[bool, str, str, str], Loaded] = {}
     for item in loaded:
-        key = (item.resource.kind, item.resource.namespace, item.resource.name)
+        one = item.resource
+        key = (_is_of_gateway_api(one), one.kind, one.namespace, one.name)
         before = first.setdefault(key, item)
         if before is not item:
             place = f"{before.resource.file}:{before.resource.line}"

@@ -11,7 +11,10 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from windvane.mesh.protocols import is_http
+
 if TYPE_CHECKING:
+    from windvane.mesh.gateway_api.conditions import Condition
     from windvane.mesh.models import (
         AuthorizationPolicy,
         DestinationRule,
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
         PeerAuthentication,
         ProxyConfig,
         RequestAuthentication,
+        Secret,
         Sidecar,
         Telemetry,
         VirtualService,
@@ -43,7 +47,7 @@ class ServicePort:
     @property
     def is_http(self) -> bool:
         """Whether requests (not only connections) are seen on this port."""
-        return self.protocol in ("http", "http2", "grpc", "grpc-web")
+        return is_http(self.protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,10 @@ class MeshService:
 
     `workloads` holds keys (`"name.namespace"`) into `MeshView.workloads`; `endpoints` holds
     addresses that a ServiceEntry lists itself (`"host:port"` per port name is left to xds).
-    `resolution` is static, dns or none; `location` is internal or external. `export_to` are the
-    namespaces that see it (none: all), as Istio writes them.
+    `resolution` is static, dns, none, or dynamic (each request's own host); `location` is internal or
+    external. `export_to` are the namespaces that see it (none: all), as Istio writes them. `is_headless`:
+    clients see its pods, not an address of its own. `traffic_distribution` says which endpoints clients
+    prefer ("" for no preference).
     """
 
     hostname: str
@@ -115,6 +121,10 @@ class MeshService:
     location: str = "internal"
     labels: Mapping[str, str] = field(default_factory=dict)
     export_to: tuple[str, ...] = ()
+    is_headless: bool = False
+    traffic_distribution: str = ""
+    addresses: tuple[str, ...] = ()
+    """Where the cluster would have it: IP addresses, or networks as `10.0.0.0/8`; often none are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,8 @@ class MeshView:
     request_authentications: tuple[RequestAuthentication, ...] = ()
     authorization_policies: tuple[AuthorizationPolicy, ...] = ()
     telemetries: tuple[Telemetry, ...] = ()
+    gateway_api_conditions: tuple[Condition, ...] = ()  # those that are false
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)  # by "namespace/name"
     envoy_filters: tuple[EnvoyFilter, ...] = ()
     wasm_plugins: tuple[WasmPlugin, ...] = ()
     extension_providers: Mapping[str, ExtensionProvider] | None = None

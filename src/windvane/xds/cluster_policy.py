@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.cluster import v3 as cluster
+from envoy_data_plane.envoy.config.common.matcher import v3 as matching
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.config.route import v3 as route
 from envoy_data_plane.envoy.extensions.upstreams.http import v3 as upstream
 from envoy_data_plane.envoy.type import v3 as types
+from envoy_data_plane.envoy.type.matcher import v3 as matcher
 from envoy_data_plane.google import protobuf
 
 from windvane.mesh.models import ConnectionPoolSettings, LoadBalancerSettings, OutlierDetection
+from windvane.mesh.models.destination_rule import HTTPSettings
 from windvane.xds.encoding import any_of
 from windvane.xds.filters import PEER_METADATA_HEADER, header_mutation, upstream_codec
 from windvane.xds.localities import is_weighted
@@ -60,8 +65,9 @@ def _set_warmup(message: cluster.Cluster, settings: LoadBalancerSettings | None)
         message.least_request_lb_config = cluster.ClusterLeastRequestLbConfig(slow_start_config=slow)
 
 
-def circuit_breakers(pool: ConnectionPoolSettings | None) -> cluster.CircuitBreakers:
+def circuit_breakers(policy: Policy) -> cluster.CircuitBreakers:
     """Unlimited but for what the pool says: Istio lifts Envoy's default of 1024."""
+    pool, budget = policy.connection_pool, policy.retry_budget
     tcp, http = (pool.tcp, pool.http) if pool else (None, None)
     thresholds = cluster.CircuitBreakersThresholds(
         max_connections=(tcp.max_connections if tcp else 0) or UNLIMITED,
@@ -70,6 +76,11 @@ def circuit_breakers(pool: ConnectionPoolSettings | None) -> cluster.CircuitBrea
         max_retries=(http.max_retries if http else 0) or UNLIMITED,
         track_remaining=True,
     )
+    if budget is not None:
+        thresholds.retry_budget = cluster.CircuitBreakersThresholdsRetryBudget(
+            budget_percent=types.Percent(value=20.0 if budget.percent is None else budget.percent),
+            min_retry_concurrency=budget.min_retry_concurrency or 3,
+        )
     return cluster.CircuitBreakers(thresholds=[thresholds])
 
 
@@ -101,7 +112,12 @@ def common_lb(policy: Policy) -> cluster.ClusterCommonLbConfig:
     made = cluster.ClusterCommonLbConfig()
     if policy.outlier_detection is not None:
         made.healthy_panic_threshold = types.Percent(value=float(policy.outlier_detection.min_health_percent))
-    if is_weighted(policy):
+    zones = policy.load_balancer.zone_aware_lb_setting if policy.load_balancer else None
+    if zones is not None and zones.enabled is not False:
+        made.zone_aware_lb_config = cluster.ClusterCommonLbConfigZoneAwareLbConfig(
+            min_cluster_size=zones.min_cluster_size or None
+        )
+    elif is_weighted(policy):
         made.locality_weighted_lb_config = cluster.ClusterCommonLbConfigLocalityWeightedLbConfig()
     return made
 
@@ -135,12 +151,11 @@ def protocol_options(protocol: str, policy: Policy, *, external: bool, forward: 
     if settings and settings.use_client_protocol:
         options.use_downstream_protocol_config = upstream.HttpProtocolOptionsUseDownstreamHttpConfig(
             http_protocol_options=core.Http1ProtocolOptions(),
-            http2_protocol_options=_http2(settings.max_concurrent_streams),
+            http2_protocol_options=_http2(settings),
         )
     elif _is_http2(protocol, policy):
-        streams = settings.max_concurrent_streams if settings else 0
         options.explicit_http_config = upstream.HttpProtocolOptionsExplicitHttpConfig(
-            http2_protocol_options=_http2(streams)
+            http2_protocol_options=_http2(settings)
         )
     else:
         options.explicit_http_config = upstream.HttpProtocolOptionsExplicitHttpConfig(
@@ -150,6 +165,9 @@ def protocol_options(protocol: str, policy: Policy, *, external: bool, forward: 
         options.upstream_http_protocol_options = core.UpstreamHttpProtocolOptions(
             auto_sni=True, auto_san_validation=True
         )
+    outliers = policy.outlier_detection
+    if outliers is not None and outliers.outlier_detection_http_error_codes:
+        options.outlier_detection = _errors(outliers.outlier_detection_http_error_codes)
     if external:
         options.http_filters = [header_mutation(remove=PEER_METADATA_HEADER), upstream_codec()]
     return {_OPTIONS: any_of(options)}
@@ -167,8 +185,30 @@ def _is_http2(protocol: str, policy: Policy) -> bool:
     return protocol in ("http2", "grpc", "grpc-web") or (http is not None and http.h2_upgrade_policy == "UPGRADE")
 
 
-def _http2(max_concurrent_streams: int) -> core.Http2ProtocolOptions:
-    return core.Http2ProtocolOptions(max_concurrent_streams=max_concurrent_streams or None)
+def _http2(settings: HTTPSettings | None) -> core.Http2ProtocolOptions:
+    made = core.Http2ProtocolOptions()
+    if settings is not None:
+        made.max_concurrent_streams = settings.max_concurrent_streams or None
+        pings = settings.http2_keep_alive
+        if pings is not None:
+            made.connection_keepalive = core.KeepaliveSettings(
+                interval=_duration(pings.interval), timeout=_duration(pings.timeout)
+            )
+    return made
+
+
+def _errors(codes: Sequence[int]) -> upstream.HttpProtocolOptionsOutlierDetection:
+    """Answers that count against an endpoint, in place of 5xx."""
+    matches = [
+        matching.MatchPredicate(
+            http_response_headers_match=matching.HttpHeadersMatch(
+                headers=[route.HeaderMatcher(name=":status", string_match=matcher.StringMatcher(exact=str(code)))]
+            )
+        )
+        for code in dict.fromkeys(codes)
+    ]
+    whole = matching.MatchPredicate(or_match=matching.MatchPredicateMatchSet(rules=matches))
+    return upstream.HttpProtocolOptionsOutlierDetection(error_matcher=whole if len(matches) > 1 else matches[0])
 
 
 def _duration(seconds: float | None) -> timedelta | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from envoy_data_plane.envoy.config.cluster import v3 as cluster
@@ -17,11 +17,22 @@ from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import ClusterConfig
 from envoy_data_plane.google import protobuf
 
-from windvane.mesh.models import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
+from windvane.mesh.inbound import ended_tls, inbound_pool, ingress_of, listener_protocol, target_of
+from windvane.mesh.models import (
+    ConnectionPoolSettings,
+    DestinationRule,
+    OutlierDetection,
+    PortTrafficPolicy,
+    Subset,
+    TrafficPolicy,
+)
+from windvane.mesh.models.destination_rule import ProxyProtocol
+from windvane.mesh.protocols import is_http
 from windvane.mesh.resolve import destination_rule_for, endpoint_port
 from windvane.mesh.view import MeshService, ServicePort
 from windvane.xds import cluster_policy, filters, tls
 from windvane.xds.ca import identity_of
+from windvane.xds.credentials import names_credentials, with_usable_credential
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import (
     AssignmentSpec,
@@ -30,7 +41,7 @@ from windvane.xds.endpoints import (
     cluster_name,
     endpoint_specs,
 )
-from windvane.xds.localities import placed
+from windvane.xds.localities import needs_labels, placed, topology_labels
 from windvane.xds.policy import NO_POLICY, Policy, policy_for
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import Resource, pack
@@ -84,11 +95,14 @@ def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
 
 @dataclass(frozen=True, slots=True)
 class OutboundKey:
-    """What of a proxy decides its outbound clusters: its namespace, and where it matters its labels and locality."""
+    """What of a proxy decides its outbound clusters: its namespace, and where it matters labels, locality and role."""
 
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
     locality: str = ""
+    role: str = ""
+    topology: tuple[tuple[str, str], ...] = ()
+    """Labels with those of its place, where endpoints are ranked by them."""
 
 
 def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
@@ -98,25 +112,47 @@ def outbound_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundClu
 
 
 def outbound_key(proxy: Proxy, snapshot: Snapshot) -> OutboundKey:
-    """What of a proxy decides its outbound clusters: labels if any rule selects by them, locality if any does."""
+    """What of a proxy decides its outbound clusters: labels if any rule selects by them, locality if any does, its role
+    if any rule names a Secret."""
     rules = snapshot.view.destination_rules
+    secret = snapshot.derive("secrets matter", lambda: any(map(names_credentials, rules)))
     selective = snapshot.derive("selective rules", lambda: any(rule.spec.workload_selector for rule in rules))
     local = snapshot.derive("localities matter", lambda: any(map(_looks_at_localities, rules)))
+    ranked = snapshot.derive("shared labels matter", lambda: _ranks_by_labels(snapshot))
+    topology = topology_labels(proxy.workload, snapshot.view.cluster_id) if ranked else {}
     return OutboundKey(
         proxy.namespace,
         tuple(sorted(proxy.workload.labels.items())) if selective else (),
         proxy.workload.locality if local else "",
+        proxy.role if secret else "",
+        tuple(sorted(topology.items())),
     )
 
 
 def _looks_at_localities(rule: DestinationRule) -> bool:
-    policies = [rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)]
-    parts: list[TrafficPolicy | PortTrafficPolicy] = []
-    for policy in policies:
-        parts += [policy, *policy.port_level_settings] if policy else []
     return any(
-        part.outlier_detection or (part.load_balancer and part.load_balancer.locality_lb_setting) for part in parts
+        part.outlier_detection
+        or (part.load_balancer and (part.load_balancer.locality_lb_setting or part.load_balancer.zone_aware_lb_setting))
+        for part in _parts(rule)
     )
+
+
+def _ranks_by_labels(snapshot: Snapshot) -> bool:
+    """Whether endpoints of any service are ranked by labels that they share with the client."""
+    policies = (
+        Policy(load_balancer=part.load_balancer, outlier_detection=part.outlier_detection or OutlierDetection())
+        for rule in snapshot.view.destination_rules
+        for part in _parts(rule)
+    )
+    by_service = any(service.traffic_distribution for service in snapshot.view.services.values())
+    return by_service or any(map(needs_labels, policies))
+
+
+def _parts(rule: DestinationRule) -> list[TrafficPolicy | PortTrafficPolicy]:
+    parts: list[TrafficPolicy | PortTrafficPolicy] = []
+    for policy in (rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)):
+        parts += [policy, *policy.port_level_settings] if policy else []
+    return parts
 
 
 def inbound_ports(proxy: Proxy, snapshot: Snapshot) -> dict[int, tuple[MeshService, ServicePort] | None]:
@@ -128,6 +164,20 @@ def inbound_ports(proxy: Proxy, snapshot: Snapshot) -> dict[int, tuple[MeshServi
             if number in served and served[number] is None:
                 served[number] = (service, port)
     return served
+
+
+def inbound_protocol(proxy: Proxy, snapshot: Snapshot, number: int) -> str:
+    """What the proxy speaks on a port of its workload: its Sidecar's word, else its service's; `tcp` if neither.
+
+    On ports that a Sidecar leaves out Istio looks at the first bytes: what a service says of one is what it would find.
+    """
+    listed = ingress_of(snapshot.view, proxy.workload)
+    if number in listed:
+        spoken = listener_protocol(listed[number])
+        opened = spoken == "https" and ended_tls(snapshot.view, proxy.workload, number) is not None
+        return "http" if opened else spoken
+    served = inbound_ports(proxy, snapshot)[number]
+    return served[1].protocol if served is not None else "tcp"
 
 
 def inbound_name(port: int) -> str:
@@ -148,9 +198,27 @@ def _outbound(key: OutboundKey, snapshot: Snapshot) -> Iterator[tuple[str, Outbo
         rule = destination_rule_for(snapshot.view, hostname, key.namespace, dict(key.labels))
         for port in service.ports:
             for subset in (None, *(rule.spec.subsets if rule else ())):
-                policy = policy_for(rule, subset, port.number)
-                endpoints = placed(endpoint_specs(service, port, subset, snapshot), policy, key.locality)
+                policy = with_usable_credential(policy_for(rule, subset, port.number), rule, key.role)
+                endpoints = _endpoints(key, snapshot, service, port, subset, policy=policy)
                 yield _one(service, port, subset, policy=policy, endpoints=endpoints, snapshot=snapshot)
+
+
+def _endpoints(
+    key: OutboundKey,
+    snapshot: Snapshot,
+    service: MeshService,
+    port: ServicePort,
+    subset: Subset | None,
+    *,
+    policy: Policy,
+) -> tuple[EndpointSpec, ...]:
+    """The endpoints of a service's port as the client of a key uses them."""
+    distribution = service.traffic_distribution
+    label = None
+    if needs_labels(policy, distribution):
+        label = partial(topology_labels, cluster_id=snapshot.view.cluster_id)
+    found = endpoint_specs(service, port, subset, snapshot, label)
+    return placed(found, policy, key.locality, labels=dict(key.topology), distribution=distribution)
 
 
 def _one(
@@ -185,6 +253,8 @@ def _one(
 def _discovery(service: MeshService, port: ServicePort) -> Discovery:
     if service.resolution == "static":
         return "eds"
+    if service.resolution == "dynamic":
+        return "forward"
     # Without an original destination to go to, a service that resolves nothing is found by its name.
     return "forward" if service.hostname.startswith("*") and port.is_http else "dns"
 
@@ -197,17 +267,43 @@ def _identities(service: MeshService, snapshot: Snapshot) -> tuple[str, ...]:
 
 def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ClusterSpec]:
     for number, served in inbound_ports(proxy, snapshot).items():
-        application = EndpointSpec(proxy.place.address, proxy.place.app.get(number, number), mutual_tls=False)
-        service, port = served if served else (None, None)
+        service = served[0] if served else None
         yield ClusterSpec(
             name=inbound_name(number),
             discovery="static",
-            protocol=port.protocol if port else "tcp",
+            protocol=inbound_protocol(proxy, snapshot, number),
             service=(service.hostname, service.name, service.namespace) if service else None,
             port=number,
-            endpoints=(application,),
+            policy=Policy(connection_pool=_inbound_pool(proxy, snapshot, number, served)),
+            endpoints=(_application(proxy, snapshot, number),),
             connect_timeout=snapshot.settings.connect_timeout,
         )
+
+
+def _application(proxy: Proxy, snapshot: Snapshot, number: int) -> EndpointSpec:
+    """The application behind a port of its workload, which a Sidecar may have put elsewhere."""
+    listed = ingress_of(snapshot.view, proxy.workload).get(number)
+    target = target_of(listed) if listed is not None else number
+    if isinstance(target, str):
+        return EndpointSpec(target, 0, mutual_tls=False)
+    return EndpointSpec(proxy.place.address, proxy.place.app.get(target, target), mutual_tls=False)
+
+
+def _inbound_pool(
+    proxy: Proxy, snapshot: Snapshot, number: int, served: tuple[MeshService, ServicePort] | None
+) -> ConnectionPoolSettings | None:
+    """Limits towards the application: its Sidecar's, else those of the rule for its service, which clients have too.
+
+    Whether clients' requests are made HTTP/2 is theirs to decide.
+    """
+    pool = inbound_pool(snapshot.view, proxy.workload, number)
+    if pool is None and served is not None:
+        service, port = served
+        rule = destination_rule_for(snapshot.view, service.hostname, proxy.namespace, proxy.workload.labels)
+        pool = policy_for(rule, None, port.number).connection_pool
+    if pool is None or pool.http is None:
+        return pool
+    return pool.model_copy(update={"http": pool.http.model_copy(update={"h2_upgrade_policy": "DEFAULT"})})
 
 
 @lru_cache(maxsize=65_536)
@@ -217,7 +313,7 @@ def build(spec: ClusterSpec) -> Resource:
         name=spec.name,
         alt_stat_name=f"{spec.name};" if "|" in spec.name else "",
         connect_timeout=timedelta(seconds=_connect_timeout(spec)),
-        circuit_breakers=cluster_policy.circuit_breakers(spec.policy.connection_pool),
+        circuit_breakers=cluster_policy.circuit_breakers(spec.policy),
         outlier_detection=cluster_policy.outlier_detection(spec.policy.outlier_detection),
         common_lb_config=cluster_policy.common_lb(spec.policy),
         metadata=_metadata(spec),
@@ -257,9 +353,12 @@ def _set_discovery(message: cluster.Cluster, spec: ClusterSpec) -> None:
 
 
 def _set_transport(message: cluster.Cluster, spec: ClusterSpec) -> None:
+    settings, alpn = spec.policy.tls, cluster_policy.alpn(spec.protocol, spec.policy)
+    if spec.discovery == "forward" and is_http(spec.protocol) and settings and settings.mode in ("SIMPLE", "MUTUAL"):
+        # The name that is asked for and believed is each request's own host, unless the rule has one.
+        message.transport_socket = tls.client(settings, "", alpn)
     if spec.discovery in ("static", "forward"):
         return
-    settings, alpn = spec.policy.tls, cluster_policy.alpn(spec.protocol, spec.policy)
     mesh = tls.mesh_client(settings.sni if settings and settings.sni else _sni(spec), _believed(spec), alpn)
     if settings is None:
         if not spec.external:
@@ -267,7 +366,17 @@ def _set_transport(message: cluster.Cluster, spec: ClusterSpec) -> None:
     elif settings.mode == "ISTIO_MUTUAL":
         message.transport_socket = mesh
     elif settings.mode in ("SIMPLE", "MUTUAL"):
-        message.transport_socket = tls.client_from_files(settings, spec.service[0] if spec.service else "", alpn)
+        message.transport_socket = tls.client(settings, spec.service[0] if spec.service else "", alpn)
+    if spec.policy.proxy_protocol is not None:
+        _announce(message, spec.policy.proxy_protocol)
+
+
+def _announce(message: cluster.Cluster, wanted: ProxyProtocol) -> None:
+    """A PROXY header before whatever a connection speaks."""
+    if not message.transport_socket_matches:
+        message.transport_socket = tls.with_proxy_header(message.transport_socket or tls.plaintext(), wanted)
+    for match in message.transport_socket_matches:
+        match.transport_socket = tls.with_proxy_header(match.transport_socket or tls.plaintext(), wanted)
 
 
 def _believed(spec: ClusterSpec) -> tuple[str, ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from windvane.xds.clusters import clusters, outbound_clusters, outbound_key
+from windvane.xds.clusters import build, clusters, outbound_clusters, outbound_key
 from windvane.xds.endpoints import assignment
 from windvane.xds.envoy_filters.apply import patched
 from windvane.xds.listeners import ListenerSpec, listener_specs, listeners
 from windvane.xds.proxy import Proxy
-from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle
+from windvane.xds.resources import CDS, EDS, LDS, RDS, Bundle, Resource
 from windvane.xds.route_tables import route_tables
 from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
+from windvane.xds.sni_dnat import passed_on_clusters
 
 
 def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
@@ -21,9 +22,10 @@ def configuration(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
 def generated(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
     """The same before EnvoyFilters."""
     scope = outbound_scope(proxy, snapshot)
-    endpoints = scope.derive(("endpoints", outbound_key(proxy, scope)), lambda: _endpoints(proxy, scope))
+    own = proxy.key if passed_on_clusters(proxy, scope) else ""
+    endpoints = scope.derive(("endpoints", outbound_key(proxy, scope), own), lambda: _endpoints(proxy, scope))
     return {
-        CDS: Bundle(clusters(proxy, snapshot)),
+        CDS: Bundle([*clusters(proxy, snapshot), *_passed_on(proxy, scope)]),
         EDS: endpoints,
         LDS: Bundle(listeners(proxy, snapshot)),
         RDS: Bundle(route_tables(proxy, snapshot)),
@@ -36,6 +38,10 @@ def listened(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     return [spec for spec in listener_specs(proxy, snapshot) if kept is None or spec.name in kept]
 
 
+def _passed_on(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
+    return [build(each.spec) for each in passed_on_clusters(proxy, snapshot).values()]
+
+
 def _endpoints(proxy: Proxy, snapshot: Snapshot) -> Bundle:
-    found = outbound_clusters(proxy, snapshot).items()
-    return Bundle(assignment(name, each.endpoints) for name, each in found if each.spec.discovery == "eds")
+    found = outbound_clusters(proxy, snapshot) | passed_on_clusters(proxy, snapshot)
+    return Bundle(assignment(name, each.endpoints) for name, each in found.items() if each.spec.discovery == "eds")

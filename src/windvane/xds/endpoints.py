@@ -7,14 +7,15 @@ without a sidecar is reached as it stands, in plaintext.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.endpoint import v3 as endpoint
 from envoy_data_plane.google import protobuf
 
+from windvane.mesh.inbound import UNIX
 from windvane.mesh.models import Subset
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.view import MeshService, MeshWorkload, ServicePort
@@ -28,6 +29,7 @@ class EndpointSpec:
     """One address: `identity` is Istio's `workload;namespace;canonical name;revision;cluster`.
 
     `priority` 0 is used first; `locality_weight` is that of its locality (0: the sum of its endpoints' weights).
+    `labels` are only for ranking endpoints: they are no part of what an endpoint is.
     """
 
     address: str
@@ -38,6 +40,7 @@ class EndpointSpec:
     identity: str = ""
     priority: int = 0
     locality_weight: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,24 @@ def cluster_name(port: int, subset: str, hostname: str) -> str:
 
 
 def endpoint_specs(
-    service: MeshService, port: ServicePort, subset: Subset | None, snapshot: Snapshot
+    service: MeshService,
+    port: ServicePort,
+    subset: Subset | None,
+    snapshot: Snapshot,
+    label: Callable[[MeshWorkload], Mapping[str, str]] | None = None,
 ) -> tuple[EndpointSpec, ...]:
-    """The endpoints of a service's port, those of a subset when one is given."""
+    """The endpoints of a service's port, those of a subset when one is given; `label` gives them their labels."""
     workloads = [snapshot.view.workloads[key] for key in service.workloads if key in snapshot.view.workloads]
     mesh_internal = service.location == "internal"
-    specs = (
-        _spec(workload, port, snapshot, mesh_internal)
+    chosen = [
+        workload
         for workload in [*workloads, *service.endpoints]
         if subset is None or subset.labels.items() <= dict(workload.labels).items()
-    )
-    return tuple(spec for spec in specs if spec is not None)
+    ]
+    specs = ((_spec(workload, port, snapshot, mesh_internal), workload) for workload in chosen)
+    if label is None:
+        return tuple(spec for spec, _ in specs if spec is not None)
+    return tuple(replace(spec, labels=label(workload)) for spec, workload in specs if spec is not None)
 
 
 def assignment(cluster: str, specs: Iterable[EndpointSpec]) -> Resource:
@@ -82,7 +92,9 @@ def assignment_message(spec: AssignmentSpec) -> endpoint.ClusterLoadAssignment:
 
 
 def socket_address(address: str, port: int) -> core.Address:
-    """An Envoy TCP address."""
+    """An Envoy address: TCP, or a Unix domain socket where `address` begins with `unix://`."""
+    if address.startswith(UNIX):
+        return core.Address(pipe=core.Pipe(path=address.removeprefix(UNIX)))
     return core.Address(socket_address=core.SocketAddress(address=address, port_value=port))
 
 
@@ -100,12 +112,13 @@ def _spec(workload: MeshWorkload, port: ServicePort, snapshot: Snapshot, mesh_in
     )
     weight = workload.weight or 1
     if place is not None and mesh_internal:
-        bound = place.inbound.get(wanted)
+        bound = place.reached(wanted)
         mutual_tls = _accepts_mutual_tls(workload, wanted, snapshot)
         return EndpointSpec(place.address, bound, mutual_tls, weight, workload.locality, identity) if bound else None
     if not workload.address:
         return None
-    return EndpointSpec(workload.address, wanted, False, weight, workload.locality, identity)
+    number = 0 if workload.address.startswith(UNIX) else wanted
+    return EndpointSpec(workload.address, number, False, weight, workload.locality, identity)
 
 
 def _accepts_mutual_tls(workload: MeshWorkload, port: int, snapshot: Snapshot) -> bool:

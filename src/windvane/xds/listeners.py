@@ -17,14 +17,25 @@ from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 
+from windvane.mesh.inbound import ended_tls
 from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
 from windvane.mesh.models.wasm import PluginPhase
-from windvane.mesh.protocols import named_protocol
+from windvane.mesh.protocols import is_http, named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import authentication, authorization, external_authorization, filters, http, telemetry, tls, wasm
+from windvane.xds import (
+    authentication,
+    authorization,
+    external_authorization,
+    filters,
+    http,
+    sni_dnat,
+    telemetry,
+    tls,
+    wasm,
+)
 from windvane.xds.authorization import Guard
-from windvane.xds.clusters import inbound_name, inbound_ports
+from windvane.xds.clusters import inbound_name, inbound_ports, inbound_protocol
 from windvane.xds.encoding import any_of
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.external_authorization import Authorizer, authorizer
@@ -32,13 +43,24 @@ from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import Resource, pack
 from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
-from windvane.xds.tcp_routes import TcpRoute, filter_chains, gateway_routes, outbound_routes, tcp_filter, to_cluster
+from windvane.xds.tcp_routes import (
+    TcpRoute,
+    filter_chains,
+    gateway_routes,
+    limit_addresses,
+    outbound_routes,
+    resolving,
+    tcp_filter,
+    to_cluster,
+)
 from windvane.xds.telemetry import Reporting
 from windvane.xds.wasm import Plugin
 
 _PHASES: tuple[PluginPhase, ...] = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
+_UNOPENED = ("PASSTHROUGH", sni_dnat.MODE)
+"""Modes in which TLS is not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +82,11 @@ class ListenerSpec:
     """All that a listener is made of.
 
     `target` is the RDS name of HTTP, else the cluster; `tcp` is where connections go that are not HTTP;
-    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts; `operation` names the
-    server's spans; `report_interval` (seconds) is for open TCP connections. `tokens` and `guards` are the
-    authentication and authorization in force; `guarded_ports` maps ports that policies name to listened ones; `asked`
-    is the external authorizer of policies with action CUSTOM. `plugins` are Wasm modules.
+    `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts, `tls` how it ends TLS
+    that is not the mesh's; `operation` names the server's spans; `report_interval` (seconds) is for open TCP
+    connections. `tokens` and `guards` are the authentication and authorization in force; `guarded_ports` maps ports
+    that policies name to listened ones; `asked` is the external authorizer of policies with action CUSTOM. `plugins`
+    are Wasm modules.
     """
 
     name: str
@@ -72,6 +95,7 @@ class ListenerSpec:
     reporting: Reporting
     target: str
     is_http: bool = False
+    tls: ServerTLSSettings | None = None
     tcp: tuple[TcpRoute, ...] = ()
     peer_metadata: str = ""
     mode: MTLSMode = "DISABLE"
@@ -145,13 +169,16 @@ def _server(proxy: Proxy, snapshot: Snapshot, gateway: Gateway, server: Server) 
     if protocol in ("http", "http2", "grpc", "grpc-web"):
         return ServerSpec(number, f"http.{number}")
     settings = server.tls if protocol in ("https", "tls") else None
-    passed_on = settings is not None and settings.mode == "PASSTHROUGH"
+    passed_on = settings is not None and settings.mode in _UNOPENED
     hosts = {host.rpartition("/")[2].lower() for host in server.hosts}
     names = () if "*" in hosts or settings is None else tuple(sorted(hosts))
     name = f"{number}.{server.port.name}.{gateway.name}.{gateway.namespace}"
     if protocol == "https" and not passed_on:
         return ServerSpec(number, f"https.{name}", names, settings)
-    routes = gateway_routes(proxy, snapshot.view, gateway, server)
+    if settings is not None and settings.mode == sni_dnat.MODE:
+        routes = sni_dnat.passed_on_routes(proxy, snapshot, gateway, server)
+    else:
+        routes = gateway_routes(proxy, snapshot.view, gateway, server)
     return ServerSpec(number, f"tcp.{name}", names, settings, routes) if routes else None
 
 
@@ -193,7 +220,8 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             port=proxy.place.inbound[number],
             reporting=reporting,
             target=inbound_name(number),
-            is_http=served is not None and served[1].is_http,
+            is_http=is_http(inbound_protocol(proxy, snapshot, number)),
+            tls=ended_tls(view, proxy.workload, number),
             tcp=(to_cluster(inbound_name(number)),),
             mode=mtls_mode(view, proxy.workload, number),
             trust_domain=view.trust_domain,
@@ -254,6 +282,8 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
         _inspect(message, wait_no_longer=spec.mode == "PERMISSIVE")
     if spec.mode != "STRICT":
         plain = _inbound_chain(spec, mutual_tls=False)
+        if spec.tls is not None:
+            plain.transport_socket = tls.server(spec.tls, http=spec.is_http)
         if spec.mode == "PERMISSIVE":
             plain.filter_chain_match = listener.FilterChainMatch(transport_protocol="raw_buffer")
         message.filter_chains.append(plain)
@@ -273,7 +303,7 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
 
 def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
     secured = [server for server in spec.servers if server.tls is not None]
-    taken: set[str] = set()
+    taken: set[tuple[str, ...]] = set()
     for server in secured or spec.servers[:1]:
         for chain in _gateway_chains(spec, server):
             if _is_new(chain, taken):
@@ -282,21 +312,24 @@ def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
         message.listener_filters = [_tls_inspector()]
 
 
-def _is_new(chain: listener.FilterChain, taken: set[str]) -> bool:
+def _is_new(chain: listener.FilterChain, taken: set[tuple[str, ...]]) -> bool:
     """Whether a chain has server names of its own, which it keeps: Envoy refuses two chains for one name."""
     if chain.filter_chain_match is None:
         return True
     wanted = chain.filter_chain_match.server_names or [""]
-    own = [name for name in wanted if name not in taken]
-    taken.update(own)
+    networks = [f"{each.address_prefix}/{each.prefix_len}" for each in chain.filter_chain_match.prefix_ranges]
+    own = [name for name in wanted if (name, *networks) not in taken]
+    taken.update((name, *networks) for name in own)
     chain.filter_chain_match.server_names = [name for name in own if name]
     return bool(own)
 
 
 def _gateway_chains(spec: ListenerSpec, server: ServerSpec) -> Iterator[listener.FilterChain]:
-    if server.tls is not None and server.tls.mode == "PASSTHROUGH":
+    if server.tls is not None and server.tls.mode in _UNOPENED:
         for route in server.tcp:
-            yield _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+            chain = _gateway_chain(server, route.names, _gateway_tcp(spec, route))
+            limit_addresses(chain, route)
+            yield chain
     elif server.tcp:
         yield _gateway_chain(server, server.names, _gateway_tcp(spec, server.tcp[0]), _transport(spec, server))
     else:
@@ -324,11 +357,11 @@ def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket |
         return None
     if server.tls.mode == "ISTIO_MUTUAL":
         return tls.mesh_server(spec.trust_domain, http=not server.tcp)
-    return tls.server_from_files(server.tls, http=not server.tcp)
+    return tls.server(server.tls, http=not server.tcp)
 
 
 def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:
-    return [*_guarding_tcp(spec), _tcp(spec, route)]
+    return [*_guarding_tcp(spec), *resolving(route), _tcp(spec, route)]
 
 
 def _guarding(spec: ListenerSpec) -> list[HttpFilter]:

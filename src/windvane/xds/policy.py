@@ -17,6 +17,7 @@ from windvane.mesh.models import (
     Subset,
     TrafficPolicy,
 )
+from windvane.mesh.models.destination_rule import ProxyProtocol, RetryBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Policy:
     connection_pool: ConnectionPoolSettings | None = None
     outlier_detection: OutlierDetection | None = None
     tls: ClientTLSSettings | None = None
+    proxy_protocol: ProxyProtocol | None = None
+    retry_budget: RetryBudget | None = None
 
 
 NO_POLICY = Policy()
@@ -43,12 +46,18 @@ def policy_for(rule: DestinationRule | None, subset: Subset | None, port: int) -
 def _at_port(inherited: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
     if policy is None:
         return inherited
+    # A port's settings have no fields for these two: they hold for all ports.
+    proxy_protocol = policy.proxy_protocol or inherited.proxy_protocol
+    budget = policy.retry_budget or inherited.retry_budget
     for each in policy.port_level_settings:
         if each.port is not None and each.port.number == port:
-            return Policy(each.load_balancer, each.connection_pool, each.outlier_detection, each.tls)
+            own = (each.load_balancer, each.connection_pool, each.outlier_detection, each.tls)
+            return Policy(*own, proxy_protocol, budget)
     return Policy(
         load_balancer=policy.load_balancer or inherited.load_balancer,
         connection_pool=policy.connection_pool or inherited.connection_pool,
         outlier_detection=policy.outlier_detection or inherited.outlier_detection,
         tls=policy.tls or inherited.tls,
+        proxy_protocol=proxy_protocol,
+        retry_budget=budget,
     )

@@ -67,5 +67,4 @@ def role_of(view: MeshView, workload: MeshWorkload) -> Role:
 
 def selects(gateway: Gateway, workload: MeshWorkload) -> bool:
     """Whether a Gateway's selector picks the workload (an empty selector picks nothing here)."""
-    selector = gateway.spec.selector
-    return bool(selector) and all(workload.labels.get(key) == value for key, value in selector.items())
+    return gateway.picks(workload.labels, workload.namespace)

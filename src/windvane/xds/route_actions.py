@@ -16,6 +16,7 @@ from envoy_data_plane.envoy.type.matcher import v3 as matcher
 from envoy_data_plane.google import protobuf
 
 from windvane.mesh.checks.virtual_service import is_authority
+from windvane.mesh.gateway_api.semantics import PrefixRedirect
 from windvane.mesh.models import (
     ConsistentHashLB,
     Destination,
@@ -29,6 +30,7 @@ from windvane.mesh.models import (
 from windvane.mesh.models.virtual_service import HTTPDirectResponse, HTTPMirrorPolicy, HTTPRedirect
 from windvane.mesh.resolve import destination_rule_for
 from windvane.mesh.view import MeshView
+from windvane.xds import gateway_semantics
 from windvane.xds.route_match import route_match, takes_everything
 from windvane.xds.route_policy import consistent_hash, filter_config, fraction, hash_policies, retry_policy
 
@@ -41,6 +43,8 @@ _REDIRECT_CODES = {
     307: _CODES.TEMPORARY_REDIRECT,
     308: _CODES.PERMANENT_REDIRECT,
 }
+UNKNOWN_SERVICE = "UnknownService"
+"""Istio's name of the cluster, which is never there, of a route's destination that must not be used."""
 _WELL_KNOWN_PORT = {"http": 80, "https": 443}
 
 
@@ -66,6 +70,8 @@ class RouteScope:
 
     def cluster(self, destination: Destination) -> str:
         """Istio's cluster name; without a port, a service's only port, else the port of the request."""
+        if not destination.host:
+            return UNKNOWN_SERVICE
         service = self.view.services.get(destination.host)
         port = self.port
         if destination.port is not None:
@@ -104,8 +110,22 @@ def rule_route(item: VirtualService, rule: HTTPRoute, match: HTTPMatchRequest | 
         made.direct_response = _direct_response(rule.direct_response)
     else:
         made.route = _forward(made, rule, scope)
+    if item.semantics == "gateway":
+        _as_gateway_api_means(made, rule, match)
     made.decorator = route.Decorator(operation=_operation(made, item, scope))
     return made
+
+
+def _as_gateway_api_means(made: route.Route, rule: HTTPRoute, match: HTTPMatchRequest | None) -> None:
+    if made.match is not None:
+        gateway_semantics.match_whole_segments(made.match)
+    if made.route is not None:
+        gateway_semantics.answer_500_for_unknown(made.route)
+        if rule.rewrite is not None and rule.rewrite.uri:
+            made.route.prefix_rewrite = ""
+            gateway_semantics.replace_prefix(made.route, match, rule.rewrite.uri)
+    if made.redirect is not None and isinstance(rule.redirect, PrefixRedirect):
+        gateway_semantics.replace_prefix(made.redirect, match, rule.redirect.prefix)
 
 
 def default_route(cluster: str, operation: str, hashing: ConsistentHashLB | None = None) -> route.Route:
@@ -252,6 +272,8 @@ def _redirect(rule: HTTPRedirect, scope: RouteScope) -> route.RedirectAction:
     )
     if rule.uri:
         made.path_redirect = rule.uri
+    elif rule.prefix_rewrite:
+        made.prefix_rewrite = rule.prefix_rewrite
     if rule.scheme:
         made.scheme_redirect = rule.scheme
     return made
@@ -274,9 +296,9 @@ def _operation(made: route.Route, item: VirtualService, scope: RouteScope) -> st
         path = match.path
     elif match.safe_regex is not None:
         path = match.safe_regex.regex
-    elif match.prefix:
-        path = f"{match.prefix}*"
-    if made.route is not None and made.route.cluster:
+    elif match.prefix or match.path_separated_prefix:
+        path = f"{match.prefix or match.path_separated_prefix}*"
+    if made.route is not None and made.route.cluster and made.route.cluster != UNKNOWN_SERVICE:
         _, port, _, host = made.route.cluster.split("|")
         return f"{host}:{port}{path}"
     return f"{item.name}:{scope.port}{path}"

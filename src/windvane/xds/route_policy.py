@@ -90,8 +90,11 @@ def _hash_policy(settings: ConsistentHashLB) -> route.RouteActionHashPolicy:
     if settings.http_cookie is not None:
         cookie = settings.http_cookie
         ttl = timedelta(seconds=cookie.ttl) if cookie.ttl is not None else None
+        attributes = [
+            route.RouteActionHashPolicyCookieAttribute(name=each.name, value=each.value) for each in cookie.attributes
+        ]
         return route.RouteActionHashPolicy(
-            cookie=route.RouteActionHashPolicyCookie(name=cookie.name, ttl=ttl, path=cookie.path)
+            cookie=route.RouteActionHashPolicyCookie(name=cookie.name, ttl=ttl, path=cookie.path, attributes=attributes)
         )
     if settings.http_query_parameter_name is not None:
         return route.RouteActionHashPolicy(

@@ -22,7 +22,7 @@ from windvane.xds.routes import (
     service_virtual_hosts,
     virtual_hosts,
 )
-from windvane.xds.scope import outbound_scope, unknown_hosts
+from windvane.xds.scope import egress_proxy, outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
 
 
@@ -34,8 +34,10 @@ def route_tables(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
 
 def _sidecar(proxy: Proxy, snapshot: Snapshot) -> Iterator[Resource]:
     view, key, unknown = snapshot.view, ("routes", _reader(proxy, snapshot)), unknown_hosts(proxy, snapshot)
+    proxied = egress_proxy(proxy, snapshot)
     yield snapshot.derive(
-        (*key, HTTP_PROXY, unknown), lambda: _table(HTTP_PROXY, virtual_hosts(proxy, view, unknown=unknown))
+        (*key, HTTP_PROXY, unknown, proxied),
+        lambda: _table(HTTP_PROXY, virtual_hosts(proxy, view, unknown=unknown, passed_to=proxied)),
     )
     for service, port, _ in called_by_address(proxy, snapshot):
         if port.is_http:

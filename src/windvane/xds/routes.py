@@ -37,13 +37,18 @@ class RoutedProxy(Protocol):
 
 
 def virtual_hosts(
-    proxy: RoutedProxy, view: MeshView, port: int | None = None, *, unknown: UnknownHosts | None = None
+    proxy: RoutedProxy,
+    view: MeshView,
+    port: int | None = None,
+    *,
+    unknown: UnknownHosts | None = None,
+    passed_to: str = "",
 ) -> list[route.VirtualHost]:
     """A sidecar's HTTP proxy: every HTTP service by the names its clients use; a gateway: all servers of a port.
 
     With `port` a sidecar's are only services of that port. Names carry their port, but for port 80,
     where a client leaves it out. `unknown` adds Istio's virtual host for unknown hosts: `ALLOW_ANY` passes their
-    requests through, `REGISTRY_ONLY` refuses them.
+    requests through (to the cluster `passed_to` if given), `REGISTRY_ONLY` refuses them.
     """
     if proxy.role == "router":
         servers = [pair for pair in _servers(proxy, view) if pair[1].port and pair[1].port.number == port]
@@ -56,7 +61,9 @@ def virtual_hosts(
         if free:
             made.append(_virtual_host(name, free, routes))
     made.sort(key=lambda host: host.name)
-    return [*made, _allow_any() if unknown == "ALLOW_ANY" else _block_all()] if unknown else made
+    if unknown is None:
+        return made
+    return [*made, _allow_any(passed_to or PASSTHROUGH_CLUSTER) if unknown == "ALLOW_ANY" else _block_all()]
 
 
 def service_virtual_hosts(proxy: RoutedProxy, view: MeshView, hostname: str, port: int) -> list[route.VirtualHost]:
@@ -85,7 +92,7 @@ def routes_key(proxy: RoutedProxy, view: MeshView) -> Hashable:
     gateways = tuple(
         f"{gateway.namespace}/{gateway.name}"
         for gateway in view.gateways
-        if gateway.spec.selector and gateway.spec.selector.items() <= proxy.workload.labels.items()
+        if gateway.picks(proxy.workload.labels, proxy.workload.namespace)
     )
     return (proxy.workload.namespace, labels, gateways)
 
@@ -107,7 +114,7 @@ def _servers(proxy: RoutedProxy, view: MeshView) -> list[tuple[Gateway, Server]]
     return [
         (gateway, server)
         for gateway in view.gateways
-        if gateway.spec.selector and gateway.spec.selector.items() <= proxy.workload.labels.items()
+        if gateway.picks(proxy.workload.labels, proxy.workload.namespace)
         for server in gateway.spec.servers
     ]
 
@@ -180,6 +187,9 @@ def _service_hosts(
         for item in service.ports:
             if item.is_http and port in (None, item.number):
                 names = hosts.short_names(hostname, proxy.workload.namespace)
+                if service.is_headless:
+                    # Its pods have names below its own.
+                    names += [f"*.{name}" for name in names]
                 yield (
                     f"{hostname}:{item.number}",
                     _domains(names, item.number),
@@ -297,10 +307,10 @@ def _virtual_host(name: str, domains: list[str], routes: list[route.Route]) -> r
     return route.VirtualHost(name=name, domains=domains, routes=routes, include_request_attempt_count=True)
 
 
-def _allow_any() -> route.VirtualHost:
-    """Hosts that the mesh does not know are reached as they are (Istio's ALLOW_ANY)."""
+def _allow_any(cluster: str) -> route.VirtualHost:
+    """Hosts that the mesh does not know are reached as they are, or by a proxy for them (Istio's ALLOW_ANY)."""
     action = route.RouteAction(
-        cluster=PASSTHROUGH_CLUSTER,
+        cluster=cluster,
         timeout=timedelta(),
         max_stream_duration=route.RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta()),
     )

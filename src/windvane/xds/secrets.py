@@ -11,6 +11,8 @@ from windvane.xds.ca import WorkloadCertificate
 from windvane.xds.resources import Resource, pack
 
 CERTIFICATE, ROOT = "default", "ROOTCA"
+_PATIENCE = 3.0
+"""Seconds. A Secret that there is comes with the first answer."""
 
 
 def secrets(certificate: WorkloadCertificate, root_pem: bytes) -> list[Resource]:
@@ -29,6 +31,21 @@ def secrets(certificate: WorkloadCertificate, root_pem: bytes) -> list[Resource]
 def reference(name: str) -> tls.SdsSecretConfig:
     """How a TLS context asks for a secret: over the ADS stream."""
     return tls.SdsSecretConfig(name=name, sds_config=ads_source())
+
+
+def credential(name: str) -> tls.SdsSecretConfig:
+    """How a TLS context asks for a Secret of the configuration.
+
+    One that is not there must not keep the rest of a listener or cluster from coming up, as in Istio.
+    """
+    source = ads_source()
+    source.initial_fetch_timeout = timedelta(seconds=_PATIENCE)
+    return tls.SdsSecretConfig(name=credential_name(name), sds_config=source)
+
+
+def credential_name(name: str) -> str:
+    """Istio's name of a Secret in SDS."""
+    return name if "://" in name else f"kubernetes://{name}"
 
 
 def ads_source() -> core.ConfigSource:

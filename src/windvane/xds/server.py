@@ -29,6 +29,7 @@ from windvane.xds.bootstrap import ADMISSION_HEADER
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.certificates import Certificates
 from windvane.xds.configuration import configuration
+from windvane.xds.credentials import credentials
 from windvane.xds.discovery import Request, parse_request
 from windvane.xds.key_sets import KeySets, KeySetStatus
 from windvane.xds.proxy import workload_key
@@ -268,8 +269,8 @@ class ControlPlane:
     def _offer_secrets(self, connection: _Connection) -> None:
         proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
         if proxy is not None and self.snapshot is not None:
-            secrets = self._certificates.secrets(proxy.workload, self.snapshot.view.trust_domain)
-            connection.stream.offer({SDS: Bundle(secrets)})
+            own = self._certificates.secrets(proxy.workload, self.snapshot.view.trust_domain)
+            connection.stream.offer({SDS: Bundle([*own, *credentials(proxy, self.snapshot)])})
             connection.changed.set()
 
 

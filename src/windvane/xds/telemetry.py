@@ -74,7 +74,8 @@ class Tag(NamedTuple):
 class Reporting:
     """What one side of a proxy reports: the Telemetry in force, with the proxy's own names filled in.
 
-    `sampling` is in percent; `tags` are Istio's and the Telemetry's, by name.
+    `sampling` is in percent; with `propagation` requests carry the trace's context on; `tags` are Istio's and the
+    Telemetry's, by name.
     """
 
     direction: Direction
@@ -82,6 +83,7 @@ class Reporting:
     sampling: float
     spans: bool = True
     sampling_by_request_id: bool = True
+    propagation: bool = True
     tags: tuple[Tag, ...] = ()
     text_log: bool = False
     text_filter: str = ""
@@ -99,6 +101,7 @@ def reporting(proxy: Proxy, snapshot: Snapshot, direction: Direction) -> Reporti
         sampling=snapshot.settings.sampling if sampling is None else sampling,
         spans=not side.disable_span_reporting,
         sampling_by_request_id=side.use_request_id_for_trace_sampling,
+        propagation=not side.disable_context_propagation,
         tags=tuple(sorted({**tags, **{name: _tag(name, tag) for name, tag in side.custom_tags.items()}}.values())),
         text_log=bool(side.access_log) and (not providers or "envoy" in providers),
         text_filter=side.access_log_filter,
@@ -119,6 +122,7 @@ def tracing(wanted: Reporting) -> hcm.HttpConnectionManagerTracing | None:
         provider=trace.TracingHttp(name="envoy.tracers.opentelemetry", typed_config=any_of(config)),
         # A gateway is a hop of its own: its span has a child for the call it makes.
         spawn_upstream_span=True if wanted.direction == "gateway" else None,
+        no_context_propagation=not wanted.propagation,
     )
 
 

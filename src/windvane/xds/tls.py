@@ -7,13 +7,19 @@ from typing import Any
 
 import betterproto2
 from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.extensions.transport_sockets.proxy_protocol.v3 import ProxyProtocolUpstreamTransport
 from envoy_data_plane.envoy.extensions.transport_sockets.raw_buffer.v3 import RawBuffer
 from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls
 from envoy_data_plane.envoy.type.matcher import v3 as matcher
 
+from windvane.mesh.checks.gateway import CIPHER_SUITES
 from windvane.mesh.models import ClientTLSSettings, ServerTLSSettings
+from windvane.mesh.models.destination_rule import ProxyProtocol
 from windvane.xds.encoding import any_of
-from windvane.xds.secrets import CERTIFICATE, ROOT, reference
+from windvane.xds.secrets import CERTIFICATE, ROOT, credential, reference
+
+_MOST = 2
+"""Certificates that one server may have."""
 
 _VERSIONS = {
     "TLS_AUTO": tls.TlsParametersTlsProtocol.TLS_AUTO,
@@ -37,47 +43,95 @@ def mesh_server(trust_domain: str, *, http: bool) -> core.TransportSocket:
     return socket(tls.DownstreamTlsContext(common_tls_context=context, require_client_certificate=True))
 
 
-def client_from_files(settings: ClientTLSSettings, hostname: str, alpn: Sequence[str]) -> core.TransportSocket:
-    """A DestinationRule's SIMPLE or MUTUAL; without CA certificates the system's are used."""
-    names = [_dns_or_uri(name) for name in settings.subject_alt_names]
-    trusted = _file(settings.ca_certificates) if settings.ca_certificates else None
-    validation = tls.CertificateValidationContext(
-        trusted_ca=trusted,
-        system_root_certs=None if trusted else tls.CertificateValidationContextSystemRootCerts(),
-        match_typed_subject_alt_names=names,
-    )
-    common = tls.CommonTlsContext(
-        tls_certificates=_certificate(settings.client_certificate, settings.private_key),
-        validation_context=None if settings.insecure_skip_verify else validation,
-        alpn_protocols=list(alpn),
-    )
+def client(settings: ClientTLSSettings, hostname: str, alpn: Sequence[str]) -> core.TransportSocket:
+    """A DestinationRule's SIMPLE or MUTUAL, with certificates from files or a Secret.
+
+    Without CA certificates of its own the system's are used; a Secret brings them or no server is believed.
+    """
+    common = tls.CommonTlsContext(alpn_protocols=list(alpn))
+    if settings.credential_name and settings.mode == "MUTUAL":
+        common.tls_certificate_sds_secret_configs = [credential(settings.credential_name)]
+    elif not settings.credential_name:
+        common.tls_certificates = _certificate(settings.client_certificate, settings.private_key)
+    if not settings.insecure_skip_verify:
+        _check_server(common, settings)
     return socket(tls.UpstreamTlsContext(common_tls_context=common, sni=settings.sni or hostname))
 
 
-def server_from_files(settings: ServerTLSSettings, *, http: bool = True) -> core.TransportSocket:
-    """A Gateway server's SIMPLE, MUTUAL or OPTIONAL_MUTUAL."""
-    mutual = settings.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
+def _check_server(common: tls.CommonTlsContext, settings: ClientTLSSettings) -> None:
+    """What a server's certificate must be."""
     validation = tls.CertificateValidationContext(
-        trusted_ca=_file(settings.ca_certificates),
         match_typed_subject_alt_names=[_dns_or_uri(name) for name in settings.subject_alt_names],
+        crl=_file(settings.ca_crl) if settings.ca_crl else None,
     )
+    if settings.credential_name:
+        common.combined_validation_context = tls.CommonTlsContextCombinedCertificateValidationContext(
+            default_validation_context=validation,
+            validation_context_sds_secret_config=credential(f"{settings.credential_name}-cacert"),
+        )
+        return
+    if settings.ca_certificates:
+        validation.trusted_ca = _file(settings.ca_certificates)
+    else:
+        validation.system_root_certs = tls.CertificateValidationContextSystemRootCerts()
+    common.validation_context = validation
+
+
+def server(settings: ServerTLSSettings, *, http: bool = True) -> core.TransportSocket:
+    """A Gateway server's SIMPLE, MUTUAL or OPTIONAL_MUTUAL, with certificates from files or Secrets."""
+    pairs = settings.tls_certificates or (settings,)
     common = tls.CommonTlsContext(
         tls_params=tls.TlsParameters(
             tls_minimum_protocol_version=_VERSIONS[settings.min_protocol_version],
             tls_maximum_protocol_version=_VERSIONS[settings.max_protocol_version],
-            cipher_suites=list(settings.cipher_suites),
+            cipher_suites=list(dict.fromkeys(name for name in settings.cipher_suites if name in CIPHER_SUITES)),
         ),
-        tls_certificates=_certificate(settings.server_certificate, settings.private_key),
-        validation_context=validation if mutual else None,
         alpn_protocols=["h2", "http/1.1"] if http else [],
     )
+    if settings.credentials:
+        common.tls_certificate_sds_secret_configs = [credential(name) for name in settings.credentials[:_MOST]]
+    else:
+        common.tls_certificates = [
+            made for each in pairs[:_MOST] for made in _certificate(each.server_certificate, each.private_key)
+        ]
+    _check_clients(common, settings)
     required = settings.mode == "MUTUAL"
     return socket(tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=required))
+
+
+def _check_clients(common: tls.CommonTlsContext, settings: ServerTLSSettings) -> None:
+    """What a client's certificate must be, where clients are asked for one."""
+    if not settings.asks_for_certificates:
+        return
+    validation = tls.CertificateValidationContext(
+        match_typed_subject_alt_names=[_dns_or_uri(name) for name in settings.subject_alt_names],
+        verify_certificate_spki=list(settings.verify_certificate_spki),
+        verify_certificate_hash=list(settings.verify_certificate_hash),
+        crl=_file(settings.ca_crl) if settings.ca_crl else None,
+    )
+    if settings.insecure_skip_verify:
+        validation.trust_chain_verification = tls.CertificateValidationContextTrustChainVerification.ACCEPT_UNTRUSTED
+    name = settings.ca_credential
+    if not name:
+        validation.trusted_ca = _file(settings.ca_certificates)
+        common.validation_context = validation
+        return
+    common.combined_validation_context = tls.CommonTlsContextCombinedCertificateValidationContext(
+        default_validation_context=validation, validation_context_sds_secret_config=credential(name)
+    )
 
 
 def plaintext() -> core.TransportSocket:
     """No TLS, said aloud: what a cluster falls back to when an endpoint does not speak mutual TLS."""
     return core.TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=any_of(RawBuffer()))
+
+
+def with_proxy_header(inner: core.TransportSocket, wanted: ProxyProtocol) -> core.TransportSocket:
+    """A transport socket that tells the client's address first."""
+    versions = core.ProxyProtocolConfigVersion
+    config = core.ProxyProtocolConfig(version=versions.V2 if wanted.version == "V2" else versions.V1)
+    made = ProxyProtocolUpstreamTransport(config=config, transport_socket=inner)
+    return core.TransportSocket(name="envoy.transport_sockets.upstream_proxy_protocol", typed_config=any_of(made))
 
 
 def socket(context: betterproto2.Message) -> core.TransportSocket:

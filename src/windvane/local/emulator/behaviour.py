@@ -40,6 +40,7 @@ class Application:
         if workload.outbound != self.workload.outbound or workload.http_proxy != self.workload.http_proxy:
             former, self._caller = self._caller, Caller(workload, self._rng)
             await former.close()
+        self._caller.trouble = workload.trouble
         self.workload, self.spec = workload, spec
         self.start_background()
 
@@ -48,8 +49,9 @@ class Application:
         endpoint = self.spec.endpoint(path)
         assert endpoint.latency is not None
         assert endpoint.response is not None
-        await self._clock.sleep(endpoint.latency.sample(self._rng))
-        failure = self._pick(endpoint.errors or ())
+        trouble = self.workload.trouble
+        await self._clock.sleep(endpoint.latency.sample(self._rng) + trouble.delayed(self._rng))
+        failure = self._pick(trouble.failures(endpoint.errors or ()))
         if failure is None and endpoint.calls:
             done = await self._caller.run(endpoint.calls, self._handed_on(headers))
             failure = None if done else _CALL_FAILED

@@ -12,6 +12,7 @@ import grpc.aio
 from windvane.local.emulator.headers import Header
 from windvane.local.emulator.plan import EmulatedWorkload
 from windvane.local.emulator.spec import Step, Target
+from windvane.local.emulator.trouble import Trouble
 from windvane.local.http1 import HttpClient, SendError, encode_request
 
 _CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
@@ -23,6 +24,7 @@ class Caller:
 
     def __init__(self, workload: EmulatedWorkload, rng: random.Random) -> None:
         self._workload, self._rng = workload, rng
+        self.trouble: Trouble = workload.trouble
         self._proxy = HttpClient(workload.address, workload.http_proxy)
         self._channels: dict[int, grpc.aio.Channel] = {}
         self._databases: dict[int, _TcpPool] = {}
@@ -41,6 +43,13 @@ class Caller:
             return all(results)
         if step.sequence is not None:
             return await self.run(step.sequence, headers)
+        again = self.trouble.repeats if step.target.host in self.trouble.repeated else 0
+        for _ in range(again + 1):
+            if await self._tried(step, headers):
+                return True
+        return False
+
+    async def _tried(self, step: Step, headers: Sequence[Header]) -> bool:
         try:
             async with asyncio.timeout(step.timeout):
                 return await self._call(step, step.target, headers)

@@ -15,6 +15,7 @@ from windvane.local.emulator.behaviour import Application
 from windvane.local.emulator.grpc_face import GrpcFace
 from windvane.local.emulator.http_face import HttpFace
 from windvane.local.emulator.plan import EmulatedWorkload, EmulatorPlan
+from windvane.local.emulator.relay import Relay
 from windvane.local.emulator.tcp_face import TcpFace
 
 _POLL = 0.25
@@ -38,11 +39,17 @@ class _Running:
             _FACES.get(protocol, TcpFace)(workload.address, port, self.application.answer)
             for port, protocol in workload.ports.items()
         ]
+        self._relays = [
+            Relay(workload.address, port, target, lambda: self.application.workload.trouble.network / 2)
+            for port, target in workload.relays.items()
+        ]
+        self._listening = False
         self._outages: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        for face in self._faces:
-            await face.start()
+        for relay in self._relays:
+            await relay.start()
+        await self._listen(not self.application.workload.trouble.down)
         self.application.start_background()
         self._outages = asyncio.create_task(self._fail_at_times())
 
@@ -51,16 +58,28 @@ class _Running:
             outages = self.application.spec.outages
             await self._clock.sleep(outages.every if outages else 1.0)
             if outages is not None and outages is self.application.spec.outages:
-                for face in self._faces:
-                    await face.stop()
+                await self._listen(False)
                 await self._clock.sleep(outages.duration)
-                for face in self._faces:
-                    await face.start()
+                await self._listen(not self.application.workload.trouble.down)
+
+    async def _listen(self, wanted: bool) -> None:
+        """Listen, or stop listening."""
+        if wanted != self._listening:
+            self._listening = wanted
+            for face in self._faces:
+                await (face.start() if wanted else face.stop())
+
+    async def reconfigure(self, workload: EmulatedWorkload) -> None:
+        """Behave by a new plan that keeps the ports (BadInputError: nothing changed)."""
+        had = self.application.workload.trouble
+        await self.application.reconfigure(workload)
+        if had.down != workload.trouble.down:
+            await self._listen(not workload.trouble.down)
 
     async def stop(self) -> None:
         if self._outages is not None:
             self._outages.cancel()
-        for face in self._faces:
+        for face in (*self._faces, *self._relays):
             await face.stop()
         await self.application.close()
 
@@ -96,8 +115,8 @@ class EmulatorHost:
             had = running.application.workload
             if had == workload:
                 return
-            if (had.address, had.ports) == (workload.address, workload.ports):
-                await running.application.reconfigure(workload)
+            if (had.address, had.ports, had.relays) == (workload.address, workload.ports, workload.relays):
+                await running.reconfigure(workload)
                 return
             await self._running.pop(key).stop()
         running = _Running(workload, self._rng, self._clock)

@@ -12,12 +12,15 @@ from typing import Any
 
 import orjson
 
+from windvane.local.emulator.trouble import NO_TROUBLE, Trouble
+
 
 @dataclass(frozen=True, slots=True)
 class EmulatedWorkload:
     """One application: where it listens (`ports`: port → http, grpc or tcp), and how it reaches others.
 
-    `outbound` maps `"<service hostname>:<port>"` to the sidecar's listener for it on `address`.
+    `outbound` maps `"<service hostname>:<port>"` to the sidecar's listener for it on `address`; `relays` maps
+    ports on `address` at which others reach the sidecar to the sidecar's own.
     """
 
     name: str
@@ -27,6 +30,8 @@ class EmulatedWorkload:
     ports: Mapping[int, str]
     outbound: Mapping[str, int]
     emulate: str
+    trouble: Trouble = NO_TROUBLE
+    relays: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -58,4 +63,7 @@ class EmulatorPlan:
 
 def _workload(entry: dict[str, Any]) -> EmulatedWorkload:
     ports = {int(port): protocol for port, protocol in entry.pop("ports").items()}
-    return EmulatedWorkload(ports=ports, **entry)
+    relays = {int(port): target for port, target in entry.pop("relays").items()}
+    trouble = entry.pop("trouble")
+    found = Trouble(**{**trouble, "repeated": tuple(trouble["repeated"])})
+    return EmulatedWorkload(ports=ports, relays=relays, trouble=found, **entry)

@@ -28,7 +28,8 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request: `authority` as in its Host header, `path` with its query; `port` is the service's or gateway's
-    (80 where the URL has none: `has_port`)."""
+    (80, with `tls` 443, where the URL has none: `has_port`). `certificate` is the Secret `namespace/name` that the
+    client shows."""
 
     method: str
     host: str
@@ -38,6 +39,8 @@ class Asked:
     headers: tuple[Header, ...] = ()
     body: bytes = b""
     has_port: bool = True
+    tls: bool = False
+    certificate: str = ""
 
 
 def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> Asked:
@@ -51,13 +54,14 @@ def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> 
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise BadInputError(f"--request {text!r}: {error}") from None
-    if parts.scheme != "http" or not host:
+    if parts.scheme not in ("http", "https") or not host:
         raise BadInputError(f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     given = tuple(_header(each) for each in headers)
     named = next((value for name, value in given if name == "host"), parts.netloc)
     headers_sent = tuple(each for each in given if each[0] != "host")
-    return Asked(method, host, port or 80, named, path, headers_sent, body, port is not None)
+    tls = parts.scheme == "https"
+    return Asked(method, host, port or (443 if tls else 80), named, path, headers_sent, body, port is not None, tls)
 
 
 def _header(text: str) -> Header:
@@ -80,7 +84,7 @@ def with_client(view: MeshView, asked: Asked, named: str) -> tuple[MeshView, str
         return view, named
     namespace = _namespace_of(view, asked.host)
     if namespace is None:
-        gateway = _gateway_of(view)
+        gateway = _gateway_of(view, asked.host)
         if gateway is not None:
             return view, gateway.key
     client = MeshWorkload(
@@ -110,14 +114,21 @@ def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
 def _namespace_of(view: MeshView, host: str) -> str | None:
     """The namespace from which a host's name means a service of the mesh; None when it means none."""
     for service in sorted(view.services.values(), key=lambda each: (each.namespace != "default", each.hostname)):
-        if host in hosts.short_names(service.hostname, service.namespace):
+        names = hosts.short_names(service.hostname, service.namespace)
+        if host in names or (service.is_headless and any(host.endswith(f".{name}") for name in names)):
             return service.namespace
     return None
 
 
-def _gateway_of(view: MeshView) -> MeshWorkload | None:
-    workloads = sorted(view.workloads.values(), key=lambda each: each.key)
-    return next((each for each in workloads if any(selects(gateway, each) for gateway in view.gateways)), None)
+def _gateway_of(view: MeshView, host: str) -> MeshWorkload | None:
+    """The gateway that is for a host, the more exactly the better; else the first of all."""
+    edges: list[tuple[tuple[bool, int], MeshWorkload]] = []
+    for workload in sorted(view.workloads.values(), key=lambda each: each.key):
+        gateways = [gateway for gateway in view.gateways if selects(gateway, workload)]
+        names = [name.rpartition("/")[2] for one in gateways for server in one.spec.servers for name in server.hosts]
+        best = hosts.most_specific(names, host) or ""
+        edges += [((best == host, len(best)), workload)] if gateways else []
+    return max(edges, key=lambda edge: edge[0])[1] if edges else None
 
 
 def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
@@ -131,7 +142,7 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
         for host in table.to_dict().get("virtual_hosts", ())
         if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])
     ]
-    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all"]
+    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
     if proxy.role == "sidecar" and not named:
         raise BadInputError(f"{asked.authority} is no host of the mesh: the request would leave it, and is not sent")
     clusters = dict.fromkeys(cluster for host in named or covering for cluster in _clusters(host))
@@ -140,6 +151,11 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
         found.update(dict.fromkeys(service.workloads if service else ()))
     return [key for key in found if key in snapshot.placement.places]
+
+
+def _is_proxied(host: Mapping[str, Any]) -> bool:
+    """Whether unknown hosts are left to a service of the mesh (`egressProxy`)."""
+    return host["name"] == "allow_any" and any(cluster.startswith("outbound|") for cluster in _clusters(host))
 
 
 def _covers(domain: str, authority: str) -> bool:

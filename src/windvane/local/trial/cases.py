@@ -9,6 +9,7 @@ tests:
     request: GET http://reviews:9080/reviews/1
     headers: {end-user: jason}
     jwt: {sub: alice}                   # claims of a trusted token
+    certificate: default/alice          # the Secret whose certificate an https client shows
     times: 200
     expect:
       status: 200                       # or a list
@@ -29,7 +30,7 @@ tests:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,14 +105,14 @@ class Case(_Strict):
     headers: dict[str, str] = Field(default_factory=dict)
     body: str = ""
     jwt: dict[str, Any] | None = None
+    certificate: str = ""
     times: Annotated[int, Field(ge=1, le=100_000)] = 1
     expect: Expectation
 
     def asked(self) -> Asked:
         """The request; `BadInputError` when it is none."""
-        return parse_request(
-            self.request, [f"{name}: {value}" for name, value in self.headers.items()], self.body.encode()
-        )
+        headers = [f"{name}: {value}" for name, value in self.headers.items()]
+        return replace(parse_request(self.request, headers, self.body.encode()), certificate=self.certificate)
 
 
 class _Suite(_Strict):

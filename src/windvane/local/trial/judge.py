@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from windvane.local.trial.cases import Expectation, Placed
 from windvane.local.trial.outcome import Followed
+from windvane.mesh.gateway_api.semantics import TranslatedRoutes
+from windvane.mesh.models import VirtualService
 from windvane.mesh.view import MeshView
 
 _Z = 3.290526731491
@@ -106,7 +108,7 @@ def _either(values: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RouteCoverage:
-    """An HTTP route of a VirtualService, and how many requests took it."""
+    """An HTTP route of a VirtualService or of Gateway API, and how many requests took it."""
 
     resource: str
     route: str
@@ -117,9 +119,19 @@ class RouteCoverage:
 
 def coverage(view: MeshView, taken: Mapping[str, int]) -> list[RouteCoverage]:
     """The named routes of the configuration; `taken` counts requests by route name."""
-    return [
-        RouteCoverage(item.reference, route.name, item.file, item.line, taken.get(route.name, 0))
+    found = (
+        RouteCoverage(*_origin(item, index), taken.get(route.name, 0))
         for item in view.virtual_services
-        for route in item.spec.http
+        for index, route in enumerate(item.spec.http)
         if route.name
-    ]
+    )
+    return list(dict.fromkeys(found))
+
+
+def _origin(item: VirtualService, index: int) -> tuple[str, str, str, int]:
+    """Resource, name and place of a rule. Those of Gateway API stand in one for each host and listener."""
+    name = item.spec.http[index].name
+    if isinstance(item, TranslatedRoutes):
+        origin = item.origins[index]
+        return origin.reference, name, origin.file, origin.line
+    return item.reference, name, item.file, item.line

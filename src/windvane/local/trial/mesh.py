@@ -96,8 +96,14 @@ class TrialMesh:
         """Where a request enters: the sidecar's HTTP proxy, or the gateway's port; `BadInputError` for no port."""
         place = client.place
         if client.role == "sidecar":
+            if asked.tls:
+                raise BadInputError(
+                    "https is for gateways: within the mesh sidecars secure what applications send as http"
+                )
             return Address(place.address, place.http_proxy)
-        port = asked.port if asked.port in place.inbound or asked.has_port else next(iter(place.inbound), 0)
+        port = (
+            asked.port if asked.port in place.inbound or asked.has_port or asked.tls else next(iter(place.inbound), 0)
+        )
         if port not in place.inbound:
             known = ", ".join(map(str, place.inbound)) or "none"
             raise BadInputError(f"the gateway {client.key} has no port {asked.port} (its ports: {known})")

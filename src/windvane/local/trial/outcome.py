@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogCommon, HttpAccess
 
 from windvane.local.http1 import HttpClient, Response, SendError, encode_request
 from windvane.local.trial.asking import Asked
+from windvane.local.trial.client_tls import client_context
 from windvane.local.trial.echo import Heard
 from windvane.local.trial.mesh import TrialMesh
 from windvane.xds.authorization import HTTP_FILTER
@@ -119,7 +120,8 @@ async def ask(mesh: TrialMesh, asker: str, asked: Asked, times: int) -> list[Fol
     mesh.reported.heard.clear()
     proxy, at_once = mesh.proxy(asker), min(_AT_ONCE, times)
     door = mesh.door(proxy, asked)
-    client = HttpClient(door.host, door.port, idle=at_once)
+    secured = client_context(mesh.snapshot.view, asked.certificate) if asked.tls else None
+    client = HttpClient(door.host, door.port, idle=at_once, tls=secured, server_name=asked.host)
     gate = asyncio.Semaphore(at_once)
     given = dict(asked.headers).get(_ID)
     ids = [given or str(uuid.uuid4()) for _ in range(times)]
@@ -134,7 +136,8 @@ async def ask(mesh: TrialMesh, asker: str, asked: Asked, times: int) -> list[Fol
 
     answers = await asyncio.gather(*(one(each) for each in ids))
     client.close()
-    await _logs(mesh, times)
+    # A connection whose handshake fails is no request: nobody tells of it.
+    await _logs(mesh, sum(not (asked.tls and response is None) for response, _, _ in answers))
     return _joined(mesh, ids, answers)
 
 

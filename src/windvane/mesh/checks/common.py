@@ -52,6 +52,16 @@ def not_yet(path: Path, what: str) -> Problem:
     return Problem("WV0202", path, f"not supported yet: Istio knows {what}, Windvane does not act on it")
 
 
+def idle(path: Path, reason: str) -> Problem:
+    """Istio accepts this, and nothing comes of it."""
+    return Problem("WV0209", path, f"has no effect: {reason}")
+
+
+def cluster_only(path: Path, reason: str) -> Problem:
+    """This counts in a cluster and not in a local mesh."""
+    return Problem("WV0210", path, f"counts in a cluster only: {reason}")
+
+
 def is_dns_label(text: str) -> bool:
     """Whether text is a DNS label as Kubernetes wants it (at most 63 of a-z, 0-9 and inner hyphens)."""
     return _LABEL.fullmatch(text) is not None
@@ -61,6 +71,15 @@ def is_ip(text: str) -> bool:
     """Whether text is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_subnet(text: str) -> bool:
+    """Whether text is an IP address or a network as `10.0.0.0/8`; bits of the host may be set, as Go takes them."""
+    try:
+        ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
     return True

@@ -11,9 +11,11 @@ from windvane.mesh.checks.common import (
     check_labels,
     check_port,
     doubtful,
+    idle,
     invalid,
     is_dns_label,
     is_ip,
+    is_subnet,
 )
 from windvane.mesh.models import (
     Destination,
@@ -59,6 +61,15 @@ def _check_match(path: Path, match: L4MatchAttributes | TLSMatchAttributes) -> I
     yield from check_labels((*path, "sourceLabels"), match.source_labels)
     for index, gateway in enumerate(match.gateways):
         yield from check_gateway((*path, "gateways", index), gateway)
+    for index, subnet in enumerate(match.destination_subnets):
+        if not is_subnet(subnet):
+            yield invalid((*path, "destinationSubnets", index), f"{subnet!r} is not an IP address or CIDR block")
+    if isinstance(match, L4MatchAttributes) and match.source_subnet:
+        if not is_subnet(match.source_subnet):
+            words = f"{match.source_subnet!r} is not an IP address or CIDR block"
+            yield invalid((*path, "sourceSubnet"), words)
+        else:
+            yield idle((*path, "sourceSubnet"), "Istio does not look at it")
     if match.source_namespace and not is_dns_label(match.source_namespace):
         yield invalid((*path, "sourceNamespace"), f"sourceNamespace match {match.source_namespace} is invalid")
 
@@ -102,7 +113,7 @@ def check_destination(path: Path, destination: Destination) -> Iterator[Problem]
     if destination.host == "*":
         yield invalid((*path, "host"), "invalid destination host *")
     else:
-        yield from check_host((*path, "host"), destination.host, wildcard=False)
+        yield from check_host((*path, "host"), destination.host)
     if destination.subset and not is_dns_label(destination.subset):
         yield invalid((*path, "subset"), f"subset name {destination.subset!r} is not a DNS label")
     if destination.port is not None:

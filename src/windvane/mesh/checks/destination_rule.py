@@ -18,7 +18,8 @@ from windvane.mesh.checks.common import (
     not_yet,
     repeated,
 )
-from windvane.mesh.checks.locality import check_locality, check_warmup
+from windvane.mesh.checks.extras import check_extras, check_keepalive
+from windvane.mesh.checks.locality import check_locality, check_warmup, check_zone_aware
 from windvane.mesh.models import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -31,6 +32,7 @@ from windvane.mesh.models import (
 )
 from windvane.mesh.yaml_source import Path
 
+_LARGEST_TABLE = 5_000_011
 _HASH_KEYS = ("http_header_name", "http_cookie", "use_source_ip", "http_query_parameter_name")
 
 
@@ -57,6 +59,7 @@ def _check_policy(path: Path, policy: TrafficPolicy | None) -> Iterator[Problem]
         return
     if policy == TrafficPolicy():
         yield invalid(path, "traffic policy must have at least one field")
+    yield from check_extras(path, policy)
     yield from _check_parts(path, policy)
     for index, setting in enumerate(policy.port_level_settings):
         place: Path = (*path, "portLevelSettings", index)
@@ -76,7 +79,9 @@ def _check_parts(path: Path, policy: TrafficPolicy | PortTrafficPolicy) -> Itera
         place: Path = (*path, "loadBalancer", "localityLbSetting")
         setting, outliers = policy.load_balancer.locality_lb_setting, policy.outlier_detection
         yield from check_locality(place, setting, detects_outliers=outliers is not None)
-    yield from _check_pool((*path, "connectionPool"), policy.connection_pool)
+        zones: Path = (*path, "loadBalancer", "zoneAwareLbSetting")
+        yield from check_zone_aware(zones, policy.load_balancer.zone_aware_lb_setting)
+    yield from check_pool((*path, "connectionPool"), policy.connection_pool)
     yield from _check_outliers((*path, "outlierDetection"), policy.outlier_detection)
     yield from _check_tls((*path, "tls"), policy.tls)
 
@@ -107,17 +112,29 @@ def _check_hash(path: Path, settings: ConsistentHashLB) -> Iterator[Problem]:
         yield invalid((*path, "httpCookie", "name"), "name required for HttpCookie")
     if settings.http_cookie is not None and (settings.http_cookie.ttl or 0) < 0:
         yield invalid((*path, "httpCookie", "ttl"), "ttl cannot be negative")
+    for index, attribute in enumerate(settings.http_cookie.attributes if settings.http_cookie else ()):
+        if not attribute.name:
+            yield invalid((*path, "httpCookie", "attributes", index, "name"), "name required for a cookie's attribute")
     if settings.minimum_ring_size:
         yield doubtful((*path, "minimumRingSize"), "minimumRingSize is deprecated, use ringHash instead")
-    if settings.maglev is not None and settings.maglev.table_size and not _is_maglev_size(settings.maglev.table_size):
-        yield invalid((*path, "maglev", "tableSize"), "tableSize must be a prime number for maglev, at most 5000011")
+        if settings.ring_hash is not None or settings.maglev is not None:
+            words = "only one of MinimumRingSize or Maglev/Ringhash can be specified"
+            yield invalid((*path, "minimumRingSize"), words)
+    if settings.maglev is not None:
+        yield from _check_table((*path, "maglev", "tableSize"), settings.maglev.table_size)
 
 
-def _is_maglev_size(size: int) -> bool:
-    return 1 < size <= 5_000_011 and all(size % divisor for divisor in range(2, int(size**0.5) + 1))
+def _check_table(path: Path, size: int) -> Iterator[Problem]:
+    if size == 0:
+        yield invalid(path, "tableSize must be set for maglev")
+    elif size >= _LARGEST_TABLE:
+        yield invalid(path, "tableSize must be less than 5000011 for maglev")
+    elif size == 1 or not all(size % divisor for divisor in range(2, int(size**0.5) + 1)):
+        yield invalid(path, "tableSize must be a prime number for maglev")
 
 
-def _check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Problem]:
+def check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Problem]:
+    """Limits of connections and requests."""
     if pool is None:
         return
     if pool.http is None and pool.tcp is None:
@@ -128,6 +145,9 @@ def _check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Pro
             if value < 0:
                 yield invalid((*path, "http", field), f"{field} must be non-negative")
         yield from check_duration((*path, "http", "idleTimeout"), pool.http.idle_timeout)
+        if pool.http.max_concurrent_streams < 0:
+            yield invalid((*path, "http", "maxConcurrentStreams"), "max concurrent streams must be non-negative")
+        yield from check_keepalive((*path, "http", "http2KeepAlive"), pool.http.http2_keep_alive)
         if pool.http.h2_upgrade_policy == "UPGRADE" and pool.http.use_client_protocol:
             yield invalid((*path, "http"), "use client protocol must not be true when H2UpgradePolicy is UPGRADE")
     if pool.tcp is not None:
@@ -135,6 +155,9 @@ def _check_pool(path: Path, pool: ConnectionPoolSettings | None) -> Iterator[Pro
             yield invalid((*path, "tcp", "maxConnections"), "max connections must be non-negative")
         yield from check_duration((*path, "tcp", "connectTimeout"), pool.tcp.connect_timeout)
         yield from check_duration((*path, "tcp", "maxConnectionDuration"), pool.tcp.max_connection_duration)
+        if pool.tcp.tcp_keepalive is not None:
+            yield from check_duration((*path, "tcp", "tcpKeepalive", "time"), pool.tcp.tcp_keepalive.time)
+            yield from check_duration((*path, "tcp", "tcpKeepalive", "interval"), pool.tcp.tcp_keepalive.interval)
         # An idle timeout of 0 means none.
         yield from check_duration((*path, "tcp", "idleTimeout"), pool.tcp.idle_timeout or None)
 
@@ -152,6 +175,9 @@ def _check_outliers(path: Path, outliers: OutlierDetection | None) -> Iterator[P
     if outliers.consecutive_local_origin_failures and not outliers.split_external_local_origin_errors:
         words = "consecutiveLocalOriginFailures is ignored unless splitExternalLocalOriginErrors is true"
         yield invalid((*path, "consecutiveLocalOriginFailures"), words)
+    for index, code in enumerate(outliers.outlier_detection_http_error_codes):
+        if not 100 <= code <= 599:
+            yield invalid((*path, "outlierDetectionHttpErrorCodes", index), f"{code} is not in range 100..599")
     for field, percent in (
         ("maxEjectionPercent", outliers.max_ejection_percent),
         ("minHealthPercent", outliers.min_health_percent),
@@ -164,9 +190,12 @@ def _check_tls(path: Path, tls: ClientTLSSettings | None) -> Iterator[Problem]:
     if tls is None:
         return
     files = (tls.client_certificate, tls.private_key)
-    if tls.mode == "MUTUAL" and not all(files):
+    if tls.credential_name and (any(files) or tls.ca_certificates or tls.ca_crl):
+        words = "cannot specify client certificates or CA certificate or CA CRL If credentialName is set"
+        yield invalid((*path, "credentialName"), words)
+    elif tls.mode == "MUTUAL" and not all(files) and not tls.credential_name:
         yield invalid(path, "client certificate and private key are required for mutual tls")
-    if tls.mode == "ISTIO_MUTUAL" and (any(files) or tls.ca_certificates):
+    if tls.mode == "ISTIO_MUTUAL" and (any(files) or tls.ca_certificates or tls.ca_crl or tls.credential_name):
         yield invalid(path, "ISTIO_MUTUAL uses the mesh's own certificates: no certificate or key may be set")
     if tls.insecure_skip_verify and (tls.ca_certificates or tls.subject_alt_names):
         yield invalid((*path, "insecureSkipVerify"), "cannot be set together with caCertificates or subjectAltNames")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from windvane.mesh.checks.common import (
@@ -9,9 +10,10 @@ from windvane.mesh.checks.common import (
     check_host,
     check_labels,
     check_port,
+    doubtful,
+    idle,
     invalid,
     is_dns_label,
-    not_yet,
     repeated,
 )
 from windvane.mesh.models import Gateway, Server, ServerTLSSettings
@@ -19,7 +21,40 @@ from windvane.mesh.protocols import named_protocol
 from windvane.mesh.yaml_source import Path
 
 _VERSIONS = ("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")
-_WITH_FILES = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
+_SOURCES = (
+    "serverCertificate", "privateKey", "caCertificates", "caCrl", "credentialName", "credentialNames",
+    "tlsCertificates", "caCertCredentialName",
+)  # fmt: skip
+_NOT_WITH_MESH = {
+    "serverCertificate": "server certificate",
+    "privateKey": "private key",
+    "caCertificates": "CA bundle",
+    "tlsCertificates": "tlsCertificates",
+    "credentialName": "credentialName",
+    "credentialNames": "credentialNames",
+}
+_SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){31}")
+_SHA256_BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
+CIPHER_SUITES = frozenset(
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES128-SHA",
+        "ECDHE-RSA-AES256-SHA",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "AES128-GCM-SHA256",
+        "AES256-GCM-SHA384",
+        "AES128-SHA",
+        "AES256-SHA",
+        "DES-CBC3-SHA",
+    )
+)
+"""Istio's `cipherSuites`; any other is ignored."""
 
 
 def check(item: Gateway) -> Iterator[Problem]:
@@ -55,6 +90,8 @@ def _check_server(path: Path, server: Server) -> Iterator[Problem]:
         yield invalid((*path, "port", "targetPort"), "targetPort has no effect in a gateway and must not be set")
     if protocol in ("https", "tls") and server.tls is None:
         yield invalid((*path, "tls"), "server must have TLS settings for HTTPS/TLS protocols")
+    if server.default_endpoint:
+        yield idle((*path, "defaultEndpoint"), "Istio does not implement it")
     if server.tls is not None:
         yield from _check_tls((*path, "tls"), server.tls, protocol)
 
@@ -73,15 +110,80 @@ def _check_tls(path: Path, tls: ServerTLSSettings, protocol: str) -> Iterator[Pr
         return
     if tls.https_redirect:
         yield invalid((*path, "httpsRedirect"), "tls.httpsRedirect should only be used with http servers")
-    if tls.mode == "AUTO_PASSTHROUGH":
-        yield not_yet((*path, "mode"), "AUTO_PASSTHROUGH (gateways between networks)")
-    if tls.mode in _WITH_FILES:
-        if not tls.server_certificate:
-            yield invalid((*path, "serverCertificate"), f"{tls.mode} TLS requires a server certificate")
-        if not tls.private_key:
-            yield invalid((*path, "privateKey"), f"{tls.mode} TLS requires a private key")
-    if tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL") and not tls.ca_certificates:
-        yield invalid((*path, "caCertificates"), f"{tls.mode} TLS requires a client CA bundle")
+    yield from check_certificates(path, tls)
+    yield from _check_protocol(path, tls)
+
+
+def _check_protocol(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
     versions = (tls.min_protocol_version, tls.max_protocol_version)
     if "TLS_AUTO" not in versions and _VERSIONS.index(versions[0]) > _VERSIONS.index(versions[1]):
         yield invalid((*path, "minProtocolVersion"), "the minimum TLS version is above the maximum")
+    if tls.min_protocol_version in ("TLSV1_0", "TLSV1_1") and not tls.cipher_suites:
+        words = "TLS version below TLSV1_2 require setting compatible ciphers as by default they no longer include "
+        yield doubtful((*path, "minProtocolVersion"), f"{words}compatible ciphers.")
+    unknown = sorted({name for name in tls.cipher_suites if name not in CIPHER_SUITES})
+    if unknown:
+        yield doubtful((*path, "cipherSuites"), f"ignoring invalid cipher suites: [{' '.join(unknown)}]")
+    known = [name for name in tls.cipher_suites if name in CIPHER_SUITES]
+    twice = sorted({name for _, name in repeated(known)})
+    if twice:
+        yield doubtful((*path, "cipherSuites"), f"ignoring duplicate cipher suites: [{' '.join(twice)}]")
+
+
+def check_certificates(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
+    """Where a server's certificates come from: one source, and what its mode needs."""
+    given = {name: value for name in _SOURCES if (value := _field(tls, name))}
+    if tls.mode == "ISTIO_MUTUAL":
+        for name in given:
+            if name in _NOT_WITH_MESH:
+                yield invalid((*path, name), f"ISTIO_MUTUAL TLS cannot have associated {_NOT_WITH_MESH[name]}")
+        return
+    if tls.mode in ("PASSTHROUGH", "AUTO_PASSTHROUGH"):
+        if given:
+            yield doubtful((*path, "mode"), f"{tls.mode} mode does not use certificates, they will be ignored")
+        return
+    files = bool(tls.server_certificate and tls.private_key)
+    if sum((files, bool(tls.credential_name), bool(tls.credential_names), bool(tls.tls_certificates))) > 1:
+        words = (
+            "only one of credential_name, credential_names, server_certificate/private_key, tls_certificates should "
+        )
+        yield invalid(path, f"{words}be specified")
+    if tls.ca_crl:
+        if tls.credential_name:
+            words = "CRL is not supported with credentialName. CRL has to be specified in the credential"
+            yield invalid((*path, "caCrl"), words)
+        if tls.mode == "SIMPLE":
+            yield invalid((*path, "caCrl"), "CRL is not supported with SIMPLE TLS")
+    if len(tls.credential_names) > 2 or len(tls.tls_certificates) > 2:
+        field = "credentialNames" if len(tls.credential_names) > 2 else "tlsCertificates"
+        yield doubtful((*path, field), f"{tls.mode} TLS can support up to 2 server certificates")
+    yield from _check_hashes(path, tls)
+    if not tls.credentials:
+        yield from _check_files(path, tls)
+
+
+def _check_files(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
+    pairs: list[tuple[Path, str, str]] = [
+        ((*path, "tlsCertificates", index), one.server_certificate, one.private_key)
+        for index, one in enumerate(tls.tls_certificates)
+    ]
+    for place, certificate, key in pairs or [(path, tls.server_certificate, tls.private_key)]:
+        if not certificate:
+            yield invalid((*place, "serverCertificate"), f"{tls.mode} TLS requires a server certificate")
+        if not key:
+            yield invalid((*place, "privateKey"), f"{tls.mode} TLS requires a private key")
+    if tls.asks_for_certificates and not tls.ca_certificates and not tls.ca_cert_credential_name:
+        yield invalid((*path, "caCertificates"), f"{tls.mode} TLS requires a client CA bundle")
+
+
+def _check_hashes(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
+    for index, text in enumerate(tls.verify_certificate_hash):
+        if not _SHA256_HEX.fullmatch(text):
+            yield invalid((*path, "verifyCertificateHash", index), f"{text!r} is not a SHA-256 hash in hexadecimal")
+    for index, text in enumerate(tls.verify_certificate_spki):
+        if not _SHA256_BASE64.fullmatch(text):
+            yield invalid((*path, "verifyCertificateSpki", index), f"{text!r} is not a SHA-256 hash in base64")
+
+
+def _field(tls: ServerTLSSettings, name: str) -> object:
+    return {field.alias: getattr(tls, own) for own, field in type(tls).model_fields.items()}[name]

@@ -62,14 +62,20 @@ def _same_certificates(found: _Gateways) -> Iterator[Finding]:
     """IST0138: a gateway and another whose selector holds all of its own serve with one certificate."""
     for item, gateway in found:
         for other in (other for _, other in found if _name(other) != _name(gateway)):
-            if gateway.spec.selector.items() <= other.spec.selector.items() and _files(gateway) & _files(other):
+            if gateway.spec.selector.items() <= other.spec.selector.items() and _certificates(gateway) & _certificates(
+                other
+            ):
                 words = f"Duplicate certificate in multiple gateways [{_name(gateway)} {_name(other)}] may cause 404s "
                 yield item.finding("IST0138", f"{words}if clients re-use HTTP2 connections.", ("metadata", "name"))
 
 
-def _files(gateway: Gateway) -> set[tuple[str, str]]:
+def _certificates(gateway: Gateway) -> set[tuple[str, ...]]:
+    """What a gateway serves with: Secrets by name, files by their paths."""
     settings = [server.tls for server in gateway.spec.servers if server.tls is not None]
-    return {(tls.server_certificate, tls.private_key) for tls in settings if tls.server_certificate and tls.private_key}
+    files = {
+        (tls.server_certificate, tls.private_key) for tls in settings if tls.server_certificate and tls.private_key
+    }
+    return {*files, *((tls.credential_name,) for tls in settings if tls.credential_name)}
 
 
 def _ports(item: Loaded, gateway: Gateway, services: Sequence[Service], registry: Registry) -> Iterator[Finding]:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from windvane.mesh.checks.common import Problem, check_duration, doubtful, invalid
-from windvane.mesh.models.destination_rule import LocalityLoadBalancerSetting, WarmupConfiguration
+from windvane.mesh.checks.common import Problem, check_duration, doubtful, idle, invalid
+from windvane.mesh.models.destination_rule import (
+    LocalityFailover,
+    LocalityLoadBalancerSetting,
+    WarmupConfiguration,
+    ZoneAwareLoadBalancerSetting,
+)
 from windvane.mesh.yaml_source import Path
+
+_PLACE = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
 
 
 def check_locality(
@@ -27,8 +34,29 @@ def check_locality(
     yield from _check_localities((*path, "distribute"), [rule.from_ for rule in setting.distribute])
     if setting.failover and not detects_outliers:
         yield doubtful((*path, "failover"), "outlier detection policy must be provided for failover")
-    for index, each in enumerate(setting.failover):
-        place = (*path, "failover", index)
+    yield from _check_failover((*path, "failover"), setting.failover)
+    for index, text in enumerate(setting.failover_priority):
+        if setting.failover and text.partition("=")[0] in _PLACE:
+            words = f"can not simultaneously set 'failover' and topology label '{text}' in 'failover_priority'"
+            yield invalid((*path, "failoverPriority", index), words)
+    if setting.failover_priority and not detects_outliers:
+        yield idle((*path, "failoverPriority"), "without outlierDetection no endpoint takes over for another")
+
+
+def check_zone_aware(path: Path, setting: ZoneAwareLoadBalancerSetting | None) -> Iterator[Problem]:
+    """Regions and labels that rank endpoints; zones are Envoy's own affair."""
+    if setting is None:
+        return
+    yield from _check_failover((*path, "failover"), setting.failover)
+    for index, text in enumerate(setting.failover_priority):
+        if text.partition("=")[0] in _PLACE:
+            words = f"failoverPriority must not include {text}: zone-aware load balancing looks at places by itself"
+            yield invalid((*path, "failoverPriority", index), words)
+
+
+def _check_failover(path: Path, failover: Sequence[LocalityFailover]) -> Iterator[Problem]:
+    for index, each in enumerate(failover):
+        place = (*path, index)
         if each.from_ == each.to:
             yield invalid(place, "locality lb failover settings must specify different regions")
         if "/" in each.from_ + each.to:

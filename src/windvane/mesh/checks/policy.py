@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from windvane.mesh.checks.attachment import check_targets
-from windvane.mesh.checks.common import Problem, check_labels, check_port, doubtful, invalid
+from windvane.mesh.checks.common import Problem, check_labels, check_port, cluster_only, doubtful, invalid
 from windvane.mesh.models import CustomTag, PeerAuthentication, Telemetry, Tracing
 from windvane.mesh.models.telemetry import Metrics
 from windvane.mesh.yaml_source import Path
@@ -73,6 +73,7 @@ def _check_tag(path: Path, name: str, tag: CustomTag) -> Iterator[Problem]:
 
 def _check_metrics(path: Path, metrics: Metrics) -> Iterator[Problem]:
     for index, override in enumerate(metrics.overrides):
+        yield cluster_only((*path, "overrides", index), "metrics of a local mesh are made of access logs, whole")
         for name, tag in override.tag_overrides.items():
             place: Path = (*path, "overrides", index, "tagOverrides", name)
             if tag.operation == "UPSERT" and not tag.value:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
 from windvane.mesh.checks.attachment import attachment
-from windvane.mesh.checks.common import Problem
+from windvane.mesh.checks.common import Problem, cluster_only, idle
+from windvane.mesh.gateway_api.semantics import GATEWAY_NAME
 from windvane.mesh.models import (
     AuthorizationPolicy,
+    ClientTLSSettings,
     Destination,
     DestinationRule,
     EnvoyFilter,
     Gateway,
     HTTPRoute,
+    L4MatchAttributes,
     PeerAuthentication,
     ProxyConfig,
     RequestAuthentication,
@@ -26,6 +29,7 @@ from windvane.mesh.models import (
     Subset,
     Targetable,
     Telemetry,
+    TLSMatchAttributes,
     TrafficPolicy,
     VirtualService,
     WasmPlugin,
@@ -106,6 +110,7 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, resource.spec.selector, ("spec", "selector"), registry, everywhere=True)
     elif isinstance(resource, Sidecar):
         yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
+        yield from _of_sidecar(resource, registry)
     elif isinstance(resource, EnvoyFilter):
         everywhere = resource.namespace == registry.view.root_namespace
         yield from _of_selector(
@@ -121,6 +126,21 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         yield from _of_selector(resource, labels, ("spec", "selector"), registry, everywhere=everywhere)
     if isinstance(resource, AuthorizationPolicy):
         yield from _of_namespaces(resource, registry)
+
+
+def _of_sidecar(item: Sidecar, registry: Registry) -> Iterator[Problem]:
+    """An egress proxy that is no service, and TLS of ingress listeners that mutual TLS takes the place of."""
+    policy = item.spec.outbound_traffic_policy
+    proxy = policy.egress_proxy if policy is not None else None
+    if proxy is not None and registry.service_host(registry.full(proxy.host, item.namespace)) is None:
+        yield _not_found(("spec", "outboundTrafficPolicy", "egressProxy", "host"), "host", proxy.host)
+    picked = chosen(registry.view, item.namespace, item.selector_labels)
+    for index, listener in enumerate(item.spec.ingress):
+        number = listener.port.number if listener.port is not None else 0
+        secured = [one for one in picked if mtls_mode(registry.view, one, number) != "DISABLE"]
+        if listener.tls is not None and secured:
+            words = "mutual TLS of the mesh comes first: a PeerAuthentication must DISABLE it for this port"
+            yield idle(("spec", "ingress", index, "tls"), words)
 
 
 def _not_found(path: Path, what: str, name: str, kiali: str = "") -> Problem:
@@ -177,6 +197,24 @@ def _of_virtual_service(item: VirtualService, registry: Registry) -> Iterator[Pr
             if target.destination is not None:
                 yield from _of_destination((*place, "route", number, "destination"), target.destination, item, registry)
         yield from _of_weights(place, used, "connection")
+    yield from _of_subnets(item, registry)
+
+
+def _of_subnets(item: VirtualService, registry: Registry) -> Iterator[Problem]:
+    """Rules in the mesh for addresses that no service of the hosts is known to have: only a cluster knows them."""
+    known = (registry.service_host(registry.full(host, item.namespace)) for host in item.spec.hosts)
+    addressed = any(host and registry.view.services[host].addresses for host in known)
+    if addressed or (item.spec.gateways and MESH_GATEWAY not in item.spec.gateways):
+        return
+    matches: list[tuple[Path, TLSMatchAttributes | L4MatchAttributes]] = []
+    for index, tls in enumerate(item.spec.tls):
+        matches += [(("spec", "tls", index, "match", number), match) for number, match in enumerate(tls.match)]
+    for index, tcp in enumerate(item.spec.tcp):
+        matches += [(("spec", "tcp", index, "match", number), match) for number, match in enumerate(tcp.match)]
+    for path, match in matches:
+        if match.destination_subnets:
+            words = "no address of a service of these hosts is known (clusterIP, addresses)"
+            yield cluster_only((*path, "destinationSubnets"), words)
 
 
 def _of_weights(path: Path, targets: Sequence[RouteDestination], what: str) -> Iterator[Problem]:
@@ -269,13 +307,19 @@ def _of_unverified_tls(item: DestinationRule) -> Iterator[Problem]:
         return
     where = f"DestinationRule {item.name} in namespace {item.namespace} has TLS mode set to"
     missing = f"but no caCertificates are set to validate server identity for host: {item.spec.host}"
-    if policy.tls is not None and policy.tls.mode in ("SIMPLE", "MUTUAL") and not policy.tls.ca_certificates:
+    if policy.tls is not None and _believes_anybody(policy.tls):
         yield Problem("IST0128", ("spec", "trafficPolicy", "tls"), f"{where} {policy.tls.mode} {missing}")
     for index, setting in enumerate(policy.port_level_settings):
         tls, number = setting.tls, setting.port.number if setting.port else 0
-        if tls is not None and tls.mode in ("SIMPLE", "MUTUAL") and not tls.ca_certificates:
+        if tls is not None and _believes_anybody(tls):
             path: Path = ("spec", "trafficPolicy", "portLevelSettings", index, "tls")
             yield Problem("IST0129", path, f"{where} {tls.mode} {missing} at port {number}")
+
+
+def _believes_anybody(tls: ClientTLSSettings) -> bool:
+    """Whether no certificate authority of its own is named, in a file or a Secret, nor is it said that none counts."""
+    named = tls.ca_certificates or tls.credential_name
+    return tls.mode in ("SIMPLE", "MUTUAL") and not named and not tls.insecure_skip_verify
 
 
 def _of_peer_policy(item: DestinationRule, service: MeshService, registry: Registry) -> Iterator[Problem]:
@@ -323,6 +367,9 @@ def _of_selector(
     """
     view = registry.view
     if not view.workloads or chosen(view, item.namespace, labels, everywhere=everywhere):
+        return
+    # Pods that Istio's controller deploys for a Gateway of Gateway API stand in no file.
+    if labels.get(GATEWAY_NAME, "?") in [one.spec.selector.get(GATEWAY_NAME) for one in view.gateways]:
         return
     if isinstance(item, Gateway):
         if labels.get("istio") in _INSTALLED and not any("istio" in one.labels for one in view.workloads.values()):

@@ -16,12 +16,12 @@ from windvane.mesh.checks.common import (
     invalid,
     is_dns_label,
     is_ip,
-    not_yet,
     repeated,
 )
+from windvane.mesh.inbound import UNIX
 from windvane.mesh.models import Namespace, PodOwner, Service, ServiceEntry, WorkloadEntry, WorkloadEntrySpec
 from windvane.mesh.models.services import KubernetesServicePort, ServiceEntrySpec
-from windvane.mesh.protocols import named_protocol
+from windvane.mesh.protocols import is_http, named_protocol
 from windvane.mesh.yaml_source import Path
 
 _SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
@@ -97,8 +97,8 @@ def check_namespace(item: Namespace) -> Iterator[Problem]:
 
 def _check_endpoint(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:
     address = spec.address
-    if address.startswith("unix://"):
-        yield not_yet((*path, "address"), "unix domain sockets")
+    if address.startswith(UNIX):
+        yield from _check_socket(path, spec)
     elif address and not is_ip(address):
         yield from check_host((*path, "address"), address, wildcard=False)
     for name, port in spec.ports.items():
@@ -106,6 +106,14 @@ def _check_endpoint(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:
             yield invalid((*path, "ports", name), f"port name {name!r} is not a DNS label")
         yield from check_port((*path, "ports", name), port)
     yield from check_labels((*path, "labels"), spec.labels)
+
+
+def _check_socket(path: Path, spec: WorkloadEntrySpec) -> Iterator[Problem]:
+    name = spec.address.removeprefix(UNIX)
+    if not name.startswith("@") and (not name.startswith("/") or name.endswith("/")):
+        yield invalid((*path, "address"), f"{name} is not an absolute path to a file")
+    if spec.ports:
+        yield invalid((*path, "ports"), f"ports must not be set for a Unix domain socket: {spec.address}")
 
 
 def check_service_entry(item: ServiceEntry) -> Iterator[Problem]:
@@ -167,7 +175,7 @@ def _check_resolution(spec: ServiceEntrySpec) -> Iterator[Problem]:
     if spec.workload_selector is not None and spec.endpoints:
         yield invalid(("spec", "endpoints"), "only one of WorkloadSelector or Endpoints is allowed in Service Entry")
     if spec.resolution == "DYNAMIC_DNS":
-        yield not_yet(("spec", "resolution"), "DYNAMIC_DNS")
+        yield from _check_dynamic(spec)
     if spec.resolution == "NONE" and spec.endpoints:
         yield invalid(("spec", "endpoints"), "no endpoints should be provided for resolution type none")
     if spec.resolution == "STATIC":
@@ -184,11 +192,26 @@ def _check_resolution(spec: ServiceEntrySpec) -> Iterator[Problem]:
             yield invalid(("spec", "endpoints", index, "ports", name), words)
 
 
+def _check_dynamic(spec: ServiceEntrySpec) -> Iterator[Problem]:
+    """Each request's own host is resolved: there must be several, and a request must say which."""
+    if spec.endpoints or spec.workload_selector is not None:
+        words = "no endpoints or workload selector should be provided for resolution type DYNAMIC_DNS"
+        yield invalid(("spec", "resolution"), words)
+    for index, host in enumerate(spec.hosts):
+        if not host.startswith("*"):
+            yield invalid(("spec", "hosts", index), "hosts must be wildcards for resolution type DYNAMIC_DNS")
+    for index, port in enumerate(spec.ports):
+        protocol = named_protocol(port.protocol)
+        if not is_http(protocol) and protocol not in ("tls", "https"):
+            words = "resolution type DYNAMIC_DNS needs a protocol that names hosts: HTTP, HTTP2, GRPC, HTTPS or TLS"
+            yield invalid(("spec", "ports", index, "protocol"), words)
+
+
 def _check_static(spec: ServiceEntrySpec) -> Iterator[Problem]:
     if not spec.endpoints and spec.workload_selector is None:
         words = "endpoints should be provided for resolution type STATIC: requests have nowhere to go"
         yield doubtful(("spec", "resolution"), words)
     for index, endpoint in enumerate(spec.endpoints):
-        if endpoint.address and not is_ip(endpoint.address):
+        if endpoint.address and not is_ip(endpoint.address) and not endpoint.address.startswith(UNIX):
             words = f"endpoint address {endpoint.address!r} must be an IP address for resolution type STATIC"
             yield invalid(("spec", "endpoints", index, "address"), words)

@@ -38,7 +38,9 @@ from windvane.mesh.models import (
     VirtualService,
 )
 from windvane.mesh.models.virtual_service import (
+    Abort,
     CorsPolicy,
+    Delay,
     HeaderOperations,
     HTTPDirectResponse,
     HTTPRedirect,
@@ -268,24 +270,36 @@ def _check_fault(path: Path, fault: HTTPFaultInjection | None) -> Iterator[Probl
     if fault.delay is None and fault.abort is None:
         yield invalid(path, "HTTP fault injection must have an abort and/or a delay")
     if fault.delay is not None:
-        yield from check_percent((*path, "delay", "percentage"), fault.delay.percentage)
-        if not 0 <= fault.delay.percent <= 100:
-            yield invalid((*path, "delay", "percent"), f"percentage {fault.delay.percent} is not in range 0..100")
-        if fault.delay.percent > 0:
-            words = "Deprecated: HTTPRoute.fault.delay.percent is deprecated; use HTTPRoute.fault.delay.percentage"
-            yield Problem("IST0002", (*path, "delay", "percent"), words)
-        if fault.delay.fixed_delay is None:
-            yield invalid((*path, "delay"), "fixedDelay is required")
-        yield from check_duration((*path, "delay", "fixedDelay"), fault.delay.fixed_delay)
+        yield from _check_delay((*path, "delay"), fault.delay)
     if fault.abort is not None:
-        yield from check_percent((*path, "abort", "percentage"), fault.abort.percentage)
-        status, grpc = fault.abort.http_status, fault.abort.grpc_status
-        if status is None and grpc is None:
-            yield invalid((*path, "abort"), "one of httpStatus, grpcStatus is required")
-        if status is not None and not 200 <= status <= 599:
-            yield invalid((*path, "abort", "httpStatus"), f"HTTP status {status} is not in range 200-599")
-        if grpc is not None and grpc not in GRPC_STATUS:
-            yield invalid((*path, "abort", "grpcStatus"), f"gRPC status {grpc!r} is not supported")
+        yield from _check_abort((*path, "abort"), fault.abort)
+
+
+def _check_delay(path: Path, delay: Delay) -> Iterator[Problem]:
+    yield from check_percent((*path, "percentage"), delay.percentage)
+    if not 0 <= delay.percent <= 100:
+        yield invalid((*path, "percent"), f"percentage {delay.percent} is not in range 0..100")
+    if delay.percent > 0:
+        words = "Deprecated: HTTPRoute.fault.delay.percent is deprecated; use HTTPRoute.fault.delay.percentage"
+        yield Problem("IST0002", (*path, "percent"), words)
+    if delay.exponential_delay is not None:
+        yield invalid((*path, "exponentialDelay"), "exponentialDelay not supported yet (by Istio)")
+    elif delay.fixed_delay is None:
+        yield invalid(path, "fixedDelay is required")
+    yield from check_duration((*path, "fixedDelay"), delay.fixed_delay)
+
+
+def _check_abort(path: Path, abort: Abort) -> Iterator[Problem]:
+    yield from check_percent((*path, "percentage"), abort.percentage)
+    status, grpc = abort.http_status, abort.grpc_status
+    if abort.http2_error is not None:
+        yield invalid((*path, "http2Error"), "HTTP/2 abort fault injection not supported yet (by Istio)")
+    elif status is None and grpc is None:
+        yield invalid(path, "one of httpStatus, grpcStatus is required")
+    if status is not None and not 200 <= status <= 599:
+        yield invalid((*path, "httpStatus"), f"HTTP status {status} is not in range 200-599")
+    if grpc is not None and grpc not in GRPC_STATUS:
+        yield invalid((*path, "grpcStatus"), f"gRPC status {grpc!r} is not supported")
 
 
 def _check_mirrors(path: Path, route: HTTPRoute) -> Iterator[Problem]:
@@ -338,7 +352,16 @@ def _check_rewrite(path: Path, rewrite: HTTPRewrite | None) -> Iterator[Problem]
 
 
 def _check_redirect(path: Path, redirect: HTTPRedirect) -> Iterator[Problem]:
-    if not (redirect.uri or redirect.authority or redirect.scheme or redirect.port or redirect.derive_port):
+    if redirect.uri and redirect.prefix_rewrite:
+        yield invalid((*path, "prefixRewrite"), "redirect may only contain one of uri or prefixRewrite")
+    if not (
+        redirect.uri
+        or redirect.prefix_rewrite
+        or redirect.authority
+        or redirect.scheme
+        or redirect.port
+        or redirect.derive_port
+    ):
         yield invalid(path, "redirect must specify URI, authority, scheme, or port")
     if redirect.redirect_code not in _REDIRECT_CODES:
         yield invalid((*path, "redirectCode"), f"{redirect.redirect_code} is not one of 301, 302, 303, 307, 308")

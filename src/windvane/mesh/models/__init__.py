@@ -29,6 +29,7 @@ from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
 from windvane.mesh.models.mesh_config import ConfigMap, ExtensionProvider, IstioOperator, MeshConfig
 from windvane.mesh.models.metadata import ObjectMeta, Resource
 from windvane.mesh.models.proxies import ProxyConfig, WorkloadGroup
+from windvane.mesh.models.secrets import Secret
 from windvane.mesh.models.security import (
     AuthorizationPolicy,
     JWTRule,
@@ -47,6 +48,7 @@ from windvane.mesh.models.virtual_service import (
     Headers,
     HTTPFaultInjection,
     HTTPMatchRequest,
+    HTTPRedirect,
     HTTPRetry,
     HTTPRoute,
     HTTPRouteDestination,
@@ -71,6 +73,7 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Namespace": (Namespace, ("v1",)),
     "ConfigMap": (ConfigMap, ("v1",)),
     "IstioOperator": (IstioOperator, ("install.istio.io/v1alpha1",)),
+    "Secret": (Secret, ("v1",)),
     "Pod": (Pod, ("v1",)),
     "Deployment": (Deployment, _APPS),
     "StatefulSet": (StatefulSet, _APPS),
@@ -111,6 +114,7 @@ __all__ = [
     "Gateway",
     "HTTPFaultInjection",
     "HTTPMatchRequest",
+    "HTTPRedirect",
     "HTTPRetry",
     "HTTPRoute",
     "HTTPRouteDestination",
@@ -140,6 +144,7 @@ __all__ = [
     "Resource",
     "RouteDestination",
     "Rule",
+    "Secret",
     "Server",
     "ServerTLSSettings",
     "Service",

@@ -12,7 +12,6 @@ from windvane.mesh.models.base import (
     Labels,
     LabelSelector,
     Model,
-    NotYet,
     PortSelector,
     Seconds,
     UInt32,
@@ -21,13 +20,20 @@ from windvane.mesh.models.base import (
 from windvane.mesh.models.metadata import Resource
 
 
+class HTTPCookieAttribute(Model):
+    """What a generated cookie says more, such as `SameSite`."""
+
+    name: str = ""
+    value: str = ""
+
+
 class HTTPCookie(Model):
     """Hash on a cookie; one with `ttl` is generated when a request has none."""
 
     name: str = ""
     path: str = ""
     ttl: Seconds | None = None
-    attributes: NotYet = None
+    attributes: Items[HTTPCookieAttribute] = ()
 
 
 class RingHash(Model):
@@ -82,8 +88,17 @@ class LocalityLoadBalancerSetting(Model):
 
     distribute: Items[LocalityDistribute] = ()
     failover: Items[LocalityFailover] = ()
-    failover_priority: NotYet = None
+    failover_priority: Items[str] = ()
     enabled: bool | None = None
+
+
+class ZoneAwareLoadBalancerSetting(Model):
+    """The own region first; within it Envoy prefers the own zone by itself."""
+
+    enabled: bool | None = None
+    failover: Items[LocalityFailover] = ()
+    failover_priority: Items[str] = ()
+    min_cluster_size: UInt32 = 0
 
 
 class WarmupConfiguration(Model):
@@ -102,7 +117,7 @@ class LoadBalancerSettings(Model):
     simple: Literal["UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"] | None = None
     consistent_hash: ConsistentHashLB | None = None
     locality_lb_setting: LocalityLoadBalancerSetting | None = None
-    zone_aware_lb_setting: NotYet = None
+    zone_aware_lb_setting: ZoneAwareLoadBalancerSetting | None = None
     warmup: WarmupConfiguration | None = None
     warmup_duration_secs: Seconds | None = None
 
@@ -125,6 +140,13 @@ class TCPSettings(Model):
     idle_timeout: Seconds | None = None
 
 
+class ConnectionKeepalive(Model):
+    """HTTP/2 pings: one each `interval` (seconds), answered within `timeout`, or the connection is closed."""
+
+    interval: Seconds | None = None
+    timeout: Seconds | None = None
+
+
 class HTTPSettings(Model):
     """HTTP/1.1, HTTP/2 and gRPC connections."""
 
@@ -136,7 +158,7 @@ class HTTPSettings(Model):
     h2_upgrade_policy: Literal["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"] = "DEFAULT"
     use_client_protocol: bool = False
     max_concurrent_streams: Int32 = 0
-    http2_keep_alive: NotYet = None
+    http2_keep_alive: ConnectionKeepalive | None = None
 
 
 class ConnectionPoolSettings(Model):
@@ -158,7 +180,7 @@ class OutlierDetection(Model):
     base_ejection_time: Seconds | None = None
     max_ejection_percent: Int32 = 0
     min_health_percent: Int32 = 0
-    outlier_detection_http_error_codes: NotYet = None
+    outlier_detection_http_error_codes: Items[UInt32] = ()
 
 
 class ClientTLSSettings(Model):
@@ -171,8 +193,8 @@ class ClientTLSSettings(Model):
     subject_alt_names: Items[str] = ()
     sni: str = ""
     insecure_skip_verify: bool | None = None
-    credential_name: NotYet = None
-    ca_crl: NotYet = None
+    credential_name: str = ""
+    ca_crl: str = ""
 
 
 class PortTrafficPolicy(Model):
@@ -185,6 +207,27 @@ class PortTrafficPolicy(Model):
     tls: ClientTLSSettings | None = None
 
 
+class TunnelSettings(Model):
+    """TCP through HTTP: the host of the rule is asked to connect to the target."""
+
+    protocol: str = ""
+    target_host: str = ""
+    target_port: UInt32 = 0
+
+
+class ProxyProtocol(Model):
+    """Tell the server the client's address by a PROXY header, V1 as text."""
+
+    version: Literal["V1", "V2"] = "V1"
+
+
+class RetryBudget(Model):
+    """How many retries may be under way: a share of the requests that are, and at least `min_retry_concurrency`."""
+
+    percent: float | None = None
+    min_retry_concurrency: UInt32 = 0
+
+
 class TrafficPolicy(Model):
     """How the endpoints of a host or a subset are used."""
 
@@ -193,9 +236,9 @@ class TrafficPolicy(Model):
     outlier_detection: OutlierDetection | None = None
     tls: ClientTLSSettings | None = None
     port_level_settings: Items[PortTrafficPolicy] = ()
-    tunnel: NotYet = None
-    proxy_protocol: NotYet = None
-    retry_budget: NotYet = None
+    tunnel: TunnelSettings | None = None
+    proxy_protocol: ProxyProtocol | None = None
+    retry_budget: RetryBudget | None = None
 
 
 class Subset(Model):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from windvane.mesh.models.base import Items, Model, NotYet, Seconds, Targetable
+from windvane.mesh.models.base import Items, Model, Seconds, Targetable
 from windvane.mesh.models.metadata import Resource
 
 WorkloadMode = Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"]
@@ -84,7 +84,7 @@ class Tracing(Model):
     custom_tags: dict[str, CustomTag] = Field(default_factory=dict)
     use_request_id_for_trace_sampling: bool | None = None
     enable_istio_tags: bool | None = None
-    disable_context_propagation: NotYet = None
+    disable_context_propagation: bool | None = None
 
 
 class AccessLoggingFilter(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,6 @@ from windvane.mesh.models.base import (
     Items,
     Labels,
     Model,
-    NotYet,
     Percent,
     PortSelector,
     Seconds,
@@ -87,7 +86,7 @@ class HTTPRedirect(Model):
     derive_port: Literal["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"] | None = None
     scheme: str = ""
     redirect_code: UInt32 = 0
-    prefix_rewrite: NotYet = None
+    prefix_rewrite: str = ""
 
 
 class HTTPBody(Model):
@@ -135,10 +134,12 @@ class HTTPRetry(Model):
 class Delay(Model):
     """Hold a share of requests for a fixed time."""
 
+    one_of = (("fixed_delay", "exponential_delay"),)
+
     fixed_delay: Seconds | None = None
     percentage: Percent | None = None
     percent: Int32 = 0
-    exponential_delay: NotYet = None
+    exponential_delay: Seconds | None = None
 
 
 class Abort(Model):
@@ -148,7 +149,7 @@ class Abort(Model):
 
     http_status: Int32 | None = None
     grpc_status: str | None = None
-    http2_error: NotYet = None
+    http2_error: str | None = None
     percentage: Percent | None = None
 
 
@@ -212,9 +213,9 @@ class HTTPRoute(Model):
 class L4MatchAttributes(Model):
     """Conditions on a connection that must all hold; several of these in a route are alternatives."""
 
-    destination_subnets: NotYet = None
+    destination_subnets: Items[str] = ()
     port: UInt32 = 0
-    source_subnet: NotYet = None
+    source_subnet: str = ""
     source_labels: Labels = Field(default_factory=dict)
     gateways: Items[str] = ()
     source_namespace: str = ""
@@ -231,7 +232,7 @@ class TLSMatchAttributes(Model):
     """Conditions on a TLS connection: the server name it asks for (exact, or `*.` and a suffix), and who asks where."""
 
     sni_hosts: Items[str] = ()
-    destination_subnets: NotYet = None
+    destination_subnets: Items[str] = ()
     port: UInt32 = 0
     source_labels: Labels = Field(default_factory=dict)
     gateways: Items[str] = ()
@@ -257,7 +258,9 @@ class VirtualServiceSpec(Model):
 
 
 class VirtualService(Resource):
-    """networking.istio.io VirtualService."""
+    """networking.istio.io VirtualService. `semantics` is `gateway` for one made of Gateway API's routes."""
+
+    semantics: ClassVar[str] = "istio"
 
     kind: Literal["VirtualService"] = "VirtualService"
     spec: VirtualServiceSpec = Field(default_factory=VirtualServiceSpec)

@@ -1,0 +1,56 @@
+"""Conditions that are false, as findings: WV0501 to WV0511; rules that send nothing anywhere; grants to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from windvane.mesh.checks.references import Registry
+from windvane.mesh.decode import Loaded
+from windvane.mesh.findings import Finding
+from windvane.mesh.gateway_api.conditions import Condition, Key, key_of
+from windvane.mesh.models import gateway_api
+
+
+def conditions(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:
+    """What Istio's controller would write into the status of Gateways and routes; IST0101, WV0302 and WV0512."""
+    by_resource: dict[Key, list[Condition]] = {}
+    for condition in registry.view.gateway_api_conditions:
+        by_resource.setdefault(condition.of, []).append(condition)
+    for item in loaded:
+        if isinstance(item.resource, gateway_api.Gateway | gateway_api.Route):
+            for found in by_resource.get(key_of(item.resource), ()):
+                yield item.finding(found.code, found.text, found.path)
+            yield from _nothing_sent(item)
+        elif isinstance(item.resource, gateway_api.ReferenceGrant) and registry.namespaces:
+            yield from _unknown_namespaces(item, item.resource, registry)
+
+
+def _unknown_namespaces(item: Loaded, grant: gateway_api.ReferenceGrant, registry: Registry) -> Iterator[Finding]:
+    """Namespaces that may refer and are not there; files without any Namespace leave them to the cluster."""
+    for index, one in enumerate(grant.spec.from_):
+        if one.namespace not in registry.namespaces:
+            path = ("spec", "from", index, "namespace")
+            yield item.finding("IST0101", f'Referenced namespace not found: "{one.namespace}"', path, "KIA1601")
+
+
+def _rules(item: Loaded) -> Sequence[Any]:
+    return getattr(item.resource.spec, "rules", ()) if isinstance(item.resource, gateway_api.Route) else ()
+
+
+def _nothing_sent(item: Loaded) -> Iterator[Finding]:
+    """Destinations of weight 0, and rules of which no destination gets anything."""
+    what = "request" if isinstance(item.resource, gateway_api.HTTPRoute | gateway_api.GRPCRoute) else "connection"
+    for number, rule in enumerate(_rules(item)):
+        if any(getattr(one, "request_redirect", None) for one in getattr(rule, "filters", ())):
+            continue
+        weights = [ref.weight for ref in rule.backend_refs]
+        if not any(weights):
+            answer = "answers 500" if what == "request" else "closes its connections"
+            words = f"no destination has a weight above 0: the rule {answer}"
+            yield item.finding("WV0512", words, ("spec", "rules", number))
+            continue
+        for index, weight in enumerate(weights):
+            if not weight:
+                path = ("spec", "rules", number, "backendRefs", index, "weight")
+                yield item.finding("WV0302", f"weight 0: no {what} goes to this destination", path)

@@ -1,0 +1,20 @@
+"""Kubernetes `Secret`: keys and certificates that Gateways and DestinationRules name as `credentialName`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from windvane.mesh.models.base import Labels
+from windvane.mesh.models.metadata import Resource
+
+
+class Secret(Resource):
+    """A Kubernetes Secret (core v1): `data` in base64, or `string_data` as it is. Neither is ever shown."""
+
+    kind: Literal["Secret"] = "Secret"
+    type: str = "Opaque"
+    data: Labels = Field(default_factory=dict, repr=False)
+    string_data: Labels = Field(default_factory=dict, repr=False)
+    immutable: bool = False
