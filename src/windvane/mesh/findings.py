@@ -145,6 +145,7 @@ CODES: dict[str, Code] = {
     "IST0161": Code("error", "A Secret that a Gateway names is no certificate with its key."),
     "IST0162": Code("warning", "A Gateway listens on a port that no Service of its workloads exposes."),
     "IST0165": Code("warning", "A VirtualService names a Gateway that Istio made of a Kubernetes Gateway."),
+    "IST0166": Code("warning", "A policy's selector picks a Gateway of Gateway API, which it should name."),
     "IST0171": Code("warning", "A condition in the resource's status is false."),
     "IST0173": Code("error", "A subset that a route leads to selects no workload.", kiali=("KIA0203",)),
     "IST0174": Code("warning", "A DestinationRule is for a host that no service has.", kiali=("KIA0202",)),

@@ -124,6 +124,8 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
         # What stands in the root namespace picks workloads of all, except for transport security and telemetry.
         everywhere = isinstance(resource, _ADDING_UP) and resource.namespace == registry.view.root_namespace
         yield from _of_selector(resource, labels, ("spec", "selector"), registry, everywhere=everywhere)
+        if labels and isinstance(resource, _ATTACHED):
+            yield from _of_gateways(chosen(registry.view, resource.namespace, labels, everywhere=everywhere))
     if isinstance(resource, AuthorizationPolicy):
         yield from _of_namespaces(resource, registry)
 
@@ -356,6 +358,13 @@ def _conflicting(
                 words += f'"{workload.namespace}/{workload.name}" specifies {refused}.'
                 yield Problem("IST0113", path, words, "KIA0207" if refused == "STRICT" else "")
                 return
+
+
+def _of_gateways(workloads: Sequence[MeshWorkload]) -> Iterator[Problem]:
+    """IST0166: Istio wants policies of a Gateway of Gateway API to name it."""
+    for name in sorted({each.labels[GATEWAY_NAME] for each in workloads if GATEWAY_NAME in each.labels}):
+        words = f"Ineffective selector on Kubernetes Gateway {name}. Use the TargetRef field instead."
+        yield Problem("IST0166", ("spec", "selector"), words)
 
 
 def _of_selector(
