@@ -256,6 +256,7 @@ def _route(item: VirtualService, targets: Collection[RouteDestination], scope: R
     # A destination of weight 0 gets nothing and is left out; one alone gets everything, whatever its weight.
     used = [each for each in targets if each.weight > 0 or len(targets) == 1]
     clusters = tuple((scope.cluster(each.destination), each.weight) for each in used if each.destination is not None)
+    made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}")
     first = used[0].destination
     assert first is not None
     made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}")
