@@ -259,7 +259,6 @@ def _route(item: VirtualService, targets: Collection[RouteDestination], scope: R
     made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}")
     first = used[0].destination
     assert first is not None
-    made = TcpRoute(clusters, stat=f"{item.name}.{item.namespace}")
     if not first.host:
         return made
     port = int(clusters[0][0].split("|")[1])
