@@ -34,6 +34,10 @@ def generated(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
 
 def listened(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     """What a proxy listens on, without what an EnvoyFilter takes away."""
+    return snapshot.derive(("listened", proxy.key), lambda: _listened(proxy, snapshot))
+
+
+def _listened(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     kept = configuration(proxy, snapshot)[LDS] if snapshot.view.envoy_filters else None
     return [spec for spec in listener_specs(proxy, snapshot) if kept is None or spec.name in kept]
 

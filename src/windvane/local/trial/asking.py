@@ -136,12 +136,8 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 
     `BadInputError` for a host that only the way out of the mesh is left for.
     """
-    covering = [
-        host
-        for table in configuration(proxy, snapshot)[RDS]
-        for host in table.to_dict().get("virtual_hosts", ())
-        if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])
-    ]
+    known = snapshot.derive(("virtual hosts", proxy.key), lambda: _virtual_hosts(proxy, snapshot))
+    covering = [host for host in known if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])]
     named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
     if proxy.role == "sidecar" and not named:
         raise BadInputError(f"{asked.authority} is no host of the mesh: the request would leave it, and is not sent")
@@ -151,6 +147,12 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
         found.update(dict.fromkeys(service.workloads if service else ()))
     return [key for key in found if key in snapshot.placement.places]
+
+
+def _virtual_hosts(proxy: Proxy, snapshot: Snapshot) -> list[Mapping[str, Any]]:
+    """Of all tables of a proxy; to read them costs a second for a large mesh, and tests ask for each request."""
+    tables = configuration(proxy, snapshot)[RDS]
+    return [host for table in tables for host in table.to_dict().get("virtual_hosts", ())]
 
 
 def _is_proxied(host: Mapping[str, Any]) -> bool:
