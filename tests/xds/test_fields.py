@@ -263,3 +263,11 @@ def test_trace_context_is_not_carried_on_where_a_telemetry_forbids_it(tmp_path: 
 
     assert carried("{tracing: [{disableContextPropagation: true}]}") is True
     assert not carried("{tracing: [{disableSpanReporting: false}]}")
+
+
+def test_round_robin_names_use_one_address_at_a_time(tmp_path: Path) -> None:
+    ports = "ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS_ROUND_ROBIN"
+    found = made(snapshot_of(plain_shop() + entry(f"{{hosts: [a.example.com], {ports}}}"), tmp_path), CDS)
+    one = found["outbound|80||a.example.com"]
+    assert one["type"] == "LOGICAL_DNS"
+    assert len(one["load_assignment"]["endpoints"]) == 1

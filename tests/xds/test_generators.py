@@ -438,3 +438,15 @@ def _random_policy(draw: random.Random) -> str:
     chosen = [f"{name}: {value}" for name, value in parts.items() if draw.random() < 0.5]
     mode = draw.choice(["ISTIO_MUTUAL", "DISABLE"])
     return "{" + ", ".join([*chosen, f"tls: {{mode: {mode}}}"]) + "}"
+
+
+def test_a_timeout_stands_alone_for_envoy_to_heed_it(tmp_path: Path) -> None:
+    """Beside `max_stream_duration` Envoy looks at no `timeout`."""
+    timed = split(90, 10).replace("- name: reviews-split", "- timeout: 2s\n      name: reviews-split")
+    snapshot = snapshot_of(SHOP + timed, tmp_path)
+    proxy = snapshot.proxy("web-v1.shop")
+    assert proxy is not None
+    table = configuration(proxy, snapshot)[RDS].get("reviews.shop.svc.cluster.local:9080")
+    assert table is not None
+    action = table.to_dict()["virtual_hosts"][0]["routes"][0]["route"]
+    assert (action["timeout"], "max_stream_duration" in action) == ("2s", False)

@@ -138,6 +138,43 @@ spec:
 """
 
 
+GATEWAY_API = f"""
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: api, namespace: shop}}
+spec:
+  gatewayClassName: istio
+  addresses: [{{type: Hostname, value: istio-ingressgateway.istio-system.svc.cluster.local}}]
+  listeners:
+    - {{name: tcp, port: 7000, protocol: TCP}}
+    - {{name: tls, port: 7443, protocol: TLS, hostname: "*.example.com", tls: {{mode: Passthrough}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {{name: db, namespace: shop}}
+spec:
+  parentRefs: [{{name: api, sectionName: tcp}}]
+  rules: [{{backendRefs: [{{group: networking.istio.io, kind: Hostname, name: {DB}, port: 5433}}]}}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TLSRoute
+metadata: {{name: a, namespace: shop}}
+spec:
+  parentRefs: [{{name: api}}]
+  hostnames: [a.example.com, a.example.org]
+  rules: [{{backendRefs: [{{group: networking.istio.io, kind: Hostname, name: {SECURE}, port: 443}}]}}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TLSRoute
+metadata: {{name: others, namespace: shop}}
+spec:
+  parentRefs: [{{name: api}}]
+  rules: [{{backendRefs: [{{group: networking.istio.io, kind: Hostname, name: other.example.com, port: 443}}]}}]
+"""
+"""TCPRoutes and TLSRoutes at the same gateway."""
+
+
 @pytest.fixture(scope="module")
 def listeners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Listeners of the sidecar and the gateway, which Envoy accepts."""
@@ -257,7 +294,7 @@ def test_connections_through_real_envoys(tmp_path: Path) -> None:
     async def scenario() -> None:
         write_certificate(CertificateAuthority(tmp_path / "own", SystemClock()), tmp_path)
         async with servers(tmp_path) as ports:
-            view = view_of(mesh_of(**ports, certificates=str(tmp_path)), tmp_path)
+            view = view_of(mesh_of(**ports, certificates=str(tmp_path)) + GATEWAY_API, tmp_path)
             async with running_mesh(view, tmp_path, WEB, INGRESS) as mesh:
                 outbound, inbound = mesh.place(WEB).outbound, mesh.place(INGRESS).inbound
                 answers = Counter([await said(mesh, WEB, outbound[f"{DB}:5432"]) for _ in range(20)])
@@ -274,6 +311,10 @@ def test_connections_through_real_envoys(tmp_path: Path) -> None:
                 assert await said(mesh, INGRESS, inbound[443], "c.example.com") == ""
                 assert await said(mesh, INGRESS, inbound[5433], DB) == "v1"
                 assert await said(mesh, INGRESS, inbound[5433], "other.example.com") == ""
+                assert await said(mesh, INGRESS, inbound[7000]) in ("v1", "v2")
+                assert await said(mesh, INGRESS, inbound[7443], "a.example.com") == "a"
+                assert await said(mesh, INGRESS, inbound[7443], "b.example.com") == "b"
+                assert await said(mesh, INGRESS, inbound[7443], "a.example.org") == ""
                 logs = mesh.collected.tcp
                 await until(lambda: len(logs.get("tcp_gateway", [])) >= 8)
                 clusters = {each.common_properties.upstream_cluster for each in logs["tcp_gateway"]}

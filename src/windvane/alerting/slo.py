@@ -95,7 +95,7 @@ class Slo:
 
 
 @dataclass(frozen=True, slots=True)
-class _Indicator:
+class Indicator:
     """What is measured: PromQL for bad and for all requests a second over a window."""
 
     sli: str
@@ -105,10 +105,12 @@ class _Indicator:
 
     @property
     def labels(self) -> dict[str, str]:
+        """Labels of its series and alerts."""
         return {"slo": self.slo.name, "sli": self.sli}
 
     @property
     def selector(self) -> str:
+        """Its recorded series."""
         return f'{{slo={quote(self.slo.name)},sli="{self.sli}"}}'
 
     @property
@@ -117,10 +119,12 @@ class _Indicator:
         return 1 - self.objective / 100
 
     def all(self, window: str) -> str:
+        """PromQL: requests a second."""
         metric = "istio_requests_total" if self.sli == "errors" else "istio_request_duration_milliseconds_count"
         return f"sum(rate({metric}{{{self.slo.matchers()}}}[{window}]))"
 
     def bad(self, window: str) -> str:
+        """PromQL: bad requests a second."""
         return self._errors(window) if self.sli == "errors" else f"{self.all(window)} - {self._fast(window)}"
 
     def _errors(self, window: str) -> str:
@@ -155,21 +159,26 @@ def render(slo: Slo) -> str:
     return f"{_HEAD.format(name=slo.name)}{yaml.dump(rules(slo), Dumper=_Dumper, sort_keys=False, width=1_000)}"
 
 
-def rules(slo: Slo) -> dict[str, object]:
-    """The rule file's content."""
-    indicators = [_Indicator("errors", slo.objective, "failed", slo)]
+def indicators(slo: Slo) -> list[Indicator]:
+    """What an objective measures: errors, and times where it says so."""
+    found = [Indicator("errors", slo.objective, "failed", slo)]
     if slo.latency is not None:
         took = f"took longer than {fixed(slo.latency * 1000)} ms"
-        indicators.append(_Indicator("latency", slo.latency_objective or slo.objective, took, slo))
+        found.append(Indicator("latency", slo.latency_objective or slo.objective, took, slo))
+    return found
+
+
+def rules(slo: Slo) -> dict[str, object]:
+    """The rule file's content."""
     groups: list[dict[str, object]] = []
-    for one in indicators:
+    for one in indicators(slo):
         base = f"slo-{slo.name}-{one.sli}"
         groups.append({"name": f"{base}-recording", "interval": "30s", "rules": list(_recordings(one))})
         groups.append({"name": f"{base}-alerts", "interval": "30s", "rules": list(_alerts(one))})
     return {"groups": groups}
 
 
-def _recordings(one: _Indicator) -> Iterator[dict[str, object]]:
+def _recordings(one: Indicator) -> Iterator[dict[str, object]]:
     for window in _DIRECT:
         yield _record(one, f"slo:requests:rate{window}", one.all(window))
         yield _record(one, f"slo:bad_requests:rate{window}", one.bad(window))
@@ -184,20 +193,20 @@ def _recordings(one: _Indicator) -> Iterator[dict[str, object]]:
     yield _record(one, "slo:error_budget:remaining_ratio", left)
 
 
-def _record(one: _Indicator, name: str, expr: str) -> dict[str, object]:
+def _record(one: Indicator, name: str, expr: str) -> dict[str, object]:
     return {"record": name, "expr": expr, "labels": one.labels}
 
 
-def _ratio(one: _Indicator, window: str) -> dict[str, object]:
+def _ratio(one: Indicator, window: str) -> dict[str, object]:
     parts = f"slo:bad_requests:rate{window}{one.selector} / (slo:requests:rate{window}{one.selector} > 0)"
     return _record(one, f"slo:bad_requests:ratio_rate{window}", parts)
 
 
-def _budget(one: _Indicator) -> str:
+def _budget(one: Indicator) -> str:
     return fixed(round(one.budget, 9))
 
 
-def _alerts(one: _Indicator) -> Iterator[dict[str, object]]:
+def _alerts(one: Indicator) -> Iterator[dict[str, object]]:
     for burn in BURNS:
         threshold = fixed(round(burn.rate * one.budget, 9))
         seconds = fixed(parse_duration(burn.short))

@@ -42,6 +42,9 @@ from windvane.api.openapi import openapi_routes
 from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
+    analytics_capacity,
+    analytics_releases,
+    analytics_slo,
     dashboards,
     graphs,
     logs,
@@ -260,6 +263,9 @@ class _Rooms:
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
+            *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),

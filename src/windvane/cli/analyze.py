@@ -20,6 +20,7 @@ from windvane.mesh.findings import Finding
 from windvane.mesh.suppress import Suppression, told
 
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+_IGNORED = "WV0207"
 _LEVELS = ("error", "warning", "info")
 _FIELDS = ("code", "level", "resource", "message", "file", "line", "column", "end_column", "path", "kiali")
 
@@ -78,6 +79,8 @@ def _print(findings: Sequence[Finding], output: str, line: Callable[[str, int], 
 def _print_text(findings: Sequence[Finding], line: Callable[[str, int], str]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for item in findings:
+        if item.code == _IGNORED:
+            continue
         place = f"{item.file}:{item.line}" if item.line else item.file
         subject = " ".join(part for part in (item.resource, item.path) if part)
         console.print(
@@ -92,6 +95,11 @@ def _print_text(findings: Sequence[Finding], line: Callable[[str, int], str]) ->
             console.print(Text(f"{item.line:>6} | {text}", style="dim"))
             if item.column:
                 console.print(Text(f"{'':>6} | {_underline(text, item)}", style=_STYLES[item.level]))
+    ignored = Counter(item.resource.partition(" ")[0] for item in findings if item.code == _IGNORED)
+    if ignored:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in ignored.most_common())
+        label = (f"info [{_IGNORED}]", _STYLES["info"])
+        console.print(Text.assemble(label, f" objects of kinds without a meaning here are ignored: {kinds}"))
     console.print(Text(_summary(findings)))
 
 

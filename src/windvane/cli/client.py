@@ -17,10 +17,17 @@ _ERRORS: dict[str, type[WindvaneError]] = {
 }  # fmt: skip
 
 
+def tenant_option(command: Command) -> Command:
+    """Add `--tenant`."""
+    return click.option("--tenant", envvar="WINDVANE_TENANT", help="The tenant to ask, where the server has tenants.")(
+        command
+    )
+
+
 def server_option(command: Command) -> Command:
     """Add `--server` and `--tenant`."""
     for option in (
-        click.option("--tenant", envvar="WINDVANE_TENANT", help="The tenant to ask, where the server has tenants."),
+        tenant_option,
         click.option("--server", default="http://127.0.0.1:9900", show_default=True, envvar="WINDVANE_SERVER",
                      help="Base URL of the server."),
     ):  # fmt: skip

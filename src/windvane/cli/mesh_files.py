@@ -14,6 +14,8 @@ from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource
 from windvane.mesh.view import MeshView
 
+_UNREAD = ("WV0106", "WV0107")
+"""Charts and kustomizations that were left out."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -40,9 +42,15 @@ def optional_mesh_files(command: Command) -> Command:
     return _with_paths(command, required=False)
 
 
-def _with_paths(command: Command, *, required: bool) -> Command:
+def namespace_options(command: Command) -> Command:
+    """Add `namespace`, `root_namespace` and `mesh_config` alone."""
     for option in reversed(_OPTIONS):
         command = option(command)
+    return command
+
+
+def _with_paths(command: Command, *, required: bool) -> Command:
+    command = namespace_options(command)
     return click.argument("paths", nargs=-1, required=required, metavar="FILES|DIR|-")(command)
 
 
@@ -63,4 +71,9 @@ def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_
     if result.view is None:
         wrong = "\n".join(f"  {item}" for item in result.findings if item.refuses)
         raise BadInputError(f"the configuration is not valid:\n{wrong}")
+    unread = [item for item in result.findings if item.code in _UNREAD]
+    if unread and not (result.view.services or result.view.workloads or result.view.virtual_services):
+        raise BadInputError("nothing was read:\n" + "\n".join(f"  {item}" for item in unread))
+    for item in unread:
+        click.echo(f"note: {item}", err=True)
     return result.view

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 import orjson
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,12 @@ def print_json(value: Any) -> None:
     """One JSON document, indented, on standard output."""
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     sys.stdout.buffer.flush()
+
+
+def print_yaml(value: Any) -> None:
+    """One YAML document on standard output, of what JSON can hold."""
+    plain = orjson.loads(orjson.dumps(value))
+    yaml.safe_dump(plain, sys.stdout, sort_keys=False, width=120, allow_unicode=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:

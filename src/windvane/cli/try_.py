@@ -16,14 +16,22 @@ from windvane.cli.output import output_option, print_json, print_table
 from windvane.kit.clock import SystemClock
 from windvane.local.trial.asking import Asked, parse_request, with_client
 from windvane.local.trial.mesh import running
-from windvane.local.trial.outcome import Outcome, ask, outcomes
+from windvane.local.trial.outcome import Outcome, outcomes
+from windvane.local.trial.sending import ask
 from windvane.local.trial.tokens import Issuer, parse_claims
 from windvane.mesh.view import MeshView
 
 
 @click.command("try")
 @mesh_files
-@click.option("--request", "-r", "request", required=True, metavar="'GET http://HOST:PORT/PATH'", help="What is asked.")
+@click.option(
+    "--request",
+    "-r",
+    "request",
+    required=True,
+    metavar="'GET http://HOST:PORT/PATH'",
+    help="What is asked; also grpc://HOST:PORT/package.Service/Method and tcp://HOST:PORT.",
+)
 @click.option("--header", "-H", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header; can be repeated.")
 @click.option(
     "--from",
@@ -63,7 +71,7 @@ def command(**given: Any) -> None:
         print_json({"from": client, "requests": given["times"], "outcomes": [dataclasses.asdict(one) for one in found]})
     else:
         _print(client, asked, found)
-    sys.exit(1 if any(one.status == 0 for one in found) else 0)
+    sys.exit(1 if not all(one.answered for one in found) else 0)
 
 
 async def _tried(view: MeshView, client: str, asked: Asked, times: int) -> list[Outcome]:
@@ -72,11 +80,11 @@ async def _tried(view: MeshView, client: str, asked: Asked, times: int) -> list[
 
 
 def _print(client: str, asked: Asked, found: Sequence[Outcome]) -> None:
-    click.echo(f"{asked.method} http{'s' if asked.tls else ''}://{asked.authority}{asked.path} from {client}\n")
+    click.echo(f"{asked} from {client}\n")
     many = sum(one.count for one in found) > 1
     rows = [
         (
-            one.workload or "-", one.status or "none", one.count, f"{one.share:.1%}",
+            one.workload or "-", _status(one, asked), one.count, f"{one.share:.1%}",
             f"{one.low:.1%} – {one.high:.1%}" if many else "", f"{one.median_ms:.1f}",
             one.route or "-", one.flags or "-",
         )
@@ -92,11 +100,14 @@ def _print(client: str, asked: Asked, found: Sequence[Outcome]) -> None:
 def _described(asked: Asked, one: Outcome) -> list[str]:
     """What is worth telling of an outcome beyond its row."""
     told = {
-        "": f"{one.workload or 'no workload'}, {one.status or 'no answer'}",
+        "": f"{one.workload or 'no workload'}, {_status(one, asked)}",
         "cluster": one.cluster,
         "details": "" if one.details == "via_upstream" else one.details,
+        "rule": one.rule,
         "refused by": one.refused_by,
         "audited": "a policy with action AUDIT matched" if one.audited else "",
+        "allowed by": one.allowed_by,
+        "dry run": ", ".join(one.dry_run),
         "failure": one.failure,
         "attempts": str(one.attempts) if one.attempts > 1 else "",
         "path": one.path if one.path not in ("", asked.path) else "",
@@ -107,6 +118,15 @@ def _described(asked: Asked, one: Outcome) -> list[str]:
         "response": _shown(one.response_headers),
     }
     return [f"  {name:<16}{value}" if name else value for name, value in told.items() if value]
+
+
+def _status(one: Outcome, asked: Asked) -> str:
+    """HTTP's status, with gRPC's where there is one; whether a connection was answered."""
+    if one.failure:
+        return "no answer"
+    if asked.kind == "tcp":
+        return "answered"
+    return f"{one.status}, grpc {one.grpc_status}" if one.grpc_status else str(one.status)
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ when its namespace is that of the client's certificate), then the certificate, t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,6 +34,17 @@ def _empty(*columns: str) -> pd.DataFrame:
     return pd.DataFrame({column: pd.Series(dtype="str") for column in columns})
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is left out of one side's metrics: all of them, or labels by name (a Telemetry's overrides)."""
+
+    silent: bool = False
+    labels: frozenset[str] = frozenset()
+
+
+_UNCHANGED = Changes()
+
+
 @dataclass(frozen=True)
 class Directory:
     """What the control plane knows of names, at one moment. All columns are text; absent is ''.
@@ -48,6 +59,8 @@ class Directory:
     endpoints: pd.DataFrame = field(default_factory=lambda: _empty("address", *_WORKLOAD_COLUMNS))
     nodes: pd.DataFrame = field(default_factory=lambda: _empty("node_id", *_WORKLOAD_COLUMNS))
     services: pd.DataFrame = field(default_factory=lambda: _empty("upstream_cluster", "host", "name", "namespace"))
+    changes: Mapping[tuple[str, str], Changes] = field(default_factory=dict)
+    """What a proxy (node_id) leaves out of what it reports as `source` or `destination`."""
 
 
 class Workload(NamedTuple):
@@ -151,8 +164,19 @@ class Resolver:
             for row in directory.services.to_dict("records")
         }
 
+    def is_silent(self, traffic: Traffic) -> bool:
+        """Whether its proxy reports no metrics of this traffic."""
+        return self._changes(traffic).silent
+
     def labels(self, traffic: Traffic) -> dict[str, str]:
         """All of HTTP_LABELS for this traffic; empty values mean "no such label"."""
+        found, left_out = self._labels(traffic), self._changes(traffic).labels
+        return found | dict.fromkeys(left_out & found.keys(), "") if left_out else found
+
+    def _changes(self, traffic: Traffic) -> Changes:
+        return self.directory.changes.get((traffic.node_id, traffic.reporter), _UNCHANGED)
+
+    def _labels(self, traffic: Traffic) -> dict[str, str]:
         own = self._own(traffic.node_id)
         if traffic.reporter == "destination":
             source, destination = self._source(traffic), own._replace(principal=traffic.local_principal)

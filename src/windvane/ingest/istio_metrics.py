@@ -31,6 +31,7 @@ from windvane.store.series import NAME
 __all__ = ["Directory", "IstioMetrics", "IstioMetricsSettings", "Tick"]
 
 WATERMARK = "windvane_istio_metrics_watermark"
+_SILENT = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +137,23 @@ class IstioMetrics:
         connections = self._connections.advance(span, now_ms)
         if not connections.empty:
             rows = self._family_rows(connections, self._tcp)
-            self._tcp.grow(now_ms)
             amounts = connections[["opened", "closed", "sent", "received"]].to_numpy(np.int64)
-            self._tcp.add(rows, amounts, now_ms)
+            _add(self._tcp, rows, amounts, now_ms)
         return len(requests) + len(connections)
 
     def _count_requests(self, groups: pd.DataFrame, now_ms: int) -> None:
         rows = self._family_rows(groups, self._http)
-        self._http.grow(now_ms)
-        self._http.add(rows, _request_amounts(groups), now_ms)
+        _add(self._http, rows, _request_amounts(groups), now_ms)
         grpc = (groups["t_protocol"] == "grpc").to_numpy(bool)
         if grpc.any():
             talking = groups[grpc]
             message_rows = self._family_rows(talking, self._messages)
-            self._messages.grow(now_ms)
             amounts = talking[["request_messages", "response_messages"]].to_numpy(np.int64)
-            self._messages.add(message_rows, amounts, now_ms)
+            _add(self._messages, message_rows, amounts, now_ms)
 
     def _family_rows(self, groups: pd.DataFrame, family: Family) -> NDArray[np.int64]:
-        """The family's row of each group; labels are resolved once a kind of traffic and directory."""
+        """The family's row of each group, `_SILENT` for one that is not reported; labels are resolved once a kind of
+        traffic and directory."""
         assert self._resolver is not None
         known = self._rows.setdefault(family.layout.anchor, {})
         columns = [groups[f"t_{name}"].tolist() for name in Traffic._fields]
@@ -162,7 +161,9 @@ class IstioMetrics:
         for key in zip(*columns, strict=True):
             row = known.get(key)
             if row is None:
-                row = known[key] = family.row(self._resolver.labels(Traffic(*key)))
+                traffic = Traffic(*key)
+                silent = self._resolver.is_silent(traffic)
+                row = known[key] = _SILENT if silent else family.row(self._resolver.labels(traffic))
             rows.append(row)
         return np.array(rows, np.int64)
 
@@ -171,6 +172,16 @@ class IstioMetrics:
         if self._resolver is None or self._resolver.directory is not directory:
             self._resolver = Resolver(directory)
             self._rows.clear()
+
+
+def _add(family: Family, rows: NDArray[np.int64], amounts: NDArray[np.int64], now_ms: int) -> None:
+    """Add what is reported to a family's totals."""
+    family.grow(now_ms)
+    told = rows != _SILENT
+    if told.all():
+        family.add(rows, amounts, now_ms)
+    elif told.any():
+        family.add(rows[told], amounts[told], now_ms)
 
 
 def _request_amounts(groups: pd.DataFrame) -> NDArray[np.int64]:

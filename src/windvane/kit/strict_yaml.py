@@ -64,6 +64,26 @@ class Document:
             return Mapping(self, node, "")
         return None
 
+    def roots(self, text: str) -> list[Mapping]:
+        """The mappings of a file of several documents (`---`), empty ones left out."""
+        if len(text) > MAX_TEXT:
+            self.problem(None, "", f"larger than {MAX_TEXT >> 20} MiB")
+            return []
+        try:
+            if _too_deep(text):
+                self.problem(None, "", f"nests deeper than {MAX_DEPTH} levels")
+                return []
+            nodes = [node for node in yaml.compose_all(text, Loader=LOADER) if node is not None]
+        except yaml.YAMLError as error:
+            self._syntax(error)
+            return []
+        for node in nodes:
+            if _too_many(node):
+                self.problem(node, "", f"more than {MAX_NODES} values")
+            elif not isinstance(node, MappingNode):
+                self.problem(node, "", "must be a mapping")
+        return [] if self.problems else [Mapping(self, node, "") for node in nodes if isinstance(node, MappingNode)]
+
     def _syntax(self, error: yaml.YAMLError) -> None:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)

@@ -155,6 +155,9 @@ class _Nowhere(Claim):
 
     spoken: set[tuple[str, int]] = field(default_factory=set)
 
+    def address(self, index: int) -> str:
+        return f"{self.prefix}.{index // 250}.{index % 250 + 2}"
+
     def visible_port(self, host: str, wanted: int) -> int:
         port = next(number for number in count(wanted) if (host, number) not in self.spoken)
         self.spoken.add((host, port))
@@ -163,5 +166,11 @@ class _Nowhere(Claim):
 
 def imagined_placement(view: MeshView) -> Placement:
     """Places that workloads could have on this machine, the same for the same view; nothing is claimed."""
-    claim = _Nowhere(state_directory(), "127.80.0", range(10_000, 11_000), lambda _host, _port: True)
-    return Allocator(claim, Address("127.0.0.1", 8080)).update(view)
+    return imagined_placements(view)[0]
+
+
+def imagined_placements(*views: MeshView) -> list[Placement]:
+    """The same of several views of one mesh: a workload of two of them has one place."""
+    claim = _Nowhere(state_directory(), "127.80", range(10_000, 11_000), lambda _host, _port: True)
+    allocator = Allocator(claim, Address("127.0.0.1", 8080))
+    return [allocator.update(view) for view in views]

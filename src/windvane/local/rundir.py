@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from windvane.kit.errors import BadInputError, ConflictError
+from windvane.local.claims import FILE, Claims
 
 
 def scenarios() -> list[str]:
@@ -39,6 +40,16 @@ def copy_scenario(name: str, run_dir: Path, *, fresh: bool = False) -> tuple[Pat
             (mesh / entry.name).write_bytes(entry.read_bytes())
         profile.write_bytes(root.joinpath("traffic.yaml").read_bytes())
     return mesh, profile
+
+
+def scenario_claims(name: str) -> Claims:
+    """What a scenario claims to show. BadInputError for an unknown one, and for one that claims nothing."""
+    if name not in scenarios():
+        raise BadInputError(f"no scenario {name!r} (there is: {', '.join(scenarios())})")
+    with resources.as_file(resources.files("windvane.local").joinpath("scenarios", name, FILE)) as file:
+        if not file.exists():
+            raise BadInputError(f"the scenario {name!r} claims nothing")
+        return Claims.load(file)
 
 
 class RunDir:

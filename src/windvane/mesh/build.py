@@ -56,6 +56,7 @@ MESH_GATEWAY = "mesh"
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 """The annotation of a Kubernetes Service that says which namespaces see it."""
+_RESOLUTIONS = {"NONE": "none", "STATIC": "static", "DYNAMIC_DNS": "dynamic", "DNS_ROUND_ROBIN": "dns-one"}
 _DISTRIBUTION = "networking.istio.io/traffic-distribution"
 """The annotation of a Service or ServiceEntry that comes over `trafficDistribution`."""
 
@@ -251,7 +252,7 @@ def _entry_service(entry: ServiceEntry, host: str, workloads: Selectable) -> Mes
         ports=tuple(_entry_port(port) for port in spec.ports),
         workloads=tuple(workload.key for workload in selected),
         endpoints=_endpoints(entry, host),
-        resolution={"NONE": "none", "STATIC": "static", "DYNAMIC_DNS": "dynamic"}.get(spec.resolution, "dns"),
+        resolution=_RESOLUTIONS.get(spec.resolution, "dns"),
         location="external" if spec.location == "MESH_EXTERNAL" else "internal",
         labels=entry.labels,
         export_to=spec.export_to,

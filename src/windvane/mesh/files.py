@@ -10,17 +10,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
+from weakref import WeakKeyDictionary
 
 from windvane.mesh.build import MeshIdentity, build_view
 from windvane.mesh.decode import Loaded, decode
 from windvane.mesh.findings import Finding, finding, ordered
 from windvane.mesh.implied import with_gateways
 from windvane.mesh.mesh_config import from_file
+from windvane.mesh.packaging import SUFFIXES, Files, by_source, unrendered
 from windvane.mesh.validate import Also, validate
 from windvane.mesh.view import MeshView
 from windvane.mesh.yaml_source import read_documents
 
-SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
 
 
@@ -49,7 +51,8 @@ class FileSource:
     """Files and directories (with all below them) as one configuration; `-` is standard input.
 
     In directories only `.yaml`, `.yml` and `.json` files count, and none whose name or folder
-    begins with a dot (editors keep their temporary files so).
+    begins with a dot (editors keep their temporary files so); of charts and kustomizations see `packaging`. Documents
+    that Helm rendered go by the templates that they name.
     """
 
     paths: Sequence[str | Path]
@@ -101,12 +104,17 @@ class FileSource:
         texts: dict[str, str] = {}
         findings: list[Finding] = []
         for path in self._all_paths():
-            for file in expand(path):
+            files, explained = _meant(path)
+            findings += explained
+            for file in files:
                 try:
-                    texts[str(file)] = read_text(file)
+                    text = read_text(file)
                 except (OSError, UnicodeDecodeError) as error:
                     reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
                     findings.append(finding("WV0105", f"cannot be read: {reason}", file=str(file)))
+                    continue
+                for name, part in by_source(text, str(file)):
+                    texts[name if name == str(file) or name not in texts else f"{file}: {name}"] = part
         return texts, findings
 
     def _decoded(self, file: str, text: str) -> _Decoded:
@@ -117,6 +125,9 @@ class FileSource:
             documents, findings = from_file(text, file, self.identity.root_namespace)
         else:
             documents, findings = read_documents(text, file)
+        template = unrendered(text, file) if any(item.code == "WV0101" for item in findings) else None
+        if template is not None:
+            return _Decoded(text, (), (template,))
         loaded: list[Loaded] = []
         for document in documents:
             resources, problems = decode(document, self.default_namespace)
@@ -126,12 +137,29 @@ class FileSource:
 
 
 def read_text(file: str | Path) -> str:
-    """The text of a file or of standard input; `OSError` and `UnicodeDecodeError` as they come."""
-    return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8-sig")
+    """The text of a file or of standard input, which is read once; `OSError` and `UnicodeDecodeError` as they come."""
+    if file != STDIN:
+        return Path(file).read_text(encoding="utf-8-sig")
+    if sys.stdin not in _STDIN:
+        _STDIN[sys.stdin] = sys.stdin.read()
+    return _STDIN[sys.stdin]
+
+
+_STDIN: WeakKeyDictionary[TextIO, str] = WeakKeyDictionary()
+"""What standard input said: it says it once, and a command may look for several things in it."""
+
+
+def _meant(path: str | Path) -> tuple[Iterable[str | Path], list[Finding]]:
+    """The files that an argument means, and what is explained of those that it leaves out."""
+    if str(path) == STDIN or not Path(path).is_dir():
+        return ((STDIN,) if str(path) == STDIN else (Path(path),)), []
+    found = Files()
+    found.add(Path(path))
+    return found.files, found.findings
 
 
 def expand(path: str | Path) -> Iterable[str | Path]:
-    """The files that a path means: itself, or what counts below a directory."""
+    """Every file of a path that may hold YAML: itself, or all that count below a directory."""
     if str(path) == STDIN:
         return (STDIN,)
     root = Path(path)

@@ -32,6 +32,9 @@ CODES: dict[str, Code] = {
     "WV0103": Code("error", "A mapping holds the same key twice.", refuses=True),
     "WV0104": Code("error", "A document is not a Kubernetes object.", refuses=True),
     "WV0105": Code("error", "A file cannot be read.", refuses=True),
+    "WV0106": Code("warning", "A directory is a Helm chart, which has to be rendered first; nothing of it is read."),
+    "WV0107": Code("warning", "A kustomization does more than list resources, and has to be built first."),
+    "WV0108": Code("error", "A template that is not rendered.", refuses=True),
     "WV0201": Code("error", "A field that the kind does not have.", refuses=True),
     "WV0202": Code("error", "A field or value that Istio knows and Windvane does not support yet.", refuses=True),
     "WV0203": Code("error", "A value of the wrong type or form.", refuses=True),
@@ -88,6 +91,7 @@ CODES: dict[str, Code] = {
         "warning", "No request reaches a match of a route: others of its host come first and take all of it."
     ),
     "WV0514": Code("warning", "Rules of both APIs are for a service of the mesh: only the older ones are in force."),
+    "WV0515": Code("warning", "A field of Gateway API that Istio does not act on."),
     "WV0601": Code("warning", "An external authorizer cannot be asked: what its policies match is refused."),
     "WV0602": Code("info", "A policy names an external authorizer, and no file has the mesh's configuration."),
     "WV0603": Code("info", "Fields of the mesh's configuration that are not acted on."),

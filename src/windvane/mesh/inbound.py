@@ -6,7 +6,7 @@ ports are passed to the application as they are.
 
 from __future__ import annotations
 
-from windvane.mesh.models import ConnectionPoolSettings, ServerTLSSettings
+from windvane.mesh.models import ConnectionPoolSettings, ServerTLSSettings, Sidecar
 from windvane.mesh.models.sidecar import IstioIngressListener
 from windvane.mesh.protocols import port_protocol
 from windvane.mesh.resolve import endpoint_port, mtls_mode, sidecar_for
@@ -19,14 +19,18 @@ UNIX = "unix://"
 
 def ingress_of(view: MeshView, workload: MeshWorkload) -> dict[int, IstioIngressListener]:
     """The listeners that a workload's Sidecar lists, by port; none: its services decide."""
-    sidecar = sidecar_for(view, workload)
+    sidecar = _sidecar(view, workload)
     listeners = sidecar.spec.ingress if sidecar is not None else ()
     return {each.port.number: each for each in reversed(listeners) if each.port is not None}
 
 
+def _sidecar(view: MeshView, workload: MeshWorkload) -> Sidecar | None:
+    return view.derive(("sidecar of", workload.key), lambda: sidecar_for(view, workload))
+
+
 def inbound_pool(view: MeshView, workload: MeshWorkload, port: int) -> ConnectionPoolSettings | None:
     """Limits that a Sidecar sets for connections to the application: the port's own, else the Sidecar's."""
-    sidecar = sidecar_for(view, workload)
+    sidecar = _sidecar(view, workload)
     if sidecar is None:
         return None
     own = ingress_of(view, workload).get(port)

@@ -105,10 +105,10 @@ class MeshService:
 
     `workloads` holds keys (`"name.namespace"`) into `MeshView.workloads`; `endpoints` holds
     addresses that a ServiceEntry lists itself (`"host:port"` per port name is left to xds).
-    `resolution` is static, dns, none, or dynamic (each request's own host); `location` is internal or
-    external. `export_to` are the namespaces that see it (none: all), as Istio writes them. `is_headless`:
-    clients see its pods, not an address of its own. `traffic_distribution` says which endpoints clients
-    prefer ("" for no preference).
+    `resolution` is static, dns, dns-one (one address at a time), none, or dynamic (each request's own host);
+    `location` is internal or external. `export_to` are the namespaces that see it (none: all), as Istio
+    writes them. `is_headless`: clients see its pods, not an address of its own. `traffic_distribution` says
+    which endpoints clients prefer ("" for no preference).
     """
 
     hostname: str

@@ -28,6 +28,8 @@ _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _SIMPLE = {
     "ROUND_ROBIN": cluster.ClusterLbPolicy.ROUND_ROBIN,
     "RANDOM": cluster.ClusterLbPolicy.RANDOM,
+    # The address that a client called is the service's: whom it leads to is up to chance.
+    "PASSTHROUGH": cluster.ClusterLbPolicy.RANDOM,
 }
 
 

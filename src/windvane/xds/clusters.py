@@ -50,8 +50,10 @@ from windvane.xds.secrets import ads_source
 from windvane.xds.snapshot import Snapshot
 
 PASSTHROUGH, BLACK_HOLE = "PassthroughCluster", "BlackHoleCluster"
-Discovery = Literal["eds", "static", "dns", "forward"]
-"""Where endpoints come from; `forward` resolves each request's own host (`PassthroughCluster`)."""
+Discovery = Literal["eds", "static", "dns", "dns-one", "forward"]
+"""Where endpoints come from; `dns-one` uses one of a name's addresses at a time, `forward` resolves each request's own
+host (`PassthroughCluster`)."""
+_BY_NAME = ("dns", "dns-one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,15 @@ class OutboundCluster:
 
 def clusters(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
     """CDS of a proxy."""
-    specs = [outbound.spec for outbound in outbound_clusters(proxy, outbound_scope(proxy, snapshot)).values()]
-    if proxy.role == "sidecar":
-        specs.extend(_inbound(proxy, snapshot))
+    specs = list(_inbound(proxy, snapshot)) if proxy.role == "sidecar" else []
     specs.append(ClusterSpec(BLACK_HOLE, "static"))
     specs.append(ClusterSpec(PASSTHROUGH, "forward", "http", external=True))
-    return [build(spec) for spec in specs]
+    return [*_built_outbound(proxy, outbound_scope(proxy, snapshot)), *map(build, specs)]
+
+
+def _built_outbound(proxy: Proxy, scope: Snapshot) -> list[Resource]:
+    key = outbound_key(proxy, scope)
+    return scope.derive(("built", key), lambda: [build(each.spec) for each in outbound_clusters(proxy, scope).values()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,7 @@ def _one(
 ) -> tuple[str, OutboundCluster]:
     name = cluster_name(port.number, subset.name if subset else "", service.hostname)
     discovery = _discovery(service, port)
-    if discovery == "dns" and not endpoints:
+    if discovery in _BY_NAME and not endpoints:
         endpoints = (EndpointSpec(service.hostname, port.target_port or port.number, mutual_tls=False),)
     spec = ClusterSpec(
         name=name,
@@ -244,7 +249,7 @@ def _one(
         external=service.location != "internal",
         identities=_identities(service, snapshot),
         policy=policy,
-        endpoints=endpoints if discovery == "dns" else (),
+        endpoints=endpoints if discovery in _BY_NAME else (),
         connect_timeout=snapshot.settings.connect_timeout,
     )
     return name, OutboundCluster(spec, endpoints if discovery == "eds" else ())
@@ -256,7 +261,9 @@ def _discovery(service: MeshService, port: ServicePort) -> Discovery:
     if service.resolution == "dynamic":
         return "forward"
     # Without an original destination to go to, a service that resolves nothing is found by its name.
-    return "forward" if service.hostname.startswith("*") and port.is_http else "dns"
+    if service.hostname.startswith("*") and port.is_http:
+        return "forward"
+    return "dns-one" if service.resolution == "dns-one" and len(service.endpoints) <= 1 else "dns"
 
 
 def _identities(service: MeshService, snapshot: Snapshot) -> tuple[str, ...]:
@@ -346,9 +353,9 @@ def _set_discovery(message: cluster.Cluster, spec: ClusterSpec) -> None:
         message.type = kinds.EDS
         message.eds_cluster_config = cluster.ClusterEdsClusterConfig(eds_config=ads_source(), service_name=spec.name)
         return
-    message.type = kinds.STRICT_DNS if spec.discovery == "dns" else kinds.STATIC
+    message.type = {"dns": kinds.STRICT_DNS, "dns-one": kinds.LOGICAL_DNS}.get(spec.discovery, kinds.STATIC)
     message.load_assignment = assignment_message(AssignmentSpec(spec.name, spec.endpoints))
-    if spec.discovery == "dns":
+    if spec.discovery in _BY_NAME:
         message.dns_lookup_family = cluster.ClusterDnsLookupFamily.V4_PREFERRED
 
 

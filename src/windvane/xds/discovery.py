@@ -55,7 +55,7 @@ def response(type_url: str, resources: Iterable[Resource], version: str, nonce: 
     """Write a DiscoveryResponse."""
     texts = ((1, version), (4, type_url), (5, nonce))
     head = (varint(number << 3 | 2) + varint(len(text)) + text.encode() for number, text in texts)
-    return b"".join([*head, *(each.frame for each in resources)])
+    return b"".join([*head, *(part for each in resources for part in each.frame)])
 
 
 def _text(message: bytes, wanted: int) -> str:

@@ -55,7 +55,12 @@ def encode(message: betterproto2.Message) -> bytes:
 
 def any_of(message: betterproto2.Message) -> protobuf.Any:
     """The message as a google.protobuf.Any."""
-    return protobuf.Any(type_url=default_message_pool.type_to_url[type(message)], value=encode(message))
+    return protobuf.Any(type_url=type_url(type(message)), value=encode(message))
+
+
+def type_url(kind: type[betterproto2.Message]) -> str:
+    """By what an Any names a type."""
+    return default_message_pool.type_to_url[kind]
 
 
 def varint(number: int) -> bytes:
@@ -69,6 +74,16 @@ def varint(number: int) -> bytes:
         number >>= 7
     parts.append(number)
     return bytes(parts)
+
+
+def text_field(number: int, value: str) -> bytes:
+    """A string as a field of a message that is put together from parts."""
+    return varint(number << 3 | _BYTES) + _delimited(value.encode())
+
+
+def head(number: int, *parts: bytes) -> bytes:
+    """What stands before `parts`, which together are the message in a field."""
+    return varint(number << 3 | _BYTES) + varint(sum(map(len, parts)))
 
 
 @cache

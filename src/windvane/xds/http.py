@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache, lru_cache
 
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.config.route import v3 as route
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
 
-from windvane.xds import filters, telemetry
-from windvane.xds.encoding import any_of
+from windvane.xds import filters, telemetry, wasm
+from windvane.xds.encoding import any_of, encode, head, text_field
 from windvane.xds.secrets import ads_source
 from windvane.xds.telemetry import Reporting
 
 SERVER_NAME = "istio-envoy"
+MANAGER = "envoy.filters.network.http_connection_manager"
 
 
-def outbound_manager(
-    wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str, plugins: Sequence[hcm.HttpFilter] = ()
-) -> listener.Filter:
-    """Requests of the application: routed by RDS, and told to the server who sends them. `plugins` come first."""
-    manager = _client_side(wanted, peer_metadata, stat_prefix, routes)
-    manager.http_filters = [*plugins, *manager.http_filters]
-    return _filter(manager)
+@lru_cache(maxsize=4096)
+def outbound_manager(wanted: Reporting, peer_metadata: str, plugins: tuple[wasm.Plugin, ...] = ()) -> bytes:
+    """Requests of the application: told to the server who sends them. What `outbound_names` says comes before it;
+    `plugins` come first."""
+    manager = _client_side(wanted, peer_metadata, "", "")
+    manager.rds = None
+    manager.http_filters = [*wasm.http_filters(plugins, *wasm.PHASES), *manager.http_filters]
+    return encode(manager)
+
+
+def outbound_names(stat_prefix: str, routes: str) -> bytes:
+    """What the connection managers of a proxy's outbound listeners do not have in common: all else is encoded once."""
+    name = text_field(2, routes)
+    return text_field(2, stat_prefix) + head(3, _over_ads(), name) + _over_ads() + name
 
 
 def gateway_manager(
@@ -82,6 +91,11 @@ def inbound_routes(name: str, operation: str) -> route.RouteConfiguration:
     return route.RouteConfiguration(name=name, virtual_hosts=[host], validate_clusters=False)
 
 
+@cache
+def _over_ads() -> bytes:
+    return encode(hcm.Rds(config_source=ads_source()))
+
+
 def _client_side(wanted: Reporting, peer_metadata: str, stat_prefix: str, routes: str) -> hcm.HttpConnectionManager:
     manager = _manager(wanted, stat_prefix)
     manager.rds = hcm.Rds(config_source=ads_source(), route_config_name=routes)
@@ -121,4 +135,4 @@ def _forward_identity(manager: hcm.HttpConnectionManager) -> None:
 
 
 def _filter(manager: hcm.HttpConnectionManager) -> listener.Filter:
-    return listener.Filter(name="envoy.filters.network.http_connection_manager", typed_config=any_of(manager))
+    return listener.Filter(name=MANAGER, typed_config=any_of(manager))

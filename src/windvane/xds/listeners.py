@@ -15,11 +15,13 @@ from functools import lru_cache
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpFilter,
+)
 
 from windvane.mesh.inbound import ended_tls
 from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSettings
-from windvane.mesh.models.wasm import PluginPhase
 from windvane.mesh.protocols import is_http, named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
@@ -36,11 +38,11 @@ from windvane.xds import (
 )
 from windvane.xds.authorization import Guard
 from windvane.xds.clusters import inbound_name, inbound_ports, inbound_protocol
-from windvane.xds.encoding import any_of
+from windvane.xds.encoding import any_of, head, text_field, type_url, varint
 from windvane.xds.endpoints import cluster_name, socket_address
 from windvane.xds.external_authorization import Authorizer, authorizer
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import Resource, pack
+from windvane.xds.resources import LDS, Resource, joined, pack
 from windvane.xds.scope import outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
 from windvane.xds.tcp_routes import (
@@ -56,7 +58,7 @@ from windvane.xds.tcp_routes import (
 from windvane.xds.telemetry import Reporting
 from windvane.xds.wasm import Plugin
 
-_PHASES: tuple[PluginPhase, ...] = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
+_OUTBOUND = varint(16 << 3) + varint(core.TrafficDirection.OUTBOUND)
 HTTP_PROXY = "http_proxy"
 """The name of the HTTP proxy's listener and of its routes."""
 _UNOPENED = ("PASSTHROUGH", sni_dnat.MODE)
@@ -122,9 +124,25 @@ def listener_specs(proxy: Proxy, snapshot: Snapshot) -> list[ListenerSpec]:
     return [*_outbound(proxy, outbound_scope(proxy, snapshot)), *_inbound(proxy, snapshot)]
 
 
-@lru_cache(maxsize=65_536)
 def build(spec: ListenerSpec) -> Resource:
     """A listener's LDS resource."""
+    if not spec.is_http or spec.reporting.direction != "outbound":
+        return _build(spec)
+    made = _made(spec.address, spec.reporting)
+    had = made.get(spec.name)
+    if had is None or had[0] != spec:
+        had = made[spec.name] = (spec, _build_outbound_http(spec))
+    return had[1]
+
+
+@lru_cache(maxsize=1024)
+def _made(_address: str, _reporting: Reporting) -> dict[str, tuple[ListenerSpec, Resource]]:
+    """What a proxy's outbound listeners were made of last, by name: kept by proxy, so that many do not thrash it."""
+    return {}
+
+
+@lru_cache(maxsize=16_384)
+def _build(spec: ListenerSpec) -> Resource:
     makers = {"outbound": _build_outbound, "inbound": _build_inbound, "gateway": _build_gateway}
     inbound, outbound = core.TrafficDirection.INBOUND, core.TrafficDirection.OUTBOUND
     message = listener.Listener(
@@ -260,15 +278,34 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
         )
 
 
+def _build_outbound_http(spec: ListenerSpec) -> Resource:
+    """One for each service and proxy, the most there is of anything: put together from bytes, not from messages.
+
+    All that a proxy's listeners have in common is encoded once and kept once.
+    """
+    manager = (
+        http.outbound_names(_stat_prefix(spec), spec.target),
+        http.outbound_manager(spec.reporting, spec.peer_metadata, spec.plugins),
+    )
+    socket = text_field(2, spec.address) + varint(3 << 3) + varint(spec.port)
+    address = head(1, socket) + socket
+    before = b""
+    # From the inside: the manager in an Any, in a filter, in a filter chain, in a listener after its name and address.
+    for number, lead in (
+        (2, text_field(1, type_url(HttpConnectionManager))),
+        (4, text_field(1, http.MANAGER)),
+        (3, b""),
+        (3, text_field(1, spec.name) + head(2, address) + address),
+    ):
+        before = lead + head(number, before, *manager) + before
+    before = text_field(1, LDS) + head(2, before, *manager, _OUTBOUND) + before
+    return joined(spec.name, before + manager[0], manager[1], _OUTBOUND)
+
+
 def _build_outbound(message: listener.Listener, spec: ListenerSpec) -> None:
-    if spec.is_http:
-        plugins = list(wasm.http_filters(spec.plugins, *_PHASES))
-        only = http.outbound_manager(spec.reporting, spec.peer_metadata, _stat_prefix(spec), spec.target, plugins)
-        message.filter_chains = [listener.FilterChain(filters=[only])]
-        return
     message.filter_chains = filter_chains(spec.tcp, telemetry.tcp_logs(spec.reporting), spec.report_interval)
     for chain in message.filter_chains:
-        chain.filters = [*wasm.network_filters(spec.plugins, *_PHASES), *chain.filters]
+        chain.filters = [*wasm.network_filters(spec.plugins, *wasm.PHASES), *chain.filters]
     if any(each.names for each in spec.tcp):
         _inspect(message, wait_no_longer=True)
 
@@ -297,7 +334,7 @@ def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterCh
         )
     routes = http.inbound_routes(spec.target, spec.operation)
     only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, _guarding(spec), mutual_tls=mutual_tls)
-    plugins = wasm.network_filters(spec.plugins, *_PHASES)
+    plugins = wasm.network_filters(spec.plugins, *wasm.PHASES)
     return listener.FilterChain(name=name, filters=[*plugins, only])
 
 

@@ -28,15 +28,20 @@ _RESOURCES_FIELD = b"\x12"  # field 2 of DiscoveryResponse, length-delimited
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A named resource: `body` is its google.protobuf.Any, `frame` the same as a field of a DiscoveryResponse."""
+    """A named resource. `parts` together are its google.protobuf.Any: resources may share what they have in common."""
 
     name: str
-    body: bytes = field(repr=False)
+    parts: tuple[bytes, ...] = field(repr=False)
     digest: bytes = field(repr=False)
 
     @property
-    def frame(self) -> bytes:
-        return _RESOURCES_FIELD + varint(len(self.body)) + self.body
+    def body(self) -> bytes:
+        return b"".join(self.parts)
+
+    @property
+    def frame(self) -> tuple[bytes, ...]:
+        """The resource as a field of a DiscoveryResponse, in parts."""
+        return (_RESOURCES_FIELD + varint(sum(map(len, self.parts))), *self.parts)
 
     def to_dict(self) -> dict[str, Any]:
         """The resource as JSON-ready values, with `@type` and the proto's field names: for goldens and for people."""
@@ -45,8 +50,15 @@ class Resource:
 
 def pack(name: str, message: betterproto2.Message) -> Resource:
     """Encode a message as a resource."""
-    body = encode(any_of(message))
-    return Resource(name, body, hashlib.blake2b(body, digest_size=16).digest())
+    return joined(name, encode(any_of(message)))
+
+
+def joined(name: str, *parts: bytes) -> Resource:
+    """A resource whose google.protobuf.Any is these bytes, one after another."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return Resource(name, parts, digest.digest())
 
 
 class Bundle:
@@ -74,7 +86,10 @@ class Bundle:
         return self._resources.get(name)
 
     def only(self, names: Iterable[str]) -> Bundle:
-        """The part of this bundle that has these names."""
+        """The part of this bundle that has these names: the bundle itself when that is all of it."""
+        names = frozenset(names)
+        if self._resources.keys() <= names:
+            return self
         return Bundle(self._resources[name] for name in names if name in self._resources)
 
     def over(self, other: Bundle) -> Bundle:

@@ -165,10 +165,13 @@ def _forward(made: route.Route, rule: HTTPRoute, scope: RouteScope) -> route.Rou
 
 
 def _set_timeout(action: route.RouteAction, seconds: float | None) -> None:
-    """No timeout unless a rule sets one (Envoy's own default is 15 s); gRPC's own deadline is kept below it."""
-    timeout = timedelta(seconds=seconds or 0)
-    action.timeout = timeout
-    action.max_stream_duration = route.RouteActionMaxStreamDuration(grpc_timeout_header_max=timeout)
+    """No timeout unless a rule sets one (Envoy's own default is 15 s); then also for gRPC, whatever its own deadline.
+
+    Envoy looks at no `timeout` where there is a `max_stream_duration`, by which gRPC's own deadline is heeded.
+    """
+    action.timeout = timedelta(seconds=seconds or 0)
+    if not seconds:
+        action.max_stream_duration = route.RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta())
 
 
 def _set_rewrite(action: route.RouteAction, rule: HTTPRoute) -> None:

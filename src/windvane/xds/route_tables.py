@@ -8,14 +8,15 @@ share their tables.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from envoy_data_plane.envoy.config.route import v3 as route
 
 from windvane.mesh.view import MeshView
+from windvane.xds.encoding import encode, head, text_field
 from windvane.xds.listeners import HTTP_PROXY, called_by_address, gateway_servers
 from windvane.xds.proxy import Proxy
-from windvane.xds.resources import Resource, pack
+from windvane.xds.resources import RDS, Bundle, Resource, joined
 from windvane.xds.routes import (
     gateway_virtual_hosts,
     routes_key,
@@ -26,10 +27,14 @@ from windvane.xds.scope import egress_proxy, outbound_scope, unknown_hosts
 from windvane.xds.snapshot import Snapshot
 
 
-def route_tables(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
-    """RDS of a proxy."""
+def route_tables(proxy: Proxy, snapshot: Snapshot) -> Bundle:
+    """RDS of a proxy: one bundle for all sidecars that have equal routes and listeners for the same services."""
     scope = outbound_scope(proxy, snapshot)
-    return list(_gateway(proxy, scope) if proxy.role == "router" else _sidecar(proxy, scope))
+    if proxy.role == "router":
+        return Bundle(_gateway(proxy, scope))
+    unknown = unknown_hosts(proxy, scope), egress_proxy(proxy, scope)
+    key = ("tables", _reader(proxy, scope), unknown, frozenset(proxy.place.outbound))
+    return scope.derive(key, lambda: Bundle(_sidecar(proxy, scope)))
 
 
 def _sidecar(proxy: Proxy, snapshot: Snapshot) -> Iterator[Resource]:
@@ -62,4 +67,31 @@ def _reader(proxy: Proxy, snapshot: Snapshot) -> Hashable:
 
 
 def _table(name: str, hosts: Sequence[route.VirtualHost]) -> Resource:
-    return pack(name, route.RouteConfiguration(name=name, virtual_hosts=list(hosts), validate_clusters=False))
+    """Put together from bytes, so that an edit costs the hosts that it changed."""
+    parts = [text_field(1, name), *(part for each in hosts for part in _encoded(_Once(each))), _REST]
+    return joined(name, text_field(1, RDS), head(2, *parts), *parts)
+
+
+class _Once:
+    """A message as itself, whatever it holds: what is shared is encoded once."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: route.VirtualHost) -> None:
+        self.message = message
+
+    def __hash__(self) -> int:
+        return id(self.message)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Once) and other.message is self.message
+
+
+@lru_cache(maxsize=8_192)
+def _encoded(once: _Once) -> tuple[bytes, bytes]:
+    """A virtual host as a field of its table."""
+    body = encode(once.message)
+    return head(2, body), body
+
+
+_REST = encode(route.RouteConfiguration(validate_clusters=False))

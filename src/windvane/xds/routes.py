@@ -6,7 +6,7 @@ services, by authority), a sidecar's listener for one service port, and a gatewa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Literal, Protocol
@@ -303,8 +303,22 @@ def _gateway_host(host: str, port: int, routes: list[route.Route], *, must_be_tl
     return made
 
 
-def _virtual_host(name: str, domains: list[str], routes: list[route.Route]) -> route.VirtualHost:
-    return route.VirtualHost(name=name, domains=domains, routes=routes, include_request_attempt_count=True)
+def _virtual_host(name: str, domains: Sequence[str], routes: Sequence[route.Route]) -> route.VirtualHost:
+    hostname, _, port = name.rpartition(":")
+    if len(routes) == 1 and port.isdecimal() and routes[0] is _plain_route(hostname, int(port)):
+        return _plain_host(name, tuple(domains))
+    return _new_host(name, domains, routes)
+
+
+@lru_cache(maxsize=16_384)
+def _plain_host(name: str, domains: tuple[str, ...]) -> route.VirtualHost:
+    """One that no rule is for: the same in every table, and encoded once."""
+    hostname, _, port = name.rpartition(":")
+    return _new_host(name, domains, [_plain_route(hostname, int(port))])
+
+
+def _new_host(name: str, domains: Sequence[str], routes: Sequence[route.Route]) -> route.VirtualHost:
+    return route.VirtualHost(name=name, domains=list(domains), routes=list(routes), include_request_attempt_count=True)
 
 
 def _allow_any(cluster: str) -> route.VirtualHost:

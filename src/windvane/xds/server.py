@@ -28,6 +28,7 @@ from windvane.xds.ads import AdsStream, TypeState
 from windvane.xds.bootstrap import ADMISSION_HEADER
 from windvane.xds.ca import CertificateAuthority
 from windvane.xds.certificates import Certificates
+from windvane.xds.changes import EVERYTHING, NOTHING, Types, changes
 from windvane.xds.configuration import configuration
 from windvane.xds.credentials import credentials
 from windvane.xds.discovery import Request, parse_request
@@ -89,22 +90,27 @@ class ProxyStatus:
 
 
 class _Connection:
-    """One open stream: its protocol state, and the signal that there may be something to send."""
+    """One open stream: its protocol state, and the signal that there may be something to send.
+
+    `greeted` is set once it has been offered what the mesh has for it. `pending` are the types that an edit may have
+    changed and that were not generated since.
+    """
 
     def __init__(self, node_id: str, since_ns: int) -> None:
         self.node_id, self.key, self.since_ns = node_id, workload_key(node_id), since_ns
         self.handler = asyncio.current_task()
         self.stream = AdsStream()
         self.changed = asyncio.Event()
+        self.greeted = asyncio.Event()
         self.known = False
         self.failure = ""
-        self.stale = False
+        self.pending: Types = EVERYTHING
         self.behind_since: float | None = None
 
     @property
     def synced(self) -> bool:
         """Whether the proxy has acknowledged everything that the newest snapshot holds for it."""
-        return self.known and not self.stale and self.stream.converged
+        return self.known and not self.pending and self.stream.converged
 
 
 class ControlPlane:
@@ -119,6 +125,7 @@ class ControlPlane:
         self._key_sets = KeySets(clock, self._keys_changed)
         self._given: tuple[MeshView, Placement] | None = None
         self._connections: dict[int, _Connection] = {}
+        self._arrivals: asyncio.Queue[_Connection] = asyncio.Queue()
         self.snapshot: Snapshot | None = None
         self.started = asyncio.Event()
         self.port = 0
@@ -138,12 +145,17 @@ class ControlPlane:
             self._publish(*self._given)
 
     def _publish(self, view: MeshView, placement: Placement) -> None:
+        before = self.snapshot
         self.snapshot = Snapshot(self._key_sets.filled(view), placement, self._settings.mesh)
-        now = self._clock.monotonic()
+        edit, now = changes(before, self.snapshot), self._clock.monotonic()
+        concerned: dict[str, None] = {}
         for connection in self._connections.values():
-            connection.stale = True
-            connection.behind_since = now if connection.behind_since is None else connection.behind_since
-        self._queue.add(connection.key for connection in self._connections.values())
+            types = edit.concerning(connection.key)
+            if types:
+                connection.pending |= types
+                connection.behind_since = now if connection.behind_since is None else connection.behind_since
+                concerned[connection.key] = None
+        self._queue.add(concerned)
 
     async def serve(self) -> None:
         """Listen until cancelled; then streams end and proxies keep what they have."""
@@ -158,6 +170,7 @@ class ControlPlane:
         self.started.set()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._greet_forever())
                 tasks.create_task(self._push_forever())
                 tasks.create_task(self._renew_forever())
                 tasks.create_task(self._key_sets.run())
@@ -189,6 +202,7 @@ class ControlPlane:
                 if connection is None:
                     connection = self._connect(request)
                     sender = asyncio.create_task(self._send_forever(connection, context))
+                    await connection.greeted.wait()
                 self._received(connection, request)
         except BadInputError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
@@ -211,7 +225,7 @@ class ControlPlane:
         connection = _Connection(request.node_id, self._clock.now_ns())
         self._connections[id(connection)] = connection
         self._metrics.proxies.set(len(self._connections))
-        self._offer(connection)
+        self._arrivals.put_nowait(connection)
         return connection
 
     def _received(self, connection: _Connection, request: Request) -> None:
@@ -236,6 +250,16 @@ class ControlPlane:
                 self._metrics.sent_bytes.inc(len(body))
                 await context.write(body)
 
+    async def _greet_forever(self) -> None:
+        """Offer to one new proxy after another, and take in others meanwhile: gRPC gives up on a stream that nobody
+        takes within 30 s."""
+        while True:
+            connection = await self._arrivals.get()
+            if id(connection) in self._connections:
+                self._offer(connection)
+                connection.greeted.set()
+                await asyncio.sleep(0)
+
     async def _push_forever(self) -> None:
         while True:
             key = await self._queue.next()
@@ -253,12 +277,12 @@ class ControlPlane:
     def _offer(self, connection: _Connection) -> None:
         """Set what a proxy should have from the newest snapshot; nothing while the mesh does not know it."""
         proxy = self.snapshot.proxy(connection.key) if self.snapshot else None
-        connection.known, connection.stale = proxy is not None, False
+        connection.known = proxy is not None
         if proxy is None or self.snapshot is None:
             return
         try:
-            connection.stream.offer(configuration(proxy, self.snapshot))
-            connection.failure = ""
+            connection.stream.offer(configuration(proxy, self.snapshot, connection.pending))
+            connection.failure, connection.pending = "", NOTHING
         except Exception as error:
             # A defect of a generator must not take the other proxies' control plane away.
             connection.failure = f"{type(error).__name__}: {error}"

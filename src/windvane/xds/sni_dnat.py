@@ -20,6 +20,16 @@ from windvane.xds.tcp_routes import TcpRoute, to_cluster
 MODE = "AUTO_PASSTHROUGH"
 
 
+def is_passing_on(gateway: Gateway) -> bool:
+    """Whether any server of a Gateway has the mode."""
+    return any(server.tls is not None and server.tls.mode == MODE for server in gateway.spec.servers)
+
+
+def passed_on_name(port: int, subset: str, host: str) -> str:
+    """Istio's name of the cluster, which is also the server name that leads there."""
+    return f"outbound_.{port}_.{subset}_.{host}"
+
+
 def passed_on_clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, OutboundCluster]:
     """The clusters by name; none unless a Gateway makes the proxy pass connections on by itself."""
     scope = outbound_scope(proxy, snapshot)
@@ -37,13 +47,7 @@ def passed_on_routes(proxy: Proxy, snapshot: Snapshot, gateway: Gateway, server:
 
 
 def _clusters(proxy: Proxy, scope: Snapshot) -> dict[str, OutboundCluster]:
-    settings = (
-        server.tls
-        for gateway in scope.view.gateways
-        if selects(gateway, proxy.workload)
-        for server in gateway.spec.servers
-    )
-    if not any(each is not None and each.mode == MODE for each in settings):
+    if not any(is_passing_on(gateway) and selects(gateway, proxy.workload) for gateway in scope.view.gateways):
         return {}
     made = (_unopened(each) for each in outbound_clusters(proxy, scope).values())
     return {each.spec.name: each for each in made}
@@ -51,7 +55,7 @@ def _clusters(proxy: Proxy, scope: Snapshot) -> dict[str, OutboundCluster]:
 
 def _unopened(each: OutboundCluster) -> OutboundCluster:
     plain = replace(each.spec.policy, tls=ClientTLSSettings(mode="DISABLE"))
-    name = f"outbound_.{each.spec.port}_.{each.spec.subset}_.{each.spec.name.rpartition('|')[2]}"
+    name = passed_on_name(each.spec.port, each.spec.subset, each.spec.name.rpartition("|")[2])
     spec = replace(each.spec, name=name, protocol="tcp", policy=plain)
     return OutboundCluster(spec, tuple(endpoint for endpoint in each.endpoints if endpoint.mutual_tls))
 

@@ -23,6 +23,7 @@ from windvane.xds.proxy import Proxy
 from windvane.xds.snapshot import Snapshot
 
 Side = Literal["inbound", "outbound", "gateway"]
+PHASES: tuple[PluginPhase, ...] = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
 _RUNTIME = "envoy.wasm.runtime.v8"
 _MODES = {
     "inbound": ("UNDEFINED", "SERVER", "CLIENT_AND_SERVER"),

@@ -1,19 +1,21 @@
-"""What is asked: a request as people write it, who makes it, and which workloads may get it."""
+"""What is asked: a request, call or connection as people write it, who makes it, and which workloads may get it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
 
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import Address
 from windvane.mesh import hosts
+from windvane.mesh.models import ClientTLSSettings, DestinationRule, TrafficPolicy
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
+from windvane.xds.listeners import HTTP_PROXY
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import RDS
+from windvane.xds.resources import LDS, RDS
 from windvane.xds.snapshot import Snapshot
 
 Header = tuple[str, str]
@@ -22,14 +24,16 @@ CLIENT = "windvane-try"
 """The workload that asks where none is named: no policy knows it."""
 OUTSIDE = "outside"
 """The workload that stands in for what is outside of the mesh."""
+Kind = Literal["http", "grpc", "tcp"]
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request: `authority` as in its Host header, `path` with its query; `port` is the service's or gateway's
-    (80, with `tls` 443, where the URL has none: `has_port`). `certificate` is the Secret `namespace/name` that the
-    client shows."""
+    (80, with `tls` 443, where the URL has none: `has_port`). `kind` is what is spoken: a `grpc` call is a POST whose
+    path is `/package.Service/Method`; a `tcp` connection has no method, path or headers. `certificate` is the Secret
+    `namespace/name` that the client shows."""
 
     method: str
     host: str
@@ -39,29 +43,65 @@ class Asked:
     headers: tuple[Header, ...] = ()
     body: bytes = b""
     has_port: bool = True
+    kind: Kind = "http"
     tls: bool = False
     certificate: str = ""
 
+    def __str__(self) -> str:
+        """As people write it."""
+        if self.kind == "tcp":
+            return f"tcp://{self.authority}"
+        scheme = f"{self.kind}s" if self.tls else self.kind
+        return f"{'' if self.kind == 'grpc' else self.method + ' '}{scheme}://{self.authority}{self.path}"
+
 
 def parse_request(text: str, headers: Sequence[str] = (), body: bytes = b"") -> Asked:
-    """`METHOD URL` (GET where only a URL is given) and headers as `name: value`; `BadInputError` says what is wrong."""
+    """`METHOD URL` (GET where only a URL is given), `grpc://HOST:PORT/package.Service/Method` or `tcp://HOST:PORT`,
+    and headers as `name: value`; `BadInputError` says what is wrong."""
     method, _, address = text.strip().rpartition(" ")
-    method = method.strip().upper() or "GET"
-    if method not in _METHODS:
-        raise BadInputError(f"--request {text!r}: {method!r} is none of {', '.join(_METHODS)}")
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise BadInputError(f"--request {text!r}: {error}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise BadInputError(f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     given = tuple(_header(each) for each in headers)
-    named = next((value for name, value in given if name == "host"), parts.netloc)
-    headers_sent = tuple(each for each in given if each[0] != "host")
+    if host and parts.scheme in ("grpc", "tcp"):
+        return _call(text, method.strip(), parts, given, body)
+    method = method.strip().upper() or "GET"
+    if method not in _METHODS:
+        raise BadInputError(f"--request {text!r}: {method!r} is none of {', '.join(_METHODS)}")
+    if parts.scheme not in ("http", "https") or not host:
+        raise BadInputError(
+            f"--request {text!r}: expected a URL such as http://reviews:9080/reviews/1?x=y, "
+            "grpc://cart:7070/shop.Cart/Add or tcp://mongo:27017"
+        )
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    named, sent = _authority(parts, given)
     tls = parts.scheme == "https"
-    return Asked(method, host, port or (443 if tls else 80), named, path, headers_sent, body, port is not None, tls)
+    return Asked(method, host, port or (443 if tls else 80), named, path, sent, body, port is not None, tls=tls)
+
+
+def _call(text: str, method: str, parts: SplitResult, given: tuple[Header, ...], body: bytes) -> Asked:
+    """A call of gRPC or a connection."""
+    named, sent = _authority(parts, given)
+    if method:
+        raise BadInputError(f"--request {text!r}: {parts.scheme} has no methods such as {method!r}")
+    if parts.scheme == "tcp":
+        if parts.port is None or parts.path not in ("", "/") or parts.query:
+            raise BadInputError(f"--request {text!r}: expected a host and port, such as tcp://mongo:27017")
+        if given:
+            raise BadInputError(f"--request {text!r}: a TCP connection has no headers")
+        return Asked("", parts.hostname or "", parts.port, parts.netloc, "", (), body, kind="tcp")
+    service, slash, name = parts.path[1:].rpartition("/")
+    if not service or not slash or not name or "/" in service or parts.query:
+        raise BadInputError(f"--request {text!r}: expected a method, such as grpc://cart:7070/shop.Cart/Add")
+    has_port = parts.port is not None
+    return Asked("POST", parts.hostname or "", parts.port or 80, named, parts.path, sent, body, has_port, "grpc")
+
+
+def _authority(parts: SplitResult, given: tuple[Header, ...]) -> tuple[str, tuple[Header, ...]]:
+    named = next((value for name, value in given if name == "host"), parts.netloc)
+    return named, tuple(each for each in given if each[0] != "host")
 
 
 def _header(text: str) -> Header:
@@ -82,15 +122,22 @@ def with_client(view: MeshView, asked: Asked, named: str) -> tuple[MeshView, str
             known = ", ".join(sorted(view.workloads)) or "none"
             raise BadInputError(f"--from {named!r}: no such workload (there are: {known})")
         return view, named
+    client = unnamed_client(view, asked)
+    return replace(view, workloads={**view.workloads, client.key: client}), client.key
+
+
+def unnamed_client(view: MeshView, asked: Asked) -> MeshWorkload:
+    """Who asks where nobody is named: a workload that no policy knows, or a gateway where the mesh has no such host."""
     namespace = _namespace_of(view, asked.host)
-    if namespace is None:
-        gateway = _gateway_of(view, asked.host)
-        if gateway is not None:
-            return view, gateway.key
-    client = MeshWorkload(
+    gateway = _gateway_of(view, asked.host) if namespace is None else None
+    return gateway or MeshWorkload(
         name=CLIENT, namespace=namespace or "default", labels={"app": CLIENT}, annotations={}, service_account=CLIENT
     )
-    return replace(view, workloads={**view.workloads, client.key: client}), client.key
+
+
+def is_in_mesh(view: MeshView, host: str) -> bool:
+    """Whether a name means a service of the mesh."""
+    return _namespace_of(view, host) is not None
 
 
 def with_outside(view: MeshView, stand_in: Address) -> MeshView:
@@ -101,7 +148,33 @@ def with_outside(view: MeshView, stand_in: Address) -> MeshView:
         else service
         for host, service in view.services.items()
     }
-    return replace(view, services=services)
+    stood_in = [host for host, service in services.items() if service is not view.services[host]]
+    rules = [
+        _believing(rule) if any(hosts.covers(rule.spec.host, host) for host in stood_in) else rule
+        for rule in view.destination_rules
+    ]
+    return replace(view, services=services, destination_rules=tuple(rules))
+
+
+def _believing(rule: DestinationRule) -> DestinationRule:
+    """A rule that secures what it did and believes any server: nobody has the certificate of what is stood in for."""
+    spec = rule.spec
+    subsets = [each.model_copy(update={"traffic_policy": _open(each.traffic_policy)}) for each in spec.subsets]
+    update = {"traffic_policy": _open(spec.traffic_policy), "subsets": tuple(subsets)}
+    return rule.model_copy(update={"spec": spec.model_copy(update=update)})
+
+
+def _open(policy: TrafficPolicy | None) -> TrafficPolicy | None:
+    if policy is None:
+        return None
+    settings = [each.model_copy(update={"tls": _unchecked(each.tls)}) for each in policy.port_level_settings]
+    return policy.model_copy(update={"tls": _unchecked(policy.tls), "port_level_settings": tuple(settings)})
+
+
+def _unchecked(tls: ClientTLSSettings | None) -> ClientTLSSettings | None:
+    if tls is None or tls.mode not in ("SIMPLE", "MUTUAL"):
+        return tls
+    return tls.model_copy(update={"insecure_skip_verify": True})
 
 
 def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
@@ -113,11 +186,23 @@ def _outside(service: MeshService, stand_in: Address) -> MeshWorkload:
 
 def _namespace_of(view: MeshView, host: str) -> str | None:
     """The namespace from which a host's name means a service of the mesh; None when it means none."""
+    names, headless = view.derive("namespaces of names", lambda: _namespaces(view))
+    while host not in names and host:
+        host = host.partition(".")[2]  # a pod of a headless service
+        names = headless
+    return names.get(host)
+
+
+def _namespaces(view: MeshView) -> tuple[dict[str, str], dict[str, str]]:
+    """The namespaces of the names of services, and of those that are headless alone."""
+    found: dict[str, str] = {}
+    headless: dict[str, str] = {}
     for service in sorted(view.services.values(), key=lambda each: (each.namespace != "default", each.hostname)):
-        names = hosts.short_names(service.hostname, service.namespace)
-        if host in names or (service.is_headless and any(host.endswith(f".{name}") for name in names)):
-            return service.namespace
-    return None
+        for name in hosts.short_names(service.hostname, service.namespace):
+            found.setdefault(name, service.namespace)
+            if service.is_headless:
+                headless.setdefault(name, service.namespace)
+    return found, headless
 
 
 def _gateway_of(view: MeshView, host: str) -> MeshWorkload | None:
@@ -136,12 +221,33 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 
     `BadInputError` for a host that only the way out of the mesh is left for.
     """
-    known = snapshot.derive(("virtual hosts", proxy.key), lambda: _virtual_hosts(proxy, snapshot))
-    covering = [host for host in known if any(_covers(domain, asked.authority.lower()) for domain in host["domains"])]
-    named = [host for host in covering if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
-    if proxy.role == "sidecar" and not named:
-        raise BadInputError(f"{asked.authority} is no host of the mesh: the request would leave it, and is not sent")
-    clusters = dict.fromkeys(cluster for host in named or covering for cluster in _clusters(host))
+    whom = asked.port if asked.kind == "tcp" else asked.authority
+    key = ("reached", proxy.key, asked.kind, asked.host if asked.kind == "tcp" else "", whom)
+    return snapshot.derive(key, lambda: _reached(proxy, snapshot, asked))
+
+
+def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+    if asked.kind == "tcp":
+        listener = configuration(proxy, snapshot)[LDS].get(listener_name(proxy, snapshot, asked))
+        clusters = dict.fromkeys(_clusters(listener.to_dict()) if listener else ())
+    else:
+        found_hosts = covering(tables(proxy, snapshot), proxy, asked.authority)
+        clusters = dict.fromkeys(cluster for host in found_hosts for cluster in _clusters(host))
+    return _behind(clusters, snapshot)
+
+
+def passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+    """Keys of the workloads that a gateway on the way can send a request to.
+
+    Those of its host; of every route of the gateway where the host was rewritten.
+    """
+    return reached(proxy, snapshot, asked) or _behind(
+        dict.fromkeys(cluster for table in tables(proxy, snapshot) for cluster in _clusters(table)), snapshot
+    )
+
+
+def _behind(clusters: Iterable[str], snapshot: Snapshot) -> list[str]:
+    """The placed workloads of clusters."""
     found: dict[str, None] = {}
     for cluster in clusters:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
@@ -149,10 +255,44 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     return [key for key in found if key in snapshot.placement.places]
 
 
-def _virtual_hosts(proxy: Proxy, snapshot: Snapshot) -> list[Mapping[str, Any]]:
-    """Of all tables of a proxy; to read them costs a second for a large mesh, and tests ask for each request."""
-    tables = configuration(proxy, snapshot)[RDS]
-    return [host for table in tables for host in table.to_dict().get("virtual_hosts", ())]
+def tables(proxy: Proxy, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The route tables that requests by name go through, as JSON has them: a gateway's, or that of the HTTP proxy."""
+
+    def make() -> list[dict[str, Any]]:
+        every = configuration(proxy, snapshot)[RDS]
+        return [table.to_dict() for table in every if proxy.role == "router" or table.name == HTTP_PROXY]
+
+    return snapshot.derive(("tables as JSON", proxy.key), make)
+
+
+def covering(among: Sequence[Mapping[str, Any]], proxy: Proxy, authority: str) -> list[dict[str, Any]]:
+    """The virtual hosts of route tables that an authority may be of, the one for every host only where it is alone.
+
+    `BadInputError` where a sidecar has none: the request would leave the mesh.
+    """
+    found = [
+        host
+        for table in among
+        for host in table.get("virtual_hosts", ())
+        if any(_covers(domain, authority.lower()) for domain in host["domains"])
+    ]
+    named = [host for host in found if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
+    if proxy.role == "sidecar" and not named:
+        raise BadInputError(f"{authority} is no host of the mesh: the request would leave it, and is not sent")
+    return named or found
+
+
+def listener_name(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> str:
+    """The listener that a connection to a host and port is made to; `BadInputError` where the proxy has none."""
+    if proxy.role == "router":
+        return f"gateway|{asked.port}"
+    for key in proxy.place.outbound:
+        hostname, _, number = key.rpartition(":")
+        service = snapshot.view.services.get(hostname)
+        known = service is not None and asked.host in hosts.short_names(hostname, proxy.namespace)
+        if known and number == str(asked.port):
+            return f"outbound|{number}||{hostname}"
+    raise BadInputError(f"{asked.authority} is no service port of the mesh: the connection would leave it")
 
 
 def _is_proxied(host: Mapping[str, Any]) -> bool:

@@ -85,7 +85,7 @@ def ports_of(found: Iterable[Located], workload: MeshWorkload) -> dict[int, bool
 async def stand_in(host: str, port: int, workload: str, heard: Listener, *, over_grpc: bool) -> tuple[int, Closing]:
     """Decide for an authorizer; the port that it listens on (a free one for 0), and what closes it."""
     if not over_grpc:
-        server = await listen(host, port, workload, heard, _verdict)
+        server = await listen(host, port, workload, heard, verdict=_verdict)
         return int(server.sockets[0].getsockname()[1]), partial(_closed, server)
     asked = grpc.aio.server()
     check = grpc.unary_unary_rpc_method_handler(_check)

@@ -19,9 +19,11 @@ tests:
       requestHeaders: {x-env: canary, secret: null}                  # null: absent
       responseHeaders: {x-served: v1}
       mirroredTo: reviews-v2.default
-      refusedBy: AuthorizationPolicy default/readers                 # a part of what is told
+      refusedBy: AuthorizationPolicy default/readers                 # a part of what is told; also allowedBy
       identity: spiffe://cluster.local/ns/default/sa/web             # whom mutual TLS proved; "" for plaintext
       audited: true                     # whether a policy with action AUDIT matched
+      grpcStatus: PERMISSION_DENIED     # or 7, or a list; of `grpc://cart:7070/shop.Cart/Add`
+      answered: true                    # whether there was an answer; of `tcp://mongo:27017`
       flags: DI,FI
       atLeast: 100ms                    # how long the answer took at least
 ```
@@ -43,6 +45,12 @@ from windvane.local.trial.asking import Asked, parse_request
 from windvane.mesh.files import expand, read_text
 from windvane.mesh.yaml_source import Document, read_documents
 
+CODES = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+"""gRPC's status codes, each at its number."""
 API_VERSION, KIND = "windvane.dev/v1", "RequestTests"
 
 
@@ -71,6 +79,19 @@ def _seconds(value: Any) -> Any:
         raise ValueError(error.message) from None
 
 
+def _grpc_codes(value: Any) -> Any:
+    """Names or numbers as the numbers that are sent."""
+    return None if value is None else [_grpc_code(each) for each in _listed(value)]
+
+
+def _grpc_code(value: Any) -> str:
+    if isinstance(value, str) and value in CODES:
+        return str(CODES.index(value))
+    if isinstance(value, int) and 0 <= value < len(CODES):
+        return str(value)
+    raise ValueError(f"not a status of gRPC: {value!r} (expected for example UNAVAILABLE or 14)")
+
+
 Names = Annotated[tuple[str, ...] | None, BeforeValidator(_listed)]
 
 
@@ -92,6 +113,9 @@ class Expectation(_Strict):
     refused_by: str | None = None
     audited: bool | None = None
     identity: str | None = None
+    allowed_by: str | None = None
+    grpc_status: Annotated[tuple[str, ...] | None, BeforeValidator(_grpc_codes)] = None
+    answered: bool | None = None
     flags: str | None = None
     at_least: Annotated[float | None, BeforeValidator(_seconds)] = None
 

@@ -1,4 +1,4 @@
-"""TLS of whoever asks a gateway from outside: any server certificate will do, one of its own on demand."""
+"""TLS of what is outside: clients that believe any gateway and have a certificate on demand, and servers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import ssl
 import tempfile
 from pathlib import Path
 
+from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
 from windvane.mesh.credentials import Credential, server_credential
 from windvane.mesh.view import MeshView
+from windvane.xds.ca import CertificateAuthority
 
 
 def client_context(view: MeshView, certificate: str) -> ssl.SSLContext:
@@ -20,6 +22,15 @@ def client_context(view: MeshView, certificate: str) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if certificate:
         _load(context, _credential(view, certificate))
+    return context
+
+
+def outside_context(folder: Path, clock: Clock) -> ssl.SSLContext:
+    """TLS of what stands in for the outside: a certificate that nobody knows, HTTP/2 and HTTP/1.1."""
+    issued = CertificateAuthority(folder / "outside", clock, lifetime=86_400.0).issue("spiffe://outside/stand-in")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    _load(context, Credential(issued.chain_pem, issued.key_pem))
     return context
 
 

@@ -1,12 +1,14 @@
 """An application that answers every request with what it got: HTTP/1.1, and HTTP/2 with prior knowledge.
 
 The body is JSON: `workload`, `method`, `path`, `authority`, `headers` (pairs, in their order), `body` (bytes
-received). A gRPC call is answered as one, with that JSON as the bytes of its message.
+received). A gRPC call is answered as one, with that JSON as the bytes of its message. A connection that is none
+of these begins with a line of ours, its id and the bytes that follow, and is answered with that JSON on one line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,8 +23,12 @@ import h2.exceptions
 import httptools
 import orjson
 
+from windvane.local.trial.either import Either
+
 Header = tuple[str, str]
 _NOTHING = ("", "")
+CONNECTION = b"windvane-connection "
+"""How the line begins that is said on a connection of TCP."""
 _PREFACE = b"PRI * HTTP/2.0\r\n"
 
 
@@ -47,13 +53,25 @@ Verdict = Callable[[Heard], tuple[int, Header]]
 
 
 async def listen(
-    host: str, port: int, workload: str, heard: Listener, verdict: Verdict | None = None
+    host: str,
+    port: int,
+    workload: str,
+    heard: Listener,
+    tls: ssl.SSLContext | None = None,
+    *,
+    verdict: Verdict | None = None,
 ) -> asyncio.Server:
     """Answer for a workload until closed; `heard` is told every request before it is answered.
 
-    With `verdict` an answer over HTTP/1.1 has its status; without, every request is answered with 200.
+    With `tls` connections may be secured or not. With `verdict` an answer over HTTP/1.1 has its status; without,
+    every request is answered with 200.
     """
-    return await asyncio.get_running_loop().create_server(lambda: _Door(workload, heard, verdict), host, port)
+
+    def plain() -> asyncio.Protocol:
+        return _Door(workload, heard, verdict)
+
+    made = plain if tls is None else lambda: Either(plain, tls)
+    return await asyncio.get_running_loop().create_server(made, host, port)
 
 
 class _Door(asyncio.Protocol):
@@ -62,7 +80,7 @@ class _Door(asyncio.Protocol):
     def __init__(self, workload: str, heard: Listener, verdict: Verdict | None = None) -> None:
         self._workload, self._heard, self._verdict = workload, heard, verdict
         self._begun = b""
-        self._speaker: _Http1 | _Http2 | None = None
+        self._speaker: _Http1 | _Http2 | _Bytes | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,24 +90,49 @@ class _Door(asyncio.Protocol):
         assert self._transport is not None
         if self._speaker is None:
             self._begun += data
-            if len(self._begun) < len(_PREFACE) and _PREFACE.startswith(self._begun):
+            if any(len(self._begun) < len(each) and each.startswith(self._begun) for each in (_PREFACE, CONNECTION)):
                 return
-            if self._begun.startswith(_PREFACE):
-                self._speaker = _Http2(self._workload, self._heard, self._transport)
-            else:
-                self._speaker = _Http1(self._workload, self._heard, self._transport, self._verdict)
-            data = self._begun
+            self._speaker, data = self._chosen()(self._workload, self._heard, self._transport), self._begun
+            if isinstance(self._speaker, _Http1):
+                self._speaker.verdict = self._verdict
         try:
             self._speaker.feed(data)
         except (httptools.HttpParserError, h2.exceptions.ProtocolError):
             self._transport.abort()
 
+    def _chosen(self) -> type[_Http1 | _Http2 | _Bytes]:
+        if self._begun.startswith(CONNECTION):
+            return _Bytes
+        return _Http2 if self._begun.startswith(_PREFACE) else _Http1
+
+
+class _Bytes:
+    """A connection of TCP: its line, and as many bytes as that says."""
+
+    def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport) -> None:
+        self._workload, self._heard, self._transport = workload, heard, transport
+        self._got = b""
+
+    def feed(self, data: bytes) -> None:
+        self._got += data
+        line, end, body = self._got.partition(b"\n")
+        identity, _, size = line.removeprefix(CONNECTION).decode("latin-1").partition(" ")
+        if not end:
+            return
+        if not size.isdecimal():
+            self._transport.abort()
+        elif len(body) >= int(size):
+            request = Heard(self._workload, "TCP", headers=[("x-request-id", identity)], body=len(body))
+            self._heard(request)
+            self._transport.write(request.to_json() + b"\n")
+
 
 class _Http1:
     """The httptools callbacks are named by that library."""
 
-    def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport, verdict: Verdict | None) -> None:
-        self._workload, self._heard, self._transport, self._verdict = workload, heard, transport, verdict
+    def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport) -> None:
+        self._workload, self._heard, self._transport = workload, heard, transport
+        self.verdict: Verdict | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._request = Heard(workload)
 
@@ -116,7 +159,7 @@ class _Http1:
         self._request.method = self._parser.get_method().decode()
         self._heard(self._request)
         body = self._request.to_json()
-        status, (name, value) = self._verdict(self._request) if self._verdict else (200, _NOTHING)
+        status, (name, value) = self.verdict(self._request) if self.verdict else (200, _NOTHING)
         reason = f"{name}: {value}\r\n" if name else ""
         line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{reason}"
         head = f"{line}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from windvane.local.trial.cases import Expectation, Placed
-from windvane.local.trial.outcome import Followed
-from windvane.mesh.gateway_api.semantics import TranslatedRoutes
-from windvane.mesh.models import VirtualService
-from windvane.mesh.view import MeshView
+from windvane.local.trial.cases import CODES, Expectation, Placed
+from windvane.local.trial.route_names import Rule
+from windvane.local.trial.rules import allowed_by, is_audited, refused
+from windvane.local.trial.sending import Followed
 
 _Z = 3.290526731491
 """Shares are held against a 99.9 % interval: of a thousand right tests one fails by chance."""
@@ -57,15 +56,12 @@ def _shares(wanted: Expectation, followed: Sequence[Followed]) -> Iterator[str]:
 
 
 def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
-    status = each.response.status if each.response else 0
-    common = each.client.common_properties if each.client else None
-    if wanted.status is not None and status not in wanted.status:
-        yield f"status: expected {_either(map(str, wanted.status))}, got {status or each.failure}"
+    if wanted.status is not None and each.status not in wanted.status:
+        yield f"status: expected {_either(map(str, wanted.status))}, got {each.status or each.failure}"
     if isinstance(wanted.workload, tuple) and each.workload_name not in wanted.workload:
         yield f"workload: expected {_either(wanted.workload)}, got {each.workload_name or 'none'}"
-    route = common.route_name if common else ""
-    if wanted.route is not None and route not in wanted.route:
-        yield f"route: expected {_either(wanted.route)}, got {route or 'none'}"
+    if wanted.route is not None and each.route not in wanted.route:
+        yield f"route: expected {_either(wanted.route)}, got {each.route or 'none'}"
     for name in ("path", "authority"):
         value, got = getattr(wanted, name), getattr(each.heard, name, "")
         if value is not None and got != value:
@@ -77,18 +73,31 @@ def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
     mirrored = {one.workload for one in each.mirrored}
     if wanted.mirrored_to is not None and mirrored != set(wanted.mirrored_to):
         yield f"mirroredTo: expected {', '.join(wanted.mirrored_to)}, got {', '.join(sorted(mirrored)) or 'none'}"
-    refused = each.refused_by
-    if wanted.refused_by is not None and wanted.refused_by not in (refused or each.details):
-        yield f"refusedBy: expected {wanted.refused_by}, got {refused or each.details or 'nothing'}"
-    if wanted.identity is not None and each.identity != wanted.identity:
-        yield f"identity: expected {wanted.identity or 'plaintext'}, got {each.identity or 'plaintext'}"
-    if wanted.audited is not None and each.is_audited != wanted.audited:
-        yield f"audited: expected {str(wanted.audited).lower()}, got {str(each.is_audited).lower()}"
-    flags = common.custom_tags.get("response_flags", "").strip("-") if common else ""
-    if wanted.flags is not None and flags != wanted.flags:
-        yield f"flags: expected {wanted.flags}, got {flags or 'none'}"
+    yield from _verdicts(wanted, each)
+    if wanted.flags is not None and each.flags != wanted.flags:
+        yield f"flags: expected {wanted.flags}, got {each.flags or 'none'}"
     if wanted.at_least is not None and each.seconds < wanted.at_least:
         yield f"atLeast: expected {wanted.at_least * 1e3:g} ms, got {each.seconds * 1e3:.0f} ms"
+
+
+def _verdicts(wanted: Expectation, each: Followed) -> Iterator[str]:
+    """Who refused or allowed it, and whether it was answered."""
+    refusal = refused(each)
+    if wanted.refused_by is not None and wanted.refused_by not in (refusal or each.details):
+        yield f"refusedBy: expected {wanted.refused_by}, got {refusal or each.details or 'nothing'}"
+    peer = each.server.peer if each.server else ""
+    if wanted.identity is not None and peer != wanted.identity:
+        yield f"identity: expected {wanted.identity or 'plaintext'}, got {peer or 'plaintext'}"
+    if wanted.audited is not None and is_audited(each) != wanted.audited:
+        yield f"audited: expected {str(wanted.audited).lower()}, got {str(not wanted.audited).lower()}"
+    allowed = allowed_by(each)
+    if wanted.allowed_by is not None and wanted.allowed_by not in (allowed or "none"):
+        yield f"allowedBy: expected {wanted.allowed_by}, got {allowed or 'none'}"
+    if wanted.grpc_status is not None and each.grpc_status not in wanted.grpc_status:
+        expected = _either(f"{CODES[int(code)]} ({code})" for code in wanted.grpc_status)
+        yield f"grpcStatus: expected {expected}, got {_code(each.grpc_status) or each.failure or 'none'}"
+    if wanted.answered is not None and wanted.answered == bool(each.failure):
+        yield f"answered: expected {str(wanted.answered).lower()}, got {each.failure or 'an answer'}"
 
 
 def _headers(field: str, wanted: Mapping[str, str | None], got: Mapping[str, str]) -> Iterator[str]:
@@ -106,9 +115,14 @@ def _either(values: Iterable[str]) -> str:
     return " or ".join(values)
 
 
+def _code(status: str) -> str:
+    known = status.isdecimal() and int(status) < len(CODES)
+    return f"{CODES[int(status)]} ({status})" if known else status
+
+
 @dataclass(frozen=True, slots=True)
 class RouteCoverage:
-    """An HTTP route of a VirtualService or of Gateway API, and how many requests took it."""
+    """An HTTP rule of a VirtualService or of Gateway API, by its name or place, and how many requests took it."""
 
     resource: str
     route: str
@@ -117,21 +131,9 @@ class RouteCoverage:
     requests: int
 
 
-def coverage(view: MeshView, taken: Mapping[str, int]) -> list[RouteCoverage]:
-    """The named routes of the configuration; `taken` counts requests by route name."""
-    found = (
-        RouteCoverage(*_origin(item, index), taken.get(route.name, 0))
-        for item in view.virtual_services
-        for index, route in enumerate(item.spec.http)
-        if route.name
-    )
-    return list(dict.fromkeys(found))
-
-
-def _origin(item: VirtualService, index: int) -> tuple[str, str, str, int]:
-    """Resource, name and place of a rule. Those of Gateway API stand in one for each host and listener."""
-    name = item.spec.http[index].name
-    if isinstance(item, TranslatedRoutes):
-        origin = item.origins[index]
-        return origin.reference, name, origin.file, origin.line
-    return item.reference, name, item.file, item.line
+def coverage(rules: Iterable[Rule], taken: Mapping[Rule, int]) -> list[RouteCoverage]:
+    """All rules of the configuration; `taken` counts requests by rule."""
+    return [
+        RouteCoverage(rule.resource, rule.label, rule.file, rule.line, taken.get(rule, 0))
+        for rule in dict.fromkeys(rules)
+    ]

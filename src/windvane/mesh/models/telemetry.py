@@ -126,6 +126,13 @@ class MetricsOverrides(Model):
     disabled: bool | None = None
     tag_overrides: dict[str, TagOverride] = Field(default_factory=dict)
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it is for all metrics, not for one of them."""
+        named = self.match.metric if self.match is not None else None
+        custom = self.match.custom_metric if self.match is not None else None
+        return named in (None, "ALL_METRICS") and not custom
+
 
 class Metrics(Model):
     """Metrics of a provider."""

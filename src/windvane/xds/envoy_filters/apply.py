@@ -46,12 +46,8 @@ def patched_with_hits(
     if patches is None:
         return dict(made), _NOTHING
     one = _Proxy(proxy, snapshot, patches)
-    after = {
-        **made,
-        CDS: Bundle(one.clusters(made[CDS])),
-        LDS: Bundle(one.listeners(made[LDS])),
-        RDS: Bundle(one.tables(made[RDS])),
-    }
+    patching = {CDS: one.clusters, LDS: one.listeners, RDS: one.tables}
+    after = {kind: Bundle(patching[kind](bundle)) if kind in patching else bundle for kind, bundle in made.items()}
     return after, frozenset(one.hits)
 
 

@@ -123,7 +123,7 @@ class GatewaySpec(Model):
     infrastructure: GatewayInfrastructure = Field(default_factory=GatewayInfrastructure)
     allowed_listeners: NotYet = None
     tls: NotYet = None
-    default_scope: NotYet = None
+    default_scope: str = ""
 
 
 class Gateway(Resource):

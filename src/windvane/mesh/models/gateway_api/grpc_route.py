@@ -6,14 +6,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from windvane.mesh.models.base import Items, Model, NotYet
+from windvane.mesh.models.base import Items, Model
 from windvane.mesh.models.gateway_api.http_route import (
     HTTPHeaderFilter,
     HTTPHeaderMatch,
     HTTPRequestMirrorFilter,
     MatchType,
 )
-from windvane.mesh.models.gateway_api.references import BackendRef, HostedRouteSpec, LocalObjectReference, Route
+from windvane.mesh.models.gateway_api.references import (
+    BackendRef,
+    HostedRouteSpec,
+    LocalObjectReference,
+    Route,
+    SessionPersistence,
+)
 
 
 class GRPCMethodMatch(Model):
@@ -54,7 +60,7 @@ class GRPCRouteRule(Model):
     matches: Items[GRPCRouteMatch] = ()
     filters: Items[GRPCRouteFilter] = ()
     backend_refs: Items[GRPCBackendRef] = ()
-    session_persistence: NotYet = None
+    session_persistence: SessionPersistence | None = None
 
 
 class GRPCRouteSpec(HostedRouteSpec):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from windvane.mesh.models.base import Int32, Items, Model, NotYet, UInt32
+from windvane.mesh.models.base import Int32, Items, Model, UInt32
 from windvane.mesh.models.gateway_api.references import (
     BackendObjectReference,
     BackendRef,
@@ -15,6 +15,7 @@ from windvane.mesh.models.gateway_api.references import (
     LocalObjectReference,
     Port,
     Route,
+    SessionPersistence,
 )
 
 MatchType = Literal["Exact", "RegularExpression"]
@@ -138,7 +139,7 @@ class HTTPRouteFilter(Model):
     url_rewrite: HTTPURLRewriteFilter | None = None
     cors: HTTPCORSFilter | None = None
     extension_ref: LocalObjectReference | None = None
-    external_auth: NotYet = None
+    external_auth: Any = None
 
 
 class HTTPBackendRef(BackendRef):
@@ -171,7 +172,7 @@ class HTTPRouteRule(Model):
     backend_refs: Items[HTTPBackendRef] = ()
     timeouts: HTTPRouteTimeouts | None = None
     retry: HTTPRouteRetry | None = None
-    session_persistence: NotYet = None
+    session_persistence: SessionPersistence | None = None
 
 
 class HTTPRouteSpec(HostedRouteSpec):

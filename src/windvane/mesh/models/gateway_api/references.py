@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from windvane.mesh.models.base import Int32, Items, Model, NotYet, Seconds, UInt32
+from windvane.mesh.models.base import Int32, Items, Model, Seconds, UInt32
 from windvane.mesh.models.metadata import Resource
 
 _DURATION = re.compile(r"([0-9]{1,5}(h|m|s|ms)){1,4}")
@@ -64,11 +64,27 @@ class LocalObjectReference(Model):
     name: str
 
 
+class CookieConfig(Model):
+    """How long the cookie of a session lives."""
+
+    lifetime_type: Literal["Permanent", "Session"] = "Session"
+
+
+class SessionPersistence(Model):
+    """Requests of one session to one endpoint. Istio does not act on it."""
+
+    session_name: str = ""
+    absolute_timeout: Duration | None = None
+    idle_timeout: Duration | None = None
+    type: Literal["Cookie", "Header"] = "Cookie"
+    cookie_config: CookieConfig | None = None
+
+
 class CommonRouteSpec(Model):
     """What every route says of its parents."""
 
     parent_refs: Items[ParentReference] = ()
-    use_default_gateways: NotYet = None
+    use_default_gateways: str = ""
 
 
 class HostedRouteSpec(CommonRouteSpec):

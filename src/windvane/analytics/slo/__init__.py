@@ -1,0 +1,1 @@
+"""Error budgets: what is left, how fast it burns, when it will be gone."""
