@@ -175,6 +175,38 @@ EDITS: dict[str, tuple[str, str | None]] = {
     "telemetry of a namespace": ("telemetry", telemetry("default.tools")),
     "telemetry of the mesh": ("telemetry", telemetry("default.istio-system")),
     "lines": ("web", "\n# Only lines move.\n" + MESH["web"]),
+    "a policy of a Gateway": (
+        "attached",
+        resource(
+            "AuthorizationPolicy",
+            "attached.edge",
+            "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: front}], action: DENY, rules: [{}]}",
+            api=SECURITY,
+        ),
+    ),
+    "an EnvoyFilter": (
+        "patch",
+        resource(
+            "EnvoyFilter",
+            "patch.shop",
+            "{configPatches: [{applyTo: CLUSTER, patch: {operation: MERGE, value: {connect_timeout: 3s}}}]}",
+            api="networking.istio.io/v1alpha3",
+        ),
+    ),
+    "a WasmPlugin": (
+        "plugin",
+        resource("WasmPlugin", "plugin.shop", '{url: "file:///dev/null"}', api="extensions.istio.io/v1alpha1"),
+    ),
+    "an authorizer": (
+        "operator",
+        resource(
+            "IstioOperator",
+            "istio.istio-system",
+            "{meshConfig: {extensionProviders: "
+            "[{name: a, envoyExtAuthzHttp: {service: api.shop.svc.cluster.local, port: 80}}]}}",
+            api="install.istio.io/v1alpha1",
+        ),
+    ),
 }
 FEW: dict[str, dict[str, str]] = {
     "a weight": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "rds"),

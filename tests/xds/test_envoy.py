@@ -303,9 +303,14 @@ def test_a_renamed_subset_under_load_fails_no_request(tmp_path: Path) -> None:
 
 
 def test_certificates_rotated_under_load_fail_no_request(tmp_path: Path) -> None:
+    """Half of the requests go over connections that stay, half over new ones, which shake hands with new keys."""
+    anew = SHOP.replace(
+        "subsets:", "trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: 2}}}\n  subsets:"
+    )
+
     async def scenario() -> None:
         async with (
-            running_mesh(view_of(SHOP, tmp_path), tmp_path, WEB, V1, V2, lifetime=4.0) as mesh,
+            running_mesh(view_of(anew, tmp_path), tmp_path, WEB, V1, V2, lifetime=4.0) as mesh,
             load(url(mesh)) as results,
         ):
             versions: set[str] = set()
@@ -317,6 +322,9 @@ def test_certificates_rotated_under_load_fail_no_request(tmp_path: Path) -> None
             await until(lambda: rotations() >= 12)
         assert results.keys() == {V1, V2}
         assert results.total() > 200
+        shown = [each["x-forwarded-client-cert"] for each in mesh.seen]
+        assert all(f"uri={IDENTITY.format('shop', 'web')}" in each for each in shown)
+        assert len({each.partition("hash=")[2].partition(";")[0] for each in shown}) >= 4
 
     run(scenario())
 

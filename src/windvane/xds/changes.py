@@ -206,6 +206,10 @@ class _Comparison:
         yield Effect(frozenset((EDS,)), services=frozenset(named))
 
     def guard(self, items: list[AuthorizationPolicy] | list[RequestAuthentication]) -> Iterator[Effect]:
+        if any(item.spec.targets for item in items):
+            # A Gateway that is named may be served by workloads of another namespace.
+            yield Effect(frozenset((LDS,)))
+            return
         yield Effect(
             frozenset((LDS,)),
             namespaces=self._ruled_by(items),
@@ -213,7 +217,8 @@ class _Comparison:
         )
 
     def telemetry(self, items: list[Any]) -> Iterator[Effect]:
-        yield Effect(frozenset((LDS,)), namespaces=self._ruled_by(items))
+        attached = any(item.spec.targets for item in items)
+        yield Effect(frozenset((LDS,)), namespaces=None if attached else self._ruled_by(items))
 
     def _with_egress_proxy(self) -> frozenset[str] | None:
         """Namespaces whose Sidecar names a service, known to them or not, that gets requests for unknown hosts."""
