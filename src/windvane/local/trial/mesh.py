@@ -29,7 +29,7 @@ from windvane.kit.values import Address
 from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
 from windvane.local.placement import Allocator
-from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, reached, with_outside
+from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, passed_on, reached, with_outside
 from windvane.local.trial.client_tls import outside_context
 from windvane.local.trial.echo import Heard, listen
 from windvane.local.trial.route_names import RouteNames, with_own_names
@@ -168,12 +168,14 @@ def _reached(mesh: TrialMesh, requests: Sequence[tuple[str, Asked]]) -> tuple[st
 
 def _onwards(mesh: TrialMesh, client: str, asked: Asked) -> list[str]:
     """The workloads that can get a request, and those that gateways among them pass it on to."""
-    found: dict[str, None] = {}
-    asking = [client]
-    while asking:
-        new = [key for key in reached(mesh.proxy(asking.pop()), mesh.snapshot, asked) if key not in found]
-        found.update(dict.fromkeys(new))
-        asking += [key for key in new if mesh.proxy(key).role == "router"]
+    found = dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked))
+    waiting = list(found)
+    while waiting:
+        proxy = mesh.proxy(waiting.pop())
+        if proxy.role == "router":
+            new = [key for key in passed_on(proxy, mesh.snapshot, asked) if key not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
     return list(found)
 
 
