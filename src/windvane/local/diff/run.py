@@ -10,7 +10,7 @@ from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.local.diff.configured import Configured, configured
 from windvane.local.diff.distinct import Distinct
 from windvane.local.placement import imagined_placement
-from windvane.local.trial.asking import Asked, reached
+from windvane.local.trial.asking import Asked, onwards
 from windvane.local.trial.mesh import MOST_SIDECARS, TrialMesh, running
 from windvane.local.trial.outcome import Outcome, outcomes
 from windvane.local.trial.sending import AT_ONCE, Errand, Followed, send
@@ -84,7 +84,7 @@ def _reached(snapshot: Snapshot, each: Distinct) -> list[str]:
         raise BadInputError(f"the gateway {each.client} has no ports")
     if proxy.role == "router" and each.asked.has_port and each.asked.port not in proxy.place.inbound:
         raise BadInputError(f"the gateway {each.client} has no port {each.asked.port}")
-    return reached(proxy, snapshot, each.asked)
+    return onwards(proxy, snapshot, each.asked)
 
 
 async def _asked(mesh: TrialMesh, requests: Sequence[Distinct], times: int) -> list[Answer]:

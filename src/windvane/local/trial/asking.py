@@ -236,7 +236,20 @@ def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     return _behind(clusters, snapshot)
 
 
-def passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+def onwards(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+    """Those, and the workloads that gateways among them pass the request on to."""
+    found = dict.fromkeys(reached(proxy, snapshot, asked))
+    waiting = list(found)
+    while waiting:
+        on_the_way = snapshot.proxy(waiting.pop())
+        if on_the_way is not None and on_the_way.role == "router":
+            new = [key for key in _passed_on(on_the_way, snapshot, asked) if key not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+    return list(found)
+
+
+def _passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     """Keys of the workloads that a gateway on the way can send a request to.
 
     Those of its host; of every route of the gateway where the host was rewritten.
