@@ -33,6 +33,8 @@ class Configured:
     clusters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     varies: bool = False
     by_chance: bool = False
+    subsets: Mapping[str, str] = field(default_factory=dict)
+    """The subset that a workload is reached by, where one is named."""
 
 
 def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followed) -> Configured:
@@ -41,8 +43,10 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
     weights = _weights(action)
     total = sum(weights.values()) or 1
     destinations: dict[str, float] = {}
+    subsets: dict[str, str] = {}
     for cluster, weight in weights.items():
         for workload, share in _workloads(proxy, snapshot, cluster).items():
+            subsets[workload] = cluster.split("|")[2] if cluster.count("|") == 3 else ""
             destinations[workload] = destinations.get(workload, 0.0) + share * weight / total
     settings = _clusters(proxy, snapshot)
     route = {path: value for path, value in flat(action) if path.partition(".")[0] not in _ROUTE_IDENTITY}
@@ -56,6 +60,7 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
         clusters,
         by_chance or len(destinations) > 1 or len(weights) > 1,
         by_chance,
+        {workload: subset for workload, subset in subsets.items() if subset},
     )
 
 
