@@ -11,10 +11,19 @@ from windvane.kit.errors import BadInputError
 from windvane.local.diff.matchers import Lens
 from windvane.local.diff.recorded import Recorded
 from windvane.local.placement import imagined_placement
-from windvane.local.trial.asking import CLIENT, Asked, Header, covering, is_in_mesh, onwards, tables, unnamed_client
+from windvane.local.trial.asking import (
+    CLIENT,
+    Asked,
+    Header,
+    covering,
+    is_in_mesh,
+    onwards,
+    tables,
+    unnamed_client,
+    whole,
+)
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.view import MeshView, MeshWorkload
-from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy, role_of
 from windvane.xds.resources import LDS
 from windvane.xds.snapshot import MeshSettings, Snapshot
@@ -250,9 +259,7 @@ def _listeners(proxy: Proxy, snapshot: Snapshot) -> Mapping[str, Any]:
     """The listeners that other proxies or the outside reach."""
 
     def make() -> Mapping[str, Any]:
-        every = (
-            each for each in configuration(proxy, snapshot)[LDS] if proxy.role == "router" or "inbound" in each.name
-        )
+        every = (each for each in whole(proxy, snapshot)[LDS] if proxy.role == "router" or "inbound" in each.name)
         return {"listeners": [each.to_dict() for each in every]}
 
     return snapshot.derive(("reached listeners", proxy.key), make)

@@ -18,6 +18,8 @@ from windvane.mesh.view import MeshView
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
 _AT_A_TIME = 500
+_ROOM = 200
+"""Workloads that can be given addresses of their own, with something to spare."""
 Progress = Callable[[int], None]
 
 
@@ -70,7 +72,9 @@ def _batches(
 
 
 def _needed(view: MeshView, batch: Sequence[tuple[int, Distinct]]) -> MeshView:
-    """The view with the workloads that these requests can touch, so that a mesh of any size has room here."""
+    """The view; of a mesh that has no room on one machine, with the workloads that these requests can touch."""
+    if len(view.workloads) <= _ROOM:
+        return view
     snapshot = Snapshot(view, imagined_placement(view), MeshSettings())
     keys = {key for _, each in batch for key in (each.client, *_reached(snapshot, each))}
     return replace(view, workloads={key: item for key, item in view.workloads.items() if key in keys})
