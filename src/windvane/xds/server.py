@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +129,8 @@ class ControlPlane:
         self.snapshot: Snapshot | None = None
         self.started = asyncio.Event()
         self.port = 0
+        self.observer: Callable[[ProxyStatus], None] = lambda _: None
+        """Told of a proxy whenever it may have answered to its configuration."""
 
     def update(self, view: MeshView, placement: Placement) -> None:
         """Make this the mesh; connected proxies get what changed for them. Call it in the loop's thread."""
@@ -240,6 +242,7 @@ class ControlPlane:
         if connection.behind_since is not None and connection.synced:
             self._metrics.convergence.observe(self._clock.monotonic() - connection.behind_since)
             connection.behind_since = None
+        self.observer(_status(connection))
 
     async def _send_forever(self, connection: _Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         while True:

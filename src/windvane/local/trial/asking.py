@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -233,6 +233,21 @@ def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     else:
         found_hosts = covering(tables(proxy, snapshot), proxy, asked.authority)
         clusters = dict.fromkeys(cluster for host in found_hosts for cluster in _clusters(host))
+    return _behind(clusters, snapshot)
+
+
+def passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+    """Keys of the workloads that a gateway on the way can send a request to.
+
+    Those of its host; of every route of the gateway where the host was rewritten.
+    """
+    return reached(proxy, snapshot, asked) or _behind(
+        dict.fromkeys(cluster for table in tables(proxy, snapshot) for cluster in _clusters(table)), snapshot
+    )
+
+
+def _behind(clusters: Iterable[str], snapshot: Snapshot) -> list[str]:
+    """The placed workloads of clusters."""
     found: dict[str, None] = {}
     for cluster in clusters:
         service = snapshot.view.services.get(cluster.rpartition("|")[2])
