@@ -49,7 +49,7 @@ def edit_settings(settings: ServeSettings, control: MeshControl | None) -> EditS
 
 def resources(written: tuple[Written, ...]) -> list[Resource]:
     """Those that have a meaning in the mesh."""
-    return [Resource(*one.key, one.file, one.line, one.digest, one.text) for one in written if one.digest]
+    return [Resource(*one.key, one.file, one.line, one.digest, one.shown) for one in written if one.digest]
 
 
 def _tell(recorder: Recorder, status: ProxyStatus) -> None:
