@@ -18,7 +18,9 @@ from watchfiles import Change, awatch
 from windvane.app.directory import directory_of
 from windvane.ingest.istio_metrics import Directory
 from windvane.kit.clock import Clock
+from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource, LoadResult
 from windvane.mesh.findings import Finding, finding
 from windvane.mesh.placement import Placement
@@ -41,7 +43,8 @@ class MeshControl:
         clock: Clock,
         plane: ControlPlane | None = None,
     ) -> None:
-        self._source = FileSource(files, identity, implied_gateways=placement is not None)
+        also = (idle_patches, local_modules) if placement is not None else (idle_patches,)
+        self._source = FileSource(files, identity, implied_gateways=placement is not None, also=also)
         self._placement_file = placement
         self._clock = clock
         self.plane = plane

@@ -17,8 +17,9 @@ from windvane.mesh.build import MeshIdentity, build_view
 from windvane.mesh.decode import Loaded, decode
 from windvane.mesh.findings import Finding, finding, ordered
 from windvane.mesh.implied import with_gateways
+from windvane.mesh.mesh_config import from_file
 from windvane.mesh.packaging import SUFFIXES, Files, by_source, unrendered
-from windvane.mesh.validate import validate
+from windvane.mesh.validate import Also, validate
 from windvane.mesh.view import MeshView
 from windvane.mesh.written import Written, written
 from windvane.mesh.yaml_source import Document, read_documents
@@ -61,6 +62,10 @@ class FileSource:
     default_namespace: str = "default"
     implied_gateways: bool = False
     """Whether there is no cluster that would have the ingress gateways which the files leave to it."""
+    mesh_config: str | Path | None = None
+    """A file of the mesh's configuration (MeshConfig) alone."""
+    also: Sequence[Also] = ()
+    """What is looked for besides, by those who know what becomes of a configuration."""
     _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
 
     def load(self) -> LoadResult:
@@ -75,7 +80,8 @@ class FileSource:
         findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
         view = build_view((item.resource for item in loaded), self.identity)
         view = with_gateways(view) if self.implied_gateways else view
-        findings.extend(validate(loaded, view, self.identity.domain))
+        malformed = any(item.refuses for item in findings)
+        findings.extend(validate(loaded, view, self.identity.domain, () if malformed else self.also))
         refused = any(item.refuses for item in findings)
         return LoadResult(None if refused else view, ordered(findings))
 
@@ -86,7 +92,7 @@ class FileSource:
         nothing but the folder's own appearance.
         """
         file = Path(path).resolve()
-        for root in (Path(item).resolve() for item in self.paths):
+        for root in (Path(item).resolve() for item in self._all_paths()):
             if file == root or (root in file.parents and _may_hold(file, file.relative_to(root))):
                 return True
         return False
@@ -109,10 +115,13 @@ class FileSource:
         lines = known.text.splitlines() if known is not None else []
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
+    def _all_paths(self) -> list[str | Path]:
+        return [*self.paths, *([self.mesh_config] if self.mesh_config is not None else [])]
+
     def _texts(self) -> tuple[dict[str, str], list[Finding]]:
         texts: dict[str, str] = {}
         findings: list[Finding] = []
-        for path in self.paths:
+        for path in self._all_paths():
             files, explained = _meant(path)
             findings += explained
             for file in files:
@@ -130,7 +139,10 @@ class FileSource:
         known = self._cache.get(file)
         if known is not None and known.text == text:
             return known
-        documents, findings = read_documents(text, file)
+        if self.mesh_config is not None and file == str(self.mesh_config):
+            documents, findings = from_file(text, file, self.identity.root_namespace)
+        else:
+            documents, findings = read_documents(text, file)
         template = unrendered(text, file) if any(item.code == "WV0101" for item in findings) else None
         if template is not None:
             return _Decoded(text, (), (), (template,))

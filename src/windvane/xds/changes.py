@@ -21,6 +21,7 @@ from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS, RDS
 from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
+from windvane.xds.sni_dnat import is_passing_on
 
 V = TypeVar("V")
 Types = frozenset[str]
@@ -166,6 +167,12 @@ class _Comparison:
             services=frozenset(service.hostname for service in covered),
             fits=lambda workload: any(_is_seen(item, workload) for item in items),
         )
+        # Gateways pass connections on by server names that subsets are part of.
+        passing = [gateway for view in self.views for gateway in view.gateways if is_passing_on(gateway)]
+        yield Effect(
+            frozenset((LDS,)),
+            fits=lambda workload: any(each.picks(workload.labels, workload.namespace) for each in passing),
+        )
         # Its limits are also those towards the application, whatever the proxy knows as a client.
         yield Effect(frozenset((CDS,)), proxies=_workloads_of(*covered))
 
@@ -189,6 +196,10 @@ class _Comparison:
         yield Effect(frozenset((EDS,)), services=frozenset(named))
 
     def guard(self, items: list[AuthorizationPolicy] | list[RequestAuthentication]) -> Iterator[Effect]:
+        if any(item.spec.targets for item in items):
+            # A Gateway that is named may be served by workloads of another namespace.
+            yield Effect(frozenset((LDS,)))
+            return
         yield Effect(
             frozenset((LDS,)),
             namespaces=self._ruled_by(items),
@@ -196,7 +207,8 @@ class _Comparison:
         )
 
     def telemetry(self, items: list[Any]) -> Iterator[Effect]:
-        yield Effect(frozenset((LDS,)), namespaces=self._ruled_by(items))
+        attached = any(item.spec.targets for item in items)
+        yield Effect(frozenset((LDS,)), namespaces=None if attached else self._ruled_by(items))
 
     def _with_egress_proxy(self) -> frozenset[str] | None:
         """Namespaces whose Sidecar names a service, known to them or not, that gets requests for unknown hosts."""

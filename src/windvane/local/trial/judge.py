@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from windvane.local.trial.cases import CODES, Expectation, Placed
 from windvane.local.trial.route_names import Rule
-from windvane.local.trial.rules import allowed_by, refused_by
+from windvane.local.trial.rules import allowed_by, is_audited, refused
 from windvane.local.trial.sending import Followed
 
 _Z = 3.290526731491
@@ -82,9 +82,14 @@ def _problems(wanted: Expectation, each: Followed) -> Iterator[str]:
 
 def _verdicts(wanted: Expectation, each: Followed) -> Iterator[str]:
     """Who refused or allowed it, and whether it was answered."""
-    refused = refused_by(each.details)
-    if wanted.refused_by is not None and wanted.refused_by not in (refused or each.details):
-        yield f"refusedBy: expected {wanted.refused_by}, got {refused or each.details or 'nothing'}"
+    refusal = refused(each)
+    if wanted.refused_by is not None and wanted.refused_by not in (refusal or each.details):
+        yield f"refusedBy: expected {wanted.refused_by}, got {refusal or each.details or 'nothing'}"
+    peer = each.server.peer if each.server else ""
+    if wanted.identity is not None and peer != wanted.identity:
+        yield f"identity: expected {wanted.identity or 'plaintext'}, got {peer or 'plaintext'}"
+    if wanted.audited is not None and is_audited(each) != wanted.audited:
+        yield f"audited: expected {str(wanted.audited).lower()}, got {str(not wanted.audited).lower()}"
     allowed = allowed_by(each)
     if wanted.allowed_by is not None and wanted.allowed_by not in (allowed or "none"):
         yield f"allowedBy: expected {wanted.allowed_by}, got {allowed or 'none'}"
