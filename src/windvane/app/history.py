@@ -57,5 +57,5 @@ def _tell(recorder: Recorder, status: ProxyStatus) -> None:
     rejected = {name.upper(): each.reason for name, each in status.types.items() if each.rejected}
     if rejected:
         recorder.answered(status.node_id, workload, namespace, rejected)
-    elif status.synced:
+    elif status.synced and status.types["lds"].acked:  # a new one has nothing to differ in until it asks for more
         recorder.answered(status.node_id, workload, namespace, None)
