@@ -95,6 +95,8 @@ class MeshOptions:
     retention: str = "15d"
     traffic: Traffic | None = None
     faults: tuple[Fault, ...] = ()
+    allow_edits: bool = False
+    """Whether the console may write into the files of `mesh`."""
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
         "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
@@ -296,6 +298,7 @@ class LocalMesh:
             arguments += [f"--{name}", str(address)]
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
+        arguments += ["--allow-edits"] if options.allow_edits else []
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
         return ChildSpec(
             name="server",

@@ -149,11 +149,12 @@ def _of(resources: Sequence[Resource], kind: type[R]) -> list[R]:
 
 def _version(resources: Sequence[Resource]) -> str:
     """A hash of everything that has meaning; positions, order and bookkeeping have none."""
-    texts = sorted(_meaning(resource) for resource in resources)
+    texts = sorted(meaning(resource) for resource in resources)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def _meaning(resource: Resource) -> str:
+def meaning(resource: Resource) -> str:
+    """All that a resource says, as text: equal for resources that differ in bookkeeping alone."""
     text = resource.model_dump_json(exclude_defaults=True, exclude={"metadata": _MEANINGLESS_METADATA})
     return f"{resource.kind}|{resource.namespace}|{resource.name}|{text}"
 

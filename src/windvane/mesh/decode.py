@@ -96,7 +96,7 @@ def decode(document: Document, default_namespace: str) -> tuple[list[Loaded], li
     """The resources of a document (several when it is a Kubernetes List) and what is wrong with others."""
     loaded: list[Loaded] = []
     findings: list[Finding] = []
-    for prefix, value in _objects(document.value, ()):
+    for prefix, value in objects(document.value):
         problem = _shapeless(value)
         if problem:
             line = document.line_of(prefix)
@@ -122,12 +122,12 @@ def _with_mesh_config(item: _Object) -> tuple[_Object, list[Finding]]:
     return replace(item, value=opened.value, document=opened), findings
 
 
-def _objects(value: Any, prefix: Path) -> Iterator[tuple[Path, Any]]:
+def objects(value: Any, prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
     """The objects of a document; lists of objects (`kubectl get -o yaml`) are opened."""
     is_list = isinstance(value, dict) and str(value.get("kind", "")).endswith("List")
     if is_list and isinstance(value.get("items"), list):
         for index, item in enumerate(value["items"]):
-            yield from _objects(item, (*prefix, "items", index))
+            yield from objects(item, (*prefix, "items", index))
     else:
         yield prefix, value
 

@@ -7,7 +7,7 @@ file. A load with a finding that refuses yields no view; every other finding is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +21,8 @@ from windvane.mesh.mesh_config import from_file
 from windvane.mesh.packaging import SUFFIXES, Files, by_source, unrendered
 from windvane.mesh.validate import Also, validate
 from windvane.mesh.view import MeshView
-from windvane.mesh.yaml_source import read_documents
+from windvane.mesh.written import Written, written
+from windvane.mesh.yaml_source import Document, read_documents
 
 STDIN = "-"
 
@@ -42,6 +43,7 @@ class LoadResult:
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     text: str
+    documents: tuple[Document, ...]
     loaded: tuple[Loaded, ...]
     findings: tuple[Finding, ...]
 
@@ -68,7 +70,11 @@ class FileSource:
 
     def load(self) -> LoadResult:
         """Read everything anew; never raises for what the files hold."""
-        texts, findings = self._texts()
+        return self.load_texts(*self._texts())
+
+    def load_texts(self, texts: Mapping[str, str], unread: Iterable[Finding] = ()) -> LoadResult:
+        """The same for these texts by file, whatever the disk holds; `unread` are files that could not be read."""
+        findings = list(unread)
         self._cache = {file: self._decoded(file, text) for file, text in texts.items()}
         loaded = [item for decoded in self._cache.values() for item in decoded.loaded]
         findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
@@ -90,6 +96,18 @@ class FileSource:
             if file == root or (root in file.parents and _may_hold(file, file.relative_to(root))):
                 return True
         return False
+
+    def texts(self) -> dict[str, str]:
+        """The text of every file as it was last read."""
+        return {file: decoded.text for file, decoded in self._cache.items()}
+
+    def written(self) -> tuple[Written, ...]:
+        """The resources as they were last read, those that are refused too; in the order of files."""
+        return tuple(
+            each
+            for decoded in self._cache.values()
+            for each in written(decoded.text, decoded.documents, decoded.loaded, self.default_namespace)
+        )
 
     def line(self, file: str, number: int) -> str:
         """A line of a file as it was last read; empty where there is none (numbers begin at 1)."""
@@ -127,13 +145,13 @@ class FileSource:
             documents, findings = read_documents(text, file)
         template = unrendered(text, file) if any(item.code == "WV0101" for item in findings) else None
         if template is not None:
-            return _Decoded(text, (), (template,))
+            return _Decoded(text, (), (), (template,))
         loaded: list[Loaded] = []
         for document in documents:
             resources, problems = decode(document, self.default_namespace)
             loaded.extend(resources)
             findings.extend(problems)
-        return _Decoded(text, tuple(loaded), tuple(findings))
+        return _Decoded(text, tuple(documents), tuple(loaded), tuple(findings))
 
 
 def read_text(file: str | Path) -> str:
