@@ -209,8 +209,8 @@ EDITS: dict[str, tuple[str, str | None]] = {
     ),
 }
 FEW: dict[str, dict[str, str]] = {
-    "a weight": {"web-v1.shop": "rds", "api-v1.shop": "rds", "mail-v1.tools": "rds", "secret-v1.tools": "rds",
-                 "lonely-v1.island": "cds eds lds rds", "ingress.edge": "rds"},
+    "a weight": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "rds"),
+    "a route of connections": {**dict.fromkeys(PROXIES, "lds rds"), "lonely-v1.island": "cds eds lds rds"},
     "an endpoint's weight": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "eds"),
     "a service's version": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "eds"),
     "an endpoint outside": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "cds eds"),

@@ -38,9 +38,9 @@ def command(output: str, server: str, tenant: str | None, **given: Any) -> None:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    count = len(found["incidents"])
+    number = len(found["incidents"])
     click.echo(
-        f"{count} incident{'' if count == 1 else 's'} since {clock(found['since'])}; "
+        f"{number} incident{'' if number == 1 else 's'} since {clock(found['since'])}; "
         f"{found['services']} services judged by {found['days']:.1f} days"
     )
     if found["incidents"]:

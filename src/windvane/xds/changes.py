@@ -38,12 +38,13 @@ _WITHOUT_EFFECT = {"version", "delegates", "proxy_configs", "gateway_api_conditi
 class Effect:
     """Types that may differ, for proxies that fit every limit that is set (an empty one is for nobody).
 
-    `services` are host names, of which the proxy knows one as a client; `namespaces` are the proxy's; `proxies` are
-    keys of workloads; `fits` is asked about the proxy's workload.
+    `services` are host names, `rules` VirtualServices by reference, of which the proxy knows one as a client;
+    `namespaces` are the proxy's; `proxies` are keys of workloads; `fits` is asked about the proxy's workload.
     """
 
     types: Types
     services: frozenset[str] | None = None
+    rules: frozenset[str] | None = None
     namespaces: frozenset[str] | None = None
     proxies: frozenset[str] | None = None
     fits: Callable[[MeshWorkload], bool] | None = None
@@ -78,12 +79,19 @@ class Changes:
             return False
         if effect.fits is not None and not (effect.fits(then.workload) or effect.fits(now.workload)):
             return False
-        return effect.services is None or self._knows(effect.services, then, now)
-
-    def _knows(self, services: frozenset[str], then: Proxy, now: Proxy) -> bool:
+        if effect.services is None and effect.rules is None:
+            return True
         assert self.before is not None
-        known = (outbound_scope(then, self.before).view.services, outbound_scope(now, self.after).view.services)
-        return any(not services.isdisjoint(view) for view in known)
+        scopes = outbound_scope(then, self.before), outbound_scope(now, self.after)
+        return any(_knows(effect, scope) for scope in scopes)
+
+
+def _knows(effect: Effect, scope: Snapshot) -> bool:
+    """Whether a client of a scope knows any of the services, and any of the rules, of those that are set."""
+    if effect.services is not None and effect.services.isdisjoint(scope.view.services):
+        return False
+    known = scope.derive("known rules", lambda: frozenset(item.reference for item in scope.view.virtual_services))
+    return effect.rules is None or not effect.rules.isdisjoint(known)
 
 
 def changes(before: Snapshot | None, after: Snapshot) -> Changes:
@@ -147,10 +155,12 @@ class _Comparison:
     def virtual_service(self, items: list[VirtualService]) -> Iterator[Effect]:
         connections = any(item.spec.tcp or item.spec.tls for item in items)
         types = frozenset((RDS, LDS)) if connections else frozenset((RDS,))
-        yield Effect(types, fits=lambda workload: any(_is_seen(item, workload) for item in items))
+        references = frozenset(item.reference for item in items)
+        yield Effect(types, rules=references, fits=lambda workload: any(_is_seen(item, workload) for item in items))
         # What a Sidecar's egress imports brings the services with it that it sends to.
         scoped = {item.namespace for view in self.views for item in view.sidecars if item.spec.egress}
-        yield Effect(EVERYTHING, namespaces=None if self.root in scoped else frozenset(scoped))
+        everywhere = None if self.root in scoped else frozenset(scoped)
+        yield Effect(EVERYTHING, rules=references, namespaces=everywhere)
 
     def destination_rule(self, items: list[DestinationRule]) -> Iterator[Effect]:
         covered = [

@@ -41,7 +41,11 @@ from windvane.xds.snapshot import MeshSettings, Snapshot
 log = logging.getLogger(__name__)
 
 SERVICE, METHOD = "envoy.service.discovery.v3.AggregatedDiscoveryService", "StreamAggregatedResources"
-_LARGEST_REQUEST = 16 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # gRPC cuts off streams that nobody took within 30 s; many proxies that come at once may take longer than that.
+    ("grpc.server_max_unrequested_time_in_server", 600),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +161,13 @@ class ControlPlane:
                 connection.pending |= types
                 connection.behind_since = now if connection.behind_since is None else connection.behind_since
                 concerned[connection.key] = None
+            else:
+                self.observer(_status(connection))  # it has all of what has just become the mesh
         self._queue.add(concerned)
 
     async def serve(self) -> None:
         """Listen until cancelled; then streams end and proxies keep what they have."""
-        server = grpc.aio.server(options=[("grpc.max_receive_message_length", _LARGEST_REQUEST)])
+        server = grpc.aio.server(options=_OPTIONS)
         handler = grpc.stream_stream_rpc_method_handler(self._stream)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
         try:
@@ -254,8 +260,7 @@ class ControlPlane:
                 await context.write(body)
 
     async def _greet_forever(self) -> None:
-        """Offer to one new proxy after another, and take in others meanwhile: gRPC gives up on a stream that nobody
-        takes within 30 s."""
+        """Offer to one new proxy after another; between two, streams are taken in and others get their turn."""
         while True:
             connection = await self._arrivals.get()
             if id(connection) in self._connections:
