@@ -22,9 +22,9 @@ class AsgiClient:
     def get(self, path: str, params: Any = None, headers: Any = None) -> httpx.Response:
         return self._answer("GET", path, params=params, headers=headers)
 
-    def post(self, path: str, content: bytes = b"", params: Any = None) -> httpx.Response:
+    def post(self, path: str, content: bytes = b"", params: Any = None, headers: Any = None) -> httpx.Response:
         """A POST of a body."""
-        return self._answer("POST", path, params=params, content=content)
+        return self._answer("POST", path, params=params, content=content, headers=headers)
 
     def _answer(self, method: str, path: str, **given: Any) -> httpx.Response:
         async def request() -> httpx.Response:

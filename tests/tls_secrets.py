@@ -28,6 +28,10 @@ class Made:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    @property
     def key_pem(self) -> str:
         plain = serialization.NoEncryption()
         return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()

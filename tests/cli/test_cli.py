@@ -29,7 +29,7 @@ def test_help_and_completion_say_of_each_command_what_it_says_itself() -> None:
         command = group.get_command(context, name)
         assert command is not None
         assert summary(name) == command.get_short_help_str()
-    assert [one.value for one in group.shell_complete(context, "an")] == ["analyze"]
+    assert [one.value for one in group.shell_complete(context, "an")] == ["analyze", "anomalies"]
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from mesh_samples import mesh_series, write_mesh
 from windvane.api import console, prometheus, prometheus_facts, prometheus_rules, prometheus_targets
 from windvane.api.app import build_app, health_routes
 from windvane.api.prometheus import StatusInfo
-from windvane.api.windvane import dashboards
+from windvane.api.windvane import config_history, dashboards
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.web import WebListener
+from windvane.history.book import Book
 from windvane.ingest.accounting import Accounting
 from windvane.kit.clock import SystemClock
 from windvane.kit.metrics import Metrics
@@ -97,6 +98,7 @@ async def _start(engine: Engine, folder: Path, unused: int, stack: contextlib.As
                 prometheus_targets.routes(monitoring.scraper),
                 prometheus.routes(queries, clock, StatusInfo(started_ms=0)),
                 dashboards.routes(),
+                config_history.routes(Book(engine), clock),
                 console.routes(),
             ]
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from demo_process import Demo, until, with_graph
@@ -32,6 +33,10 @@ def config(demo: Demo) -> dict[str, object]:
     return demo.get("/api/windvane/v1/status")["config"]  # type: ignore[no-any-return]
 
 
+def newest_version(demo: Demo) -> dict[str, Any]:
+    return demo.get("/api/windvane/v1/config/history?limit=1")["versions"][0]  # type: ignore[no-any-return]
+
+
 def sampled_after(demo: Demo, before: dict[str, float]) -> dict[str, float]:
     """The counts of a later sample."""
     return until(lambda: now if (now := by_version(demo)) != before else None, 60, "another sample")  # type: ignore[no-any-return]
@@ -57,6 +62,12 @@ def test_a_new_split_takes_all_new_requests_and_fails_none(running: Demo) -> Non
     assert shifted != text
     routing(running).write_text(shifted)
     until(lambda: config(running)["version"] != version and running.in_sync(), 20, "the edit at every sidecar")
+    sidecars = len(running.get("/api/windvane/v1/mesh/proxies")["proxies"])
+    newest = until(lambda: v if (v := newest_version(running))["acknowledged"] == sidecars else None, 20, "all answers")
+    assert (newest["version"], newest["rejected"]) == (config(running)["version"], 0)
+    assert [(one["change"], one["kind"], one["name"]) for one in newest["changes"]] == [
+        ("changed", "VirtualService", "reviews")
+    ]
     before = steady(running)
     until(lambda: by_version(running)["v3"] > before["v3"] + 100, 60, "requests to v3")
     after = by_version(running)

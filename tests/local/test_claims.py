@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from windvane.kit.clock import ManualClock
-from windvane.kit.errors import BadInputError
+from windvane.kit.errors import BadInputError, UnavailableError
 from windvane.local.claims import Claim, Claims, Line, Most, judged, judged_lines, longest_return, most_different
 from windvane.local.rundir import scenario_claims, scenarios
 from windvane.local.verify import settled
@@ -71,6 +71,23 @@ def test_the_most_values_that_come_with_one() -> None:
     series = [{"user": "a", "node": "1"}, {"user": "a", "node": "2"}, {"user": "b", "node": "1"}, {"node": "3"}]
     assert most_different(series, Most(different="node", per="user")) == 2
     assert most_different(series, Most(different="zone", per="user")) is None
+
+
+def test_a_server_that_does_not_answer_is_asked_again() -> None:
+    answers = iter([None, "0.3"])
+
+    async def ask(path: str, **parameters: object) -> Any:
+        value = next(answers)
+        if value is None:
+            raise UnavailableError("busy")
+        return {"data": {"resultType": "scalar", "result": [0, value]}}
+
+    async def scenario() -> None:
+        clock = ManualClock()
+        assert [each.seen for each in await settled([claim()], ask, clock, 0)] == ["no answer"]
+        assert [each.verdict for each in await settled([claim()], ask, clock, 0)] == ["holds"]
+
+    asyncio.run(scenario())
 
 
 def test_asking_ends_when_all_hold_or_time_is_up() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -85,6 +86,10 @@ def test_the_example_joins_the_mesh_and_leaves_nothing_behind(tmp_path: Path, po
             assert json.loads(answer.body)["trace"].endswith("-01")
             family = [each for each in psutil.Process().children(recursive=True) if each not in others]
             assert sum("envoy" in process.name() for process in family) == 3
+            files = [each for each in (tmp_path / "run").rglob("*") if each.is_file()]
+            secret = [each for each in files if each.parent.name == "envoy" or b"PRIVATE KEY" in each.read_bytes()]
+            assert len(secret) == 4  # a bootstrap for each sidecar, and the root's key
+            assert {stat.S_IMODE(each.stat().st_mode) for each in secret} == {0o600}
         await until(lambda: not any(process.is_running() for process in family))
 
     asyncio.run(scenario())

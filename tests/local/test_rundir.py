@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def test_edits_of_a_scenario_stay_until_a_fresh_start(tmp_path: Path) -> None:
     copy_scenario("shop", tmp_path, fresh=True)
     assert routing.read_text() == original
     assert profile.exists()
+
+
+def test_a_run_directory_is_its_owners(tmp_path: Path) -> None:
+    held = RunDir(tmp_path / "run")
+    held.close()
+    assert stat.S_IMODE(held.path.stat().st_mode) == 0o700
 
 
 def test_a_scrape_configuration_stays_as_edited_and_follows_the_server(tmp_path: Path) -> None:

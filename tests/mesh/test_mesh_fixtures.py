@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from mesh_support import DATA, described
 
+from windvane.local.patches import idle_patches
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource
 from windvane.mesh.findings import CODES
 
@@ -15,7 +17,7 @@ FILES = sorted(DATA.glob("*/*.yaml"))
 
 def load(file: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(file.parent)
-    return FileSource([file.name]).load()
+    return FileSource([file.name], also=(idle_patches, local_modules)).load()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")

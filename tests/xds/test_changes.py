@@ -175,10 +175,42 @@ EDITS: dict[str, tuple[str, str | None]] = {
     "telemetry of a namespace": ("telemetry", telemetry("default.tools")),
     "telemetry of the mesh": ("telemetry", telemetry("default.istio-system")),
     "lines": ("web", "\n# Only lines move.\n" + MESH["web"]),
+    "a policy of a Gateway": (
+        "attached",
+        resource(
+            "AuthorizationPolicy",
+            "attached.edge",
+            "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: front}], action: DENY, rules: [{}]}",
+            api=SECURITY,
+        ),
+    ),
+    "an EnvoyFilter": (
+        "patch",
+        resource(
+            "EnvoyFilter",
+            "patch.shop",
+            "{configPatches: [{applyTo: CLUSTER, patch: {operation: MERGE, value: {connect_timeout: 3s}}}]}",
+            api="networking.istio.io/v1alpha3",
+        ),
+    ),
+    "a WasmPlugin": (
+        "plugin",
+        resource("WasmPlugin", "plugin.shop", '{url: "file:///dev/null"}', api="extensions.istio.io/v1alpha1"),
+    ),
+    "an authorizer": (
+        "operator",
+        resource(
+            "IstioOperator",
+            "istio.istio-system",
+            "{meshConfig: {extensionProviders: "
+            "[{name: a, envoyExtAuthzHttp: {service: api.shop.svc.cluster.local, port: 80}}]}}",
+            api="install.istio.io/v1alpha1",
+        ),
+    ),
 }
 FEW: dict[str, dict[str, str]] = {
-    "a weight": {"web-v1.shop": "rds", "api-v1.shop": "rds", "mail-v1.tools": "rds", "secret-v1.tools": "rds",
-                 "lonely-v1.island": "cds eds lds rds", "ingress.edge": "rds"},
+    "a weight": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "rds"),
+    "a route of connections": {**dict.fromkeys(PROXIES, "lds rds"), "lonely-v1.island": "cds eds lds rds"},
     "an endpoint's weight": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "eds"),
     "a service's version": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "eds"),
     "an endpoint outside": dict.fromkeys([each for each in PROXIES if each != "lonely-v1.island"], "cds eds"),
@@ -291,3 +323,13 @@ def test_a_proxy_that_joins_or_leaves_is_concerned(first: Snapshot, tmp_path: Pa
     assert changes(first, second).concerning("api-v3.shop") == EVERYTHING
     assert changes(second, first).concerning("api-v3.shop") == EVERYTHING
     assert changes(first, second).concerning("nobody.shop") == NOTHING
+
+
+def test_subsets_are_server_names_of_gateways_that_pass_connections_on(tmp_path: Path) -> None:
+    servers = '[{port: {number: 81, name: tls, protocol: TLS}, hosts: ["*.local"], tls: {mode: AUTO_PASSTHROUGH}}]'
+    passing = resource("Gateway", "front.edge", f"{{selector: {{istio: ingressgateway}}, servers: {servers}}}")
+    texts = {**MESH, "front": passing}
+    first = snapshot(texts.values(), tmp_path)
+    second = snapshot([text for name, text in texts.items() if name not in ("subsets", "split")], tmp_path)
+    assert versions(first, "ingress.edge")["lds"] != versions(second, "ingress.edge")["lds"]
+    assert "lds" in planned(first, second, PROXIES)["ingress.edge"]

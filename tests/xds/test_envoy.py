@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from envoy_data_plane.envoy.data.accesslog.v3 import HttpAccessLogEntry
+from tls_secrets import Made, made, tls_secret
 from xds_mesh import GATEWAY, SHOP, Mesh, running_mesh, split, until, view_of
 
 from windvane.kit.clock import SystemClock
@@ -166,7 +168,24 @@ EAST_WEST = """
     - port: {number: 15443, name: between-networks, protocol: TLS}
       hosts: ["*.local"]
       tls: {mode: AUTO_PASSTHROUGH}
+    - port: {number: 443, name: secured, protocol: HTTPS}
+      hosts: [a.example.com]
+      tls: {mode: SIMPLE, credentialName: edge}
 """
+
+
+def edge_secret(certificate: Made) -> str:
+    return f"\n---\n{json.dumps(tls_secret('istio-system/edge', certificate))}"
+
+
+async def served_certificate(port: int) -> bytes:
+    """The certificate (DER) that a gateway shows for a.example.com."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="a.example.com")
+    session: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    writer.close()
+    return session.getpeercert(binary_form=True) or b""
 
 
 async def passed_on(mesh: Mesh, port: int, name: str) -> str:
@@ -188,8 +207,8 @@ async def passed_on(mesh: Mesh, port: int, name: str) -> str:
 
 def test_a_gateway_brings_requests_in_and_what_they_claim_to_be_is_dropped(tmp_path: Path) -> None:
     async def scenario() -> None:
-        text = SHOP + GATEWAY.replace("  servers:\n", EAST_WEST)
-        async with running_mesh(view_of(text, tmp_path), tmp_path, INGRESS, V1, V2) as mesh:
+        text, old, new = SHOP + GATEWAY.replace("  servers:\n", EAST_WEST), made("old"), made("new")
+        async with running_mesh(view_of(text + edge_secret(old), tmp_path), tmp_path, INGRESS, V1, V2) as mesh:
             forged = {
                 "x-envoy-peer-metadata": "web-v1;shop;web;v1;web;v1;Kubernetes",
                 "x-forwarded-client-cert": "By=spiffe://evil",
@@ -212,6 +231,14 @@ def test_a_gateway_brings_requests_in_and_what_they_claim_to_be_is_dropped(tmp_p
             )
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 await passed_on(mesh, place.inbound[15443], "outbound_.9080_.v3_.reviews.shop.svc.cluster.local")
+            assert await served_certificate(place.inbound[443]) == old.der
+            mesh.plane.update(view_of(text + edge_secret(new), tmp_path), mesh.placement)
+            for _ in range(500):
+                if await served_certificate(place.inbound[443]) == new.der:
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                raise AssertionError("an edited Secret has not reached the gateway")
             assert mesh.seen[-1]["x-forwarded-client-cert"].endswith(f"uri={IDENTITY.format('far', 'away')}")
 
     run(scenario())
@@ -276,9 +303,14 @@ def test_a_renamed_subset_under_load_fails_no_request(tmp_path: Path) -> None:
 
 
 def test_certificates_rotated_under_load_fail_no_request(tmp_path: Path) -> None:
+    """Half of the requests go over connections that stay, half over new ones, which shake hands with new keys."""
+    anew = SHOP.replace(
+        "subsets:", "trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: 2}}}\n  subsets:"
+    )
+
     async def scenario() -> None:
         async with (
-            running_mesh(view_of(SHOP, tmp_path), tmp_path, WEB, V1, V2, lifetime=4.0) as mesh,
+            running_mesh(view_of(anew, tmp_path), tmp_path, WEB, V1, V2, lifetime=4.0) as mesh,
             load(url(mesh)) as results,
         ):
             versions: set[str] = set()
@@ -290,6 +322,9 @@ def test_certificates_rotated_under_load_fail_no_request(tmp_path: Path) -> None
             await until(lambda: rotations() >= 12)
         assert results.keys() == {V1, V2}
         assert results.total() > 200
+        shown = [each["x-forwarded-client-cert"] for each in mesh.seen]
+        assert all(f"uri={IDENTITY.format('shop', 'web')}" in each for each in shown)
+        assert len({each.partition("hash=")[2].partition(";")[0] for each in shown}) >= 4
 
     run(scenario())
 

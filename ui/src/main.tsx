@@ -12,6 +12,7 @@ import "./styles/analysis.css";
 import "./styles/metrics.css";
 import "./styles/logs.css";
 import "./styles/rules.css";
+import "./styles/config.css";
 import { render } from "preact";
 import { App } from "./app/App";
 import { followLinks } from "./app/router";

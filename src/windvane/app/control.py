@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -18,12 +18,15 @@ from watchfiles import Change, awatch
 from windvane.app.directory import directory_of
 from windvane.ingest.istio_metrics import Directory
 from windvane.kit.clock import Clock
+from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource, LoadResult
 from windvane.mesh.findings import Finding, finding
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
 from windvane.mesh.watch import watch
+from windvane.mesh.written import Written
 from windvane.xds.server import ControlPlane
 
 log = logging.getLogger(__name__)
@@ -40,7 +43,8 @@ class MeshControl:
         clock: Clock,
         plane: ControlPlane | None = None,
     ) -> None:
-        self._source = FileSource(files, identity, implied_gateways=placement is not None)
+        also = (idle_patches, local_modules) if placement is not None else (idle_patches,)
+        self._source = FileSource(files, identity, implied_gateways=placement is not None, also=also)
         self._placement_file = placement
         self._clock = clock
         self.plane = plane
@@ -50,6 +54,12 @@ class MeshControl:
         """Set after the first load, whatever it found."""
         self.loaded_at: float | None = None
         """When the view in force was loaded, seconds since the epoch."""
+        self.written: tuple[Written, ...] = ()
+        """The resources of the newest load, refused ones too."""
+        self.texts: dict[str, str] = {}
+        """The text of every file as it was then."""
+        self.observer: Callable[[MeshView, tuple[Written, ...]], None] = lambda *_: None
+        """Told when a configuration has taken effect."""
         self._directory = Directory()
 
     @property
@@ -65,6 +75,16 @@ class MeshControl:
         """Names for telemetry, of the view in force."""
         return self._directory
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The files and directories of the mesh."""
+        return tuple(Path(path) for path in self._source.paths)
+
+    def load_texts(self, texts: Mapping[str, str]) -> LoadResult:
+        """What this mesh would be with these files; nothing takes effect."""
+        source = self._source
+        return FileSource((), source.identity, implied_gateways=source.implied_gateways).load_texts(texts)
+
     async def run(self) -> None:
         """Follow files and placement until cancelled."""
         self._read_placement()
@@ -77,7 +97,9 @@ class MeshControl:
         async for result in watch(self._source, self._clock):
             if result.accepted:
                 self.loaded_at = self._clock.now_ns() / 1e9
-            self.result = result
+            self.result, self.written, self.texts = result, self._source.written(), self._source.texts()
+            if result.accepted and result.view is not None:
+                self.observer(result.view, self.written)
             for found in result.findings:
                 log.log(logging.WARNING if found.refuses else logging.INFO, "mesh: %s", found)
             if not result.accepted:

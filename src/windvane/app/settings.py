@@ -108,6 +108,8 @@ class ServeSettings:
     """What clients are told to sample, and which stored traces are kept."""
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""
+    allow_edits: bool = False
+    """Whether drafts of the console may be written into the files of `mesh`."""
 
     def flags(self) -> dict[str, str]:
         """The settings under the names that `serve` has for them, as `/api/v1/status/flags` shows them."""
@@ -128,4 +130,5 @@ class ServeSettings:
 _SHOWN = (
     "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "jaeger_query", "jaeger_grpc_query",
     "sampling_http", "sampling_grpc", "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
+    "allow_edits",
 )  # fmt: skip

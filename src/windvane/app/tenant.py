@@ -44,7 +44,11 @@ from windvane.api.windvane import (
     analysis,
     analytics_capacity,
     analytics_releases,
+    analytics_seeing,
     analytics_slo,
+    config_editing,
+    config_history,
+    config_resources,
     dashboards,
     graphs,
     logs,
@@ -59,10 +63,12 @@ from windvane.api.windvane import (
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
+from windvane.app.history import edit_settings, keep_history
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
+from windvane.history.book import Book
 from windvane.ingest import access_log_import, als, metric_commit
 from windvane.ingest import otlp as otlp_ingest
 from windvane.ingest.access_log_import import AccessLogImport
@@ -242,6 +248,8 @@ class _Rooms:
             )
         )
         sampled.start(stack, common.keep)
+        if own.control is not None:
+            await keep_history(own.control, engine, clock, stack, common.keep)
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
             common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
@@ -264,9 +272,13 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
+            *config_history.routes(Book(engine), clock),
+            *config_resources.routes(lambda: control),
+            *config_editing.routes(control, edit_settings(self.common.settings, control), clock),
             *status.routes(
                 status_source(engine, retention, self.accounting, control, clock),
                 proxies_source(control.plane if control else None),

@@ -49,7 +49,7 @@ def command(**given: Any) -> None:
     if bool(given["paths"]) == bool(given["server"]):
         raise click.UsageError("either FILES or --server, and not both")
     # Without files there are no lines to show: an empty source has none.
-    source = mesh_source(given["paths"], given["namespace"], given["root_namespace"])
+    source = mesh_source(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
     found = _asked(given["server"]) if given["server"] else source.load().findings
     findings = tuple(told(found, given["suppressions"]))
     _print(findings, given["output"], source.line)

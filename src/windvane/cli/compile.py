@@ -32,11 +32,12 @@ def command() -> None:
 
 def _receivers() -> None:
     _choose_folder()
+    from windvane.analytics import detect  # noqa: PLC0415
     from windvane.ingest import otlp_metrics, otlp_spans, remote_write  # noqa: PLC0415  help must not load the compiler
     from windvane.signals.otlp import scan  # noqa: PLC0415
     from windvane.signals.remote_read import response  # noqa: PLC0415
 
-    _each(otlp_spans.warm, remote_write.warm, otlp_metrics.warm, response.warm, scan.warm)
+    _each(otlp_spans.warm, remote_write.warm, otlp_metrics.warm, response.warm, scan.warm, detect.warm)
 
 
 def _queries() -> None:

@@ -65,7 +65,8 @@ def command(**given: Any) -> None:
     if given["old"] == given["new"] == "-":
         raise BadInputError("OLD and NEW cannot both be standard input")
     recorded = bool(given["files"] or given["server"])
-    views = tuple(load_view((given[each],), given["namespace"], given["root_namespace"]) for each in ("old", "new"))
+    common = (given["namespace"], given["root_namespace"], given["mesh_config"])
+    views = tuple(load_view((given[each],), *common) for each in ("old", "new"))
     requests, notes = _traffic(given) if recorded else _derived(views)
     asked = plan((views[0], views[1]), requests, given["max_distinct"])
     if recorded and not asked.requests:

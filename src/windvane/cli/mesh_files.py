@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from windvane.kit.errors import BadInputError
+from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource
 from windvane.mesh.view import MeshView
 
@@ -21,11 +23,17 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--namespace", "-n", default="default", show_default=True, help="Namespace of objects that name none."
     ),
     click.option("--root-namespace", default="istio-system", show_default=True, help="Istio's root namespace."),
+    click.option(
+        "--mesh-config",
+        type=click.Path(exists=True, dir_okay=False),
+        default=None,
+        help="A file of Istio's MeshConfig, where FILES have no IstioOperator or ConfigMap istio with it.",
+    ),
 )
 
 
 def mesh_files(command: Command) -> Command:
-    """Add the arguments, as `paths`, `namespace` and `root_namespace`."""
+    """Add the arguments, as `paths`, `namespace`, `root_namespace` and `mesh_config`."""
     return _with_paths(command, required=True)
 
 
@@ -35,7 +43,7 @@ def optional_mesh_files(command: Command) -> Command:
 
 
 def namespace_options(command: Command) -> Command:
-    """Add `namespace` and `root_namespace` alone."""
+    """Add `namespace`, `root_namespace` and `mesh_config` alone."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -46,15 +54,19 @@ def _with_paths(command: Command, *, required: bool) -> Command:
     return click.argument("paths", nargs=-1, required=required, metavar="FILES|DIR|-")(command)
 
 
-def mesh_source(paths: tuple[str, ...], namespace: str, root_namespace: str) -> FileSource:
+def mesh_source(
+    paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None
+) -> FileSource:
     """What the arguments name."""
-    return FileSource(paths, MeshIdentity(root_namespace=root_namespace), namespace)
+    identity = MeshIdentity(root_namespace=root_namespace)
+    return FileSource(paths, identity, namespace, mesh_config=mesh_config, also=(idle_patches,))
 
 
-def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str) -> MeshView:
+def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None) -> MeshView:
     """The mesh of the arguments as it would run here; `BadInputError` with every finding that refuses it."""
-    source = mesh_source(paths, namespace, root_namespace)
+    source = mesh_source(paths, namespace, root_namespace, mesh_config)
     source.implied_gateways = True
+    source.also = (*source.also, local_modules)
     result = source.load()
     if result.view is None:
         wrong = "\n".join(f"  {item}" for item in result.findings if item.refuses)

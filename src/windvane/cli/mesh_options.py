@@ -35,6 +35,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _address("--ads", "127.0.0.1:15010", "Control plane of the sidecars."),
     _address("--gateway", "127.0.0.1:8080", "The ingress gateway, if the mesh has one."),
     click.option(
+        "--allow-edits/--no-allow-edits",
+        default=False,
+        show_default=True,
+        help="Let the console write changes into the mesh's files.",
+    ),
+    click.option(
         "--retention", default="15d", show_default=True, help="How long telemetry is kept: 15d, none, or 15d,traces=3d."
     ),
 )

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import yaml
 
 from windvane.cli.mesh_files import mesh_source
 from windvane.kit.errors import BadInputError
 from windvane.mesh import authoring
+from windvane.mesh.drafts import text_of
 from windvane.mesh.findings import Finding
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,13 +29,6 @@ class Pairs(click.ParamType[tuple[str, str]]):
         if not (name and equals and text):
             self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
         return name, text
-
-
-class _Written(yaml.SafeDumper):
-    """YAML as people write it: what stands twice is written twice."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 _PAIR = Pairs()
@@ -241,7 +234,7 @@ def _one_cookie(cookies: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 def _finish(what: str, name: str, made: Sequence[authoring.Resource], given: Mapping[str, Any]) -> None:
     """Analyse what was made; then try it, print it or write it."""
-    text = "---\n".join(yaml.dump(one, Dumper=_Written, sort_keys=False, allow_unicode=True) for one in made)
+    text = text_of(made)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder, f"{name}-{what}.yaml".replace("/", "-"))
         draft.write_text(text, encoding="utf-8")

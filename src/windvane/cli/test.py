@@ -65,7 +65,7 @@ def command(**given: Any) -> None:
     placed = [each for each in read_cases(given["paths"]) if given["match"] in each.title]
     if not placed:
         raise BadInputError("no tests: write a document of kind RequestTests (docs/reference/try-and-test.md)")
-    view = load_view(given["paths"], given["namespace"], given["root_namespace"])
+    view = load_view(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
     results, covered = asyncio.run(_run(view, placed))
     if given["junit"]:
         write_junit(given["junit"], results, covered)

@@ -60,7 +60,7 @@ def command(**given: Any) -> None:
     body = given["body"].read_bytes() if given["body"] else b""
     asked = parse_request(given["request"], given["headers"], body)
     asked = dataclasses.replace(asked, certificate=given["certificate"])
-    view = load_view(given["paths"], given["namespace"], given["root_namespace"])
+    view = load_view(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
     view, client = with_client(view, asked, given["asker"])
     if given["claims"]:
         issuer, claims = Issuer(), parse_claims(given["claims"])
@@ -105,6 +105,7 @@ def _described(asked: Asked, one: Outcome) -> list[str]:
         "details": "" if one.details == "via_upstream" else one.details,
         "rule": one.rule,
         "refused by": one.refused_by,
+        "audited": "a policy with action AUDIT matched" if one.audited else "",
         "allowed by": one.allowed_by,
         "dry run": ", ".join(one.dry_run),
         "failure": one.failure,

@@ -34,7 +34,7 @@ def command(**given: Any) -> None:
     Addresses are what a local mesh could use; a running mesh's own are in its run directory. Keys and
     certificates are not part of it.
     """
-    view = load_view(given["paths"], given["namespace"], given["root_namespace"])
+    view = load_view(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
     snapshot = Snapshot(view, imagined_placement(view), MeshSettings())
     made = configuration(_proxy(snapshot, given["workload"]), snapshot)
     kind = given["kind"]

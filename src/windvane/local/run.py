@@ -72,7 +72,8 @@ def _run(
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
     faults = tuple(map(parse_fault, given["fault"]))
-    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults)
+    edits: bool = given["allow_edits"]
+    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits)
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:

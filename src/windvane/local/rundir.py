@@ -57,7 +57,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         """ConflictError when another mesh holds it."""
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path.resolve()
         self._lock = (path / "lock").open("a")
         try:

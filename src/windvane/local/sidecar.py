@@ -15,7 +15,7 @@ from windvane.mesh.placement import Placement, WorkloadPlace
 from windvane.mesh.resolve import ProxyProcess, proxy_process_for
 from windvane.mesh.view import MeshView, MeshWorkload
 from windvane.xds.bootstrap import bootstrap
-from windvane.xds.listeners import listener_specs
+from windvane.xds.configuration import listened
 from windvane.xds.proxy import Proxy, role_of
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
@@ -56,7 +56,7 @@ def _inbound_ports(
 ) -> frozenset[int]:
     """The ports it is reached on. A Gateway's server that nothing is bound to is not listened for."""
     snapshot = Snapshot(view, Placement({workload.key: place}), settings)
-    specs = listener_specs(Proxy(role_of(view, workload), workload, place), snapshot)
+    specs = listened(Proxy(role_of(view, workload), workload, place), snapshot)
     return frozenset(spec.port for spec in specs if spec.reporting.direction != "outbound")
 
 

@@ -28,11 +28,13 @@ from windvane.local.drain import drained
 from windvane.local.emulator.plan import EmulatorPlan
 from windvane.local.faults import Fault, check_faults, follow, relayed, troubled
 from windvane.local.files import write_whole
+from windvane.local.patches import idle_patches
 from windvane.local.placement import Allocator, gateway_ports
 from windvane.local.profile import TrafficProfile
 from windvane.local.scraping import scrape_configuration
 from windvane.local.sidecar import sidecar
 from windvane.local.supervisor import ChildSpec, Supervisor
+from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource, LoadResult
 from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
@@ -93,6 +95,8 @@ class MeshOptions:
     retention: str = "15d"
     traffic: Traffic | None = None
     faults: tuple[Fault, ...] = ()
+    allow_edits: bool = False
+    """Whether the console may write into the files of `mesh`."""
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
         "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
@@ -114,7 +118,7 @@ class LocalMesh:
             TrafficProfile.load(options.traffic.profile)
         self.options, self._clock, self._report = options, clock, report
         self.supervisor = Supervisor(options.run_dir / "logs", clock, report)
-        self._source = FileSource(options.mesh, implied_gateways=True)
+        self._source = FileSource(options.mesh, implied_gateways=True, also=(idle_patches, local_modules))
         self._view = self._first_view()
         check_faults(options.faults, self._view)
         self._active: tuple[Fault, ...] = ()
@@ -294,6 +298,7 @@ class LocalMesh:
             arguments += [f"--{name}", str(address)]
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
+        arguments += ["--allow-edits"] if options.allow_edits else []
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
         return ChildSpec(
             name="server",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from windvane.local.rundir import copy_scenario, scenario_claims
 from windvane.local.up import Faces, LocalMesh, MeshOptions, Traffic
 
 _POLL = 1.0
-_PATIENCE = 60.0
+_PATIENCE = 15.0
 _LINES = 2_000
 _SERVER_DEFAULTS = MeshOptions((), Path()).server
 _FAST_METRICS = ("--metrics-interval", "1s")
@@ -94,13 +95,15 @@ async def settled(claims: Sequence[Claim], ask: Ask, clock: Clock, within: float
     What has held is not asked again: more traffic proves nothing more.
     """
     deadline = clock.monotonic() + within
-    found: dict[int, Judged] = {}
+    found = {number: Judged(claim, "no answer", "too few") for number, claim in enumerate(claims)}
     while True:
-        for number, claim in enumerate(claims):
-            if number not in found or found[number].verdict != "holds":
-                found[number] = await judge(claim, ask, clock)
+        # A server that is busy (compiling its kernels, say) is asked again.
+        with contextlib.suppress(UnavailableError):
+            for number, claim in enumerate(claims):
+                if found[number].verdict != "holds":
+                    found[number] = await judge(claim, ask, clock)
         if all(each.verdict == "holds" for each in found.values()) or clock.monotonic() >= deadline:
-            return [found[number] for number in range(len(claims))]
+            return list(found.values())
         await clock.sleep(_POLL)
 
 

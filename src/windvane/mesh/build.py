@@ -17,10 +17,14 @@ from windvane.mesh.gateway_api.surroundings import Surroundings
 from windvane.mesh.gateway_api.translate import in_order, translate
 from windvane.mesh.models import (
     AuthorizationPolicy,
+    ConfigMap,
     Destination,
     DestinationRule,
+    EnvoyFilter,
+    ExtensionProvider,
     Gateway,
     HTTPRoute,
+    IstioOperator,
     PeerAuthentication,
     PodOwner,
     ProxyConfig,
@@ -34,6 +38,7 @@ from windvane.mesh.models import (
     Telemetry,
     TLSRoute,
     VirtualService,
+    WasmPlugin,
     WorkloadEntry,
 )
 from windvane.mesh.models.services import KubernetesServicePort, WorkloadEntrySpec
@@ -105,6 +110,9 @@ def build_view(resources: Iterable[Resource], identity: MeshIdentity | None = No
         request_authentications=tuple(_of(ordered, RequestAuthentication)),
         authorization_policies=tuple(_of(ordered, AuthorizationPolicy)),
         telemetries=tuple(_of(ordered, Telemetry)),
+        wasm_plugins=tuple(_of(ordered, WasmPlugin)),
+        envoy_filters=tuple(_of(ordered, EnvoyFilter)),
+        extension_providers=_extension_providers(ordered, identity.root_namespace),
         gateway_api_conditions=translated.conditions,
         secrets=secrets,
         trust_domain=identity.trust_domain,
@@ -120,17 +128,33 @@ def service_hosts(resource: Resource, domain: str) -> tuple[str, ...]:
     return resource.spec.hosts if isinstance(resource, ServiceEntry) else ()
 
 
+def _extension_providers(resources: Sequence[Resource], root_namespace: str) -> dict[str, ExtensionProvider] | None:
+    """Those of the mesh's configuration; of two with one name the first counts."""
+    given: list[IstioOperator | ConfigMap] = [
+        *_of(resources, IstioOperator),
+        *(item for item in _of(resources, ConfigMap) if item.namespace == root_namespace),
+    ]
+    configs = [item.mesh_config for item in given if item.mesh_config is not None]
+    if not configs:
+        return None
+    found: dict[str, ExtensionProvider] = {}
+    for provider in (provider for config in configs for provider in config.extension_providers):
+        found.setdefault(provider.name, provider)
+    return found
+
+
 def _of(resources: Sequence[Resource], kind: type[R]) -> list[R]:
     return [resource for resource in resources if isinstance(resource, kind)]
 
 
 def _version(resources: Sequence[Resource]) -> str:
     """A hash of everything that has meaning; positions, order and bookkeeping have none."""
-    texts = sorted(_meaning(resource) for resource in resources)
+    texts = sorted(meaning(resource) for resource in resources)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def _meaning(resource: Resource) -> str:
+def meaning(resource: Resource) -> str:
+    """All that a resource says, as text: equal for resources that differ in bookkeeping alone."""
     text = resource.model_dump_json(exclude_defaults=True, exclude={"metadata": _MEANINGLESS_METADATA})
     return f"{resource.kind}|{resource.namespace}|{resource.name}|{text}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -12,15 +12,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from windvane.mesh.findings import Finding, finding
+from windvane.mesh.mesh_config import is_mesh_map, with_mesh_config
 from windvane.mesh.models import KINDS, Resource, gateway_api
 from windvane.mesh.models.base import json_name
 from windvane.mesh.yaml_source import Document, Path, path_text
 
 _NOT_YET = {
-    "networking.istio.io": ("EnvoyFilter",),
+    "networking.istio.io": (),
     "security.istio.io": (),
     "telemetry.istio.io": (),
-    "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),
+    "extensions.istio.io": ("TrafficExtension",),
     gateway_api.GROUP: ("BackendTLSPolicy", "ListenerSet", "UDPRoute"),
 }
 _TABLES = (KINDS, gateway_api.KINDS)
@@ -95,7 +96,7 @@ def decode(document: Document, default_namespace: str) -> tuple[list[Loaded], li
     """The resources of a document (several when it is a Kubernetes List) and what is wrong with others."""
     loaded: list[Loaded] = []
     findings: list[Finding] = []
-    for prefix, value in _objects(document.value, ()):
+    for prefix, value in objects(document.value):
         problem = _shapeless(value)
         if problem:
             line = document.line_of(prefix)
@@ -103,20 +104,30 @@ def decode(document: Document, default_namespace: str) -> tuple[list[Loaded], li
             continue
         if value["apiVersion"].startswith(_OURS):
             continue
-        found = _resource(_Object(value, document, prefix, default_namespace))
+        item = _Object(value, document, prefix, default_namespace)
+        if is_mesh_map(value):
+            item, problems = _with_mesh_config(item)
+            findings.extend(problems)
+        found = _resource(item)
         if isinstance(found, Resource):
-            loaded.append(Loaded(found, document, prefix))
+            loaded.append(Loaded(found, item.document, prefix))
         else:
             findings.extend(found)
     return loaded, findings
 
 
-def _objects(value: Any, prefix: Path) -> Iterator[tuple[Path, Any]]:
+def _with_mesh_config(item: _Object) -> tuple[_Object, list[Finding]]:
+    """The ConfigMap `istio` with what its text says in place of the text."""
+    opened, findings = with_mesh_config(item.value, item.document, item.prefix)
+    return replace(item, value=opened.value, document=opened), findings
+
+
+def objects(value: Any, prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
     """The objects of a document; lists of objects (`kubectl get -o yaml`) are opened."""
     is_list = isinstance(value, dict) and str(value.get("kind", "")).endswith("List")
     if is_list and isinstance(value.get("items"), list):
         for index, item in enumerate(value["items"]):
-            yield from _objects(item, (*prefix, "items", index))
+            yield from objects(item, (*prefix, "items", index))
     else:
         yield prefix, value
 
@@ -135,6 +146,8 @@ def _resource(item: _Object) -> Resource | list[Finding]:
     api_version, kind = item.value["apiVersion"], item.value["kind"]
     known = [table[kind] for table in _TABLES if kind in table]
     model = next((found for found, versions in known if api_version in versions), None)
+    if kind == "ConfigMap" and not is_mesh_map(item.value):
+        return [item.finding("WV0207", f"{api_version} {kind} has no meaning here: ignored")]
     if model is None:
         return [_no_model(item, api_version, kind)]
     try:

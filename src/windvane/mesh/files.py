@@ -7,7 +7,7 @@ file. A load with a finding that refuses yields no view; every other finding is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -17,10 +17,12 @@ from windvane.mesh.build import MeshIdentity, build_view
 from windvane.mesh.decode import Loaded, decode
 from windvane.mesh.findings import Finding, finding, ordered
 from windvane.mesh.implied import with_gateways
+from windvane.mesh.mesh_config import from_file
 from windvane.mesh.packaging import SUFFIXES, Files, by_source, unrendered
-from windvane.mesh.validate import validate
+from windvane.mesh.validate import Also, validate
 from windvane.mesh.view import MeshView
-from windvane.mesh.yaml_source import read_documents
+from windvane.mesh.written import Written, written
+from windvane.mesh.yaml_source import Document, read_documents
 
 STDIN = "-"
 
@@ -41,6 +43,7 @@ class LoadResult:
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     text: str
+    documents: tuple[Document, ...]
     loaded: tuple[Loaded, ...]
     findings: tuple[Finding, ...]
 
@@ -59,17 +62,26 @@ class FileSource:
     default_namespace: str = "default"
     implied_gateways: bool = False
     """Whether there is no cluster that would have the ingress gateways which the files leave to it."""
+    mesh_config: str | Path | None = None
+    """A file of the mesh's configuration (MeshConfig) alone."""
+    also: Sequence[Also] = ()
+    """What is looked for besides, by those who know what becomes of a configuration."""
     _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
 
     def load(self) -> LoadResult:
         """Read everything anew; never raises for what the files hold."""
-        texts, findings = self._texts()
+        return self.load_texts(*self._texts())
+
+    def load_texts(self, texts: Mapping[str, str], unread: Iterable[Finding] = ()) -> LoadResult:
+        """The same for these texts by file, whatever the disk holds; `unread` are files that could not be read."""
+        findings = list(unread)
         self._cache = {file: self._decoded(file, text) for file, text in texts.items()}
         loaded = [item for decoded in self._cache.values() for item in decoded.loaded]
         findings.extend(item for decoded in self._cache.values() for item in decoded.findings)
         view = build_view((item.resource for item in loaded), self.identity)
         view = with_gateways(view) if self.implied_gateways else view
-        findings.extend(validate(loaded, view, self.identity.domain))
+        malformed = any(item.refuses for item in findings)
+        findings.extend(validate(loaded, view, self.identity.domain, () if malformed else self.also))
         refused = any(item.refuses for item in findings)
         return LoadResult(None if refused else view, ordered(findings))
 
@@ -80,10 +92,22 @@ class FileSource:
         nothing but the folder's own appearance.
         """
         file = Path(path).resolve()
-        for root in (Path(item).resolve() for item in self.paths):
+        for root in (Path(item).resolve() for item in self._all_paths()):
             if file == root or (root in file.parents and _may_hold(file, file.relative_to(root))):
                 return True
         return False
+
+    def texts(self) -> dict[str, str]:
+        """The text of every file as it was last read."""
+        return {file: decoded.text for file, decoded in self._cache.items()}
+
+    def written(self) -> tuple[Written, ...]:
+        """The resources as they were last read, those that are refused too; in the order of files."""
+        return tuple(
+            each
+            for decoded in self._cache.values()
+            for each in written(decoded.text, decoded.documents, decoded.loaded, self.default_namespace)
+        )
 
     def line(self, file: str, number: int) -> str:
         """A line of a file as it was last read; empty where there is none (numbers begin at 1)."""
@@ -91,10 +115,13 @@ class FileSource:
         lines = known.text.splitlines() if known is not None else []
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
+    def _all_paths(self) -> list[str | Path]:
+        return [*self.paths, *([self.mesh_config] if self.mesh_config is not None else [])]
+
     def _texts(self) -> tuple[dict[str, str], list[Finding]]:
         texts: dict[str, str] = {}
         findings: list[Finding] = []
-        for path in self.paths:
+        for path in self._all_paths():
             files, explained = _meant(path)
             findings += explained
             for file in files:
@@ -112,16 +139,19 @@ class FileSource:
         known = self._cache.get(file)
         if known is not None and known.text == text:
             return known
-        documents, findings = read_documents(text, file)
+        if self.mesh_config is not None and file == str(self.mesh_config):
+            documents, findings = from_file(text, file, self.identity.root_namespace)
+        else:
+            documents, findings = read_documents(text, file)
         template = unrendered(text, file) if any(item.code == "WV0101" for item in findings) else None
         if template is not None:
-            return _Decoded(text, (), (template,))
+            return _Decoded(text, (), (), (template,))
         loaded: list[Loaded] = []
         for document in documents:
             resources, problems = decode(document, self.default_namespace)
             loaded.extend(resources)
             findings.extend(problems)
-        return _Decoded(text, tuple(loaded), tuple(findings))
+        return _Decoded(text, tuple(documents), tuple(loaded), tuple(findings))
 
 
 def read_text(file: str | Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from windvane.mesh import hosts
+from windvane.mesh.attachment import is_for, targets_of
 from windvane.mesh.models import (
     AuthorizationPolicy,
     CustomTag,
@@ -65,7 +66,7 @@ def endpoint_port(workload: MeshWorkload, port: ServicePort) -> int:
 
 def telemetry_for(view: MeshView, workload: MeshWorkload) -> EffectiveTelemetry:
     """Telemetry in force for a workload: root namespace, then namespace, then workload; later ones override."""
-    levels = list(_levels(view, view.telemetries, workload))
+    levels = _attached(view, workload) or list(_levels(view, view.telemetries, workload))
     return EffectiveTelemetry(_side(levels, "CLIENT"), _side(levels, "SERVER"))
 
 
@@ -98,7 +99,12 @@ def jwt_rules_for(view: MeshView, workload: MeshWorkload) -> list[JWTRule]:
 
 def _in_force(view: MeshView, policies: Iterable[A], workload: MeshWorkload) -> list[A]:
     spaces = (view.root_namespace, workload.namespace)
-    return [item for item in policies if item.namespace in spaces and selects(item.spec.selector, workload.labels)]
+    return [
+        item
+        for item in policies
+        # What a policy is attached to says itself which workloads of which namespace it is for.
+        if (item.spec.targets or item.namespace in spaces) and is_for(view, item.namespace, item.spec, workload)
+    ]
 
 
 def destination_rule_for(
@@ -154,6 +160,13 @@ def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
     return selector is None or selector.match_labels.items() <= labels.items()
 
 
+def _attached(view: MeshView, workload: MeshWorkload) -> list[Telemetry]:
+    """The mesh's and the namespace's Telemetry and the oldest that is attached to the workload, if there is one."""
+    own = [item for item in view.telemetries if item.spec.targets and is_for(view, item.namespace, item.spec, workload)]
+    whole = [item for item in _levels(view, view.telemetries, workload) if not _has_selector(item.spec.selector)]
+    return [*whole, own[0]] if own else []
+
+
 def _usable(
     rule: DestinationRule, namespace: str, client_namespace: str, client_labels: Mapping[str, str] | None
 ) -> bool:
@@ -170,8 +183,9 @@ def _has_selector(selector: LabelSelector | None) -> bool:
 
 def _levels(view: MeshView, policies: Iterable[P], workload: MeshWorkload) -> Iterator[P]:
     """The policies in force, the widest first: at most one of mesh, namespace and workload (the oldest each)."""
-    whole = [policy for policy in policies if not _has_selector(policy.spec.selector)]
-    picked = [policy for policy in policies if _has_selector(policy.spec.selector)]
+    unattached = [policy for policy in policies if not targets_of(policy.spec)]
+    whole = [policy for policy in unattached if not _has_selector(policy.spec.selector)]
+    picked = [policy for policy in unattached if _has_selector(policy.spec.selector)]
     yield from _first(whole, view.root_namespace)
     if workload.namespace != view.root_namespace:
         yield from _first(whole, workload.namespace)

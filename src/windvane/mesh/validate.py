@@ -6,22 +6,26 @@ VirtualServices for one host) is told and takes effect as it would in a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from windvane.mesh.checks import (
     authorization,
     destination_rule,
+    envoy_filter,
     gateway,
     gateway_api,
+    mesh_config,
     policy,
     proxies,
     services,
     sidecar,
     virtual_service,
+    wasm,
 )
 from windvane.mesh.checks.access import access
 from windvane.mesh.checks.annotations import check_annotations
+from windvane.mesh.checks.authorizers import authorizers
 from windvane.mesh.checks.common import Problem, is_dns_label
 from windvane.mesh.checks.conflicts import conflicts
 from windvane.mesh.checks.credentials import check_secret, credentials
@@ -41,6 +45,8 @@ from windvane.mesh.view import MeshView
 _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "Namespace": services.check_namespace,
     "Secret": check_secret,
+    "ConfigMap": mesh_config.check_config_map,
+    "IstioOperator": mesh_config.check_istio_operator,
     "Service": services.check_service,
     "ServiceEntry": services.check_service_entry,
     "WorkloadEntry": services.check_workload_entry,
@@ -49,11 +55,13 @@ _CHECKS: dict[str, Callable[[Any], Iterator[Problem]]] = {
     "DestinationRule": destination_rule.check,
     "Gateway": gateway.check,
     "Sidecar": sidecar.check,
+    "EnvoyFilter": envoy_filter.check_envoy_filter,
     "ProxyConfig": proxies.check_proxy_config,
     "WorkloadGroup": proxies.check_workload_group,
     "PeerAuthentication": policy.check_peer_authentication,
     "RequestAuthentication": authorization.check_request_authentication,
     "AuthorizationPolicy": authorization.check_authorization_policy,
+    "WasmPlugin": wasm.check_wasm_plugin,
     "Telemetry": policy.check_telemetry,
 }
 
@@ -69,11 +77,17 @@ _TOGETHER: tuple[Callable[[Sequence[Loaded], Registry], Iterator[Finding]], ...]
     gateway_api.conditions,
     gateway_api.shadowing,
     gateway_api.conflicts,
+    authorizers,
+    envoy_filter.relative_patches,
 )
 """How resources fit together."""
 
 
-def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Finding]:
+Also = Callable[[Sequence[Loaded], MeshView], Iterable[Finding]]
+"""What a caller looks for besides; it is asked about valid configuration only."""
+
+
+def validate(loaded: Sequence[Loaded], view: MeshView, domain: str, also: Sequence[Also] = ()) -> list[Finding]:
     """All findings about resources that were decoded; `view` is made of them, valid or not."""
     findings = list(_repeated_names(loaded))
     registry = Registry.of(view, domain, _namespaces(loaded, view))
@@ -87,6 +101,8 @@ def validate(loaded: Sequence[Loaded], view: MeshView, domain: str) -> list[Find
         )
     for check in _TOGETHER:
         findings.extend(check(loaded, registry))
+    for look in also if not any(item.refuses for item in findings) else ():
+        findings.extend(look(loaded, view))
     return _without_suppressed(findings, loaded)
 
 

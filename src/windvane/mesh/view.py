@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from windvane.mesh.models import (
         AuthorizationPolicy,
         DestinationRule,
+        EnvoyFilter,
+        ExtensionProvider,
         Gateway,
         PeerAuthentication,
         ProxyConfig,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         Sidecar,
         Telemetry,
         VirtualService,
+        WasmPlugin,
     )
 
 
@@ -143,6 +146,10 @@ class MeshView:
     telemetries: tuple[Telemetry, ...] = ()
     gateway_api_conditions: tuple[Condition, ...] = ()  # those that are false
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)  # by "namespace/name"
+    envoy_filters: tuple[EnvoyFilter, ...] = ()
+    wasm_plugins: tuple[WasmPlugin, ...] = ()
+    extension_providers: Mapping[str, ExtensionProvider] | None = None
+    """By name; None where nothing says how the mesh is configured."""
     trust_domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
     root_namespace: str = "istio-system"

@@ -97,7 +97,7 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Finding]]
         return [], [finding("WV0102", f"larger than {MAX_TEXT >> 20} MiB of text", file=file)]
     documents: list[Document] = []
     findings: list[Finding] = []
-    for first_line, part in _parts(text):
+    for first_line, part in parts(text):
         try:
             document = _Reader(file, first_line).read(part)
         except yaml.YAMLError as error:
@@ -124,7 +124,7 @@ def path_text(path: Sequence[str | int]) -> str:
     return text
 
 
-def _parts(text: str) -> Iterator[tuple[int, str]]:
+def parts(text: str) -> Iterator[tuple[int, str]]:
     """The text of each document with the number of its first line; directives stay with what follows them."""
     line, start = 1, 0
     for begin, end in _boundaries(text):

@@ -145,6 +145,8 @@ class AdsStream:
     def _news(self, type_url: str, wanted: Bundle) -> list[Resource]:
         """What of `wanted` the proxy does not have, or needs again."""
         state = self.types[type_url]
+        if state.held.version == wanted.version and not state.refresh:
+            return []
         return [each for each in wanted if _differs(each, state.held.get(each.name)) or each.name in state.refresh]
 
     def _wanted(self, type_url: str) -> Bundle:

@@ -1,8 +1,9 @@
-"""AuthorizationPolicies as Envoy's RBAC filters: DENY first, then ALLOW, each with one policy a rule.
+"""AuthorizationPolicies as Envoy's RBAC filters: AUDIT first, then DENY and ALLOW, each with one policy a rule.
 
 A rule becomes permissions (what is asked) and principals (who asks), each a choice of conjunctions. On TCP a
 field that only HTTP has cannot be seen: an ALLOW rule with one is left out and a DENY rule does without the
-field, so that nothing is let through by mistake (Istio's authorization, "Dependency on protocol").
+field, so that nothing is let through by mistake (Istio's authorization, "Dependency on protocol"). What asks an
+external authorizer (CUSTOM) comes before all of them: `xds/external_authorization.py`.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ from windvane.xds.proxy import Proxy
 from windvane.xds.snapshot import Snapshot
 
 M = TypeVar("M")
-Action = Literal["DENY", "ALLOW"]
-_HTTP_FILTER, _NETWORK_FILTER = "envoy.filters.http.rbac", "envoy.filters.network.rbac"
+Action = Literal["CUSTOM", "AUDIT", "DENY", "ALLOW"]
+_ACTIONS: dict[Action, rbac.RbacAction] = {
+    "CUSTOM": rbac.RbacAction.DENY,
+    "AUDIT": rbac.RbacAction.LOG,
+    "DENY": rbac.RbacAction.DENY,
+    "ALLOW": rbac.RbacAction.ALLOW,
+}
+HTTP_FILTER, NETWORK_FILTER = "envoy.filters.http.rbac", "envoy.filters.network.rbac"
 _BRACKETED = re.compile(r"\[([^\[\]]+)\]")
 _TEMPLATE = re.compile(r"\{\*\*?\}")
 _SOMETHING = ".+"
@@ -41,13 +48,17 @@ _SOMETHING = ".+"
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A rule in force: `policy` is its name in Envoy; no `rule` is a policy that has none, and matches nothing."""
+    """A rule in force: `policy` is its name in Envoy; no `rule` is a policy that has none, and matches nothing.
+
+    `provider` is whom CUSTOM asks.
+    """
 
     action: Action
     policy: str
     namespace: str
     rule: Rule | None
     dry_run: bool = False
+    provider: str = ""
 
 
 class _HttpOnlyError(Exception):
@@ -58,13 +69,13 @@ def guards(proxy: Proxy, snapshot: Snapshot) -> tuple[Guard, ...]:
     """What guards a workload, or a gateway."""
     found = []
     for policy in authorization_policies_for(snapshot.view, proxy.workload):
-        action = policy.spec.action
-        if action not in ("DENY", "ALLOW"):
+        action, provider = policy.spec.action, policy.spec.provider.name if policy.spec.provider else ""
+        if policy.is_dry_run and action in ("CUSTOM", "AUDIT"):  # only of the others a dry run tells anything
             continue
         rules: Sequence[Rule | None] = policy.spec.rules or ((None,) if action == "ALLOW" else ())
         for index, rule in enumerate(rules):
             name = f"ns[{policy.namespace}]-policy[{policy.name}]-rule[{index}]"
-            found.append(Guard(action, name, policy.namespace, rule, policy.is_dry_run))
+            found.append(Guard(action, name, policy.namespace, rule, policy.is_dry_run, provider))
     return tuple(found)
 
 
@@ -72,7 +83,7 @@ def guards(proxy: Proxy, snapshot: Snapshot) -> tuple[Guard, ...]:
 def http_filters(wanted: tuple[Guard, ...], ports: tuple[tuple[int, int], ...] = ()) -> tuple[HttpFilter, ...]:
     """RBAC filters of requests; `ports` maps the workload's ports to those that are listened on."""
     return tuple(
-        HttpFilter(name=_HTTP_FILTER, typed_config=any_of(_http(action, chosen, dict(ports))))
+        HttpFilter(name=HTTP_FILTER, typed_config=any_of(_http(action, chosen, dict(ports))))
         for action, chosen in _by_action(wanted)
     )
 
@@ -81,13 +92,13 @@ def http_filters(wanted: tuple[Guard, ...], ports: tuple[tuple[int, int], ...] =
 def network_filters(wanted: tuple[Guard, ...], ports: tuple[tuple[int, int], ...] = ()) -> tuple[Filter, ...]:
     """RBAC filters of connections."""
     return tuple(
-        Filter(name=_NETWORK_FILTER, typed_config=any_of(_network(action, chosen, dict(ports))))
+        Filter(name=NETWORK_FILTER, typed_config=any_of(_network(action, chosen, dict(ports))))
         for action, chosen in _by_action(wanted)
     )
 
 
 def _by_action(wanted: Sequence[Guard]) -> Iterable[tuple[Action, list[Guard]]]:
-    actions: tuple[Action, ...] = ("DENY", "ALLOW")
+    actions: tuple[Action, ...] = ("AUDIT", "DENY", "ALLOW")
     for action in actions:
         chosen = [guard for guard in wanted if guard.action == action]
         if chosen:
@@ -115,12 +126,15 @@ def _rules(
     policies = {}
     relevant = [guard for guard in chosen if guard.dry_run == dry_run]
     for guard in relevant:
-        maker = _Maker(guard.namespace, ports, tcp=tcp, strict=action == "ALLOW")
-        made = maker.policy(guard.rule)
+        made = policy_of(guard, ports, tcp=tcp)
         if made is not None:
             policies[guard.policy] = made
-    wanted = rbac.RbacAction.DENY if action == "DENY" else rbac.RbacAction.ALLOW
-    return rbac.Rbac(action=wanted, policies=policies) if relevant else None
+    return rbac.Rbac(action=_ACTIONS[action], policies=policies) if relevant else None
+
+
+def policy_of(guard: Guard, ports: Mapping[int, int], *, tcp: bool) -> rbac.Policy | None:
+    """A rule as Envoy's policy; None when there is no telling on TCP."""
+    return _Maker(guard.namespace, ports, tcp=tcp, strict=guard.action == "ALLOW").policy(guard.rule)
 
 
 class _Maker:
@@ -227,9 +241,12 @@ class _Maker:
             "remote_ip_blocks": lambda value: rbac.Principal(remote_ip=_range(value)),
             "remote.ip": lambda value: rbac.Principal(remote_ip=_range(value)),
         }
+        if key.startswith(_METADATA):
+            return partial(_metadata, key)
         return makers.get(key) or self._of_requests(_request_attribute(key))
 
 
+_METADATA = "experimental.envoy.filters."
 _PERMISSION_KEYS = ("destination.ip", "destination.port", "connection.sni")
 
 
@@ -330,6 +347,18 @@ def _claim(path: Sequence[str], wanted: matcher.StringMatcher) -> rbac.Principal
     segments = [matcher.MetadataMatcherPathSegment(key=key) for key in (PAYLOAD, *path)]
     claim = matcher.MetadataMatcher(filter=JWT_FILTER, path=segments, value=either)
     return rbac.Principal(sourced_metadata=rbac.SourcedMetadata(metadata_matcher=claim))
+
+
+def _metadata(key: str, value: str) -> rbac.Principal:
+    """What a filter noted of the request or connection: `experimental.envoy.filters.NAME[KEY]`; `[v]` is a list."""
+    name, _, noted = key.removeprefix("experimental.").removesuffix("]").partition("[")
+    listed = value.startswith("[") and value.endswith("]")
+    wanted = matcher.ValueMatcher(string_match=text_matcher(value[1:-1] if listed else value))
+    if listed:
+        wanted = matcher.ValueMatcher(list_match=matcher.ListMatcher(one_of=wanted))
+    path = [matcher.MetadataMatcherPathSegment(key=noted)]
+    found = matcher.MetadataMatcher(filter=name, path=path, value=wanted)
+    return rbac.Principal(sourced_metadata=rbac.SourcedMetadata(metadata_matcher=found))
 
 
 def _range(value: str) -> core.CidrRange:

@@ -81,26 +81,31 @@ def socket_address(address: str, port: int) -> dict[str, Any]:
 
 def _node(proxy: Proxy, view: MeshView, settings: MeshSettings) -> dict[str, Any]:
     workload = proxy.workload
-    labels = {
-        **workload.labels,
-        "service.istio.io/canonical-name": workload.canonical_name,
-        "service.istio.io/canonical-revision": workload.canonical_revision,
-    }
     region, zone, sub_zone = [*workload.locality.split("/"), "", ""][:3]
     return {
         "id": proxy.node_id,
         "cluster": proxy.node_cluster,
         "locality": {"region": region, "zone": zone, "sub_zone": sub_zone},
-        "metadata": {
-            "NAME": workload.name,
-            "WORKLOAD_NAME": workload.name,
-            "NAMESPACE": workload.namespace,
-            "SERVICE_ACCOUNT": workload.service_account,
-            "CLUSTER_ID": view.cluster_id,
-            "MESH_ID": settings.mesh_id,
-            "LABELS": labels,
-            "INSTANCE_IPS": proxy.place.address,
+        "metadata": node_metadata(proxy, view, settings),
+    }
+
+
+def node_metadata(proxy: Proxy, view: MeshView, settings: MeshSettings) -> dict[str, Any]:
+    """What a proxy says of itself, under Istio's names."""
+    workload = proxy.workload
+    return {
+        "NAME": workload.name,
+        "WORKLOAD_NAME": workload.name,
+        "NAMESPACE": workload.namespace,
+        "SERVICE_ACCOUNT": workload.service_account,
+        "CLUSTER_ID": view.cluster_id,
+        "MESH_ID": settings.mesh_id,
+        "LABELS": {
+            **workload.labels,
+            "service.istio.io/canonical-name": workload.canonical_name,
+            "service.istio.io/canonical-revision": workload.canonical_revision,
         },
+        "INSTANCE_IPS": proxy.place.address,
     }
 
 

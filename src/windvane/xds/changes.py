@@ -21,6 +21,7 @@ from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS, RDS
 from windvane.xds.scope import outbound_scope
 from windvane.xds.snapshot import Snapshot
+from windvane.xds.sni_dnat import is_passing_on
 
 V = TypeVar("V")
 Types = frozenset[str]
@@ -37,12 +38,13 @@ _WITHOUT_EFFECT = {"version", "delegates", "proxy_configs", "gateway_api_conditi
 class Effect:
     """Types that may differ, for proxies that fit every limit that is set (an empty one is for nobody).
 
-    `services` are host names, of which the proxy knows one as a client; `namespaces` are the proxy's; `proxies` are
-    keys of workloads; `fits` is asked about the proxy's workload.
+    `services` are host names, `rules` VirtualServices by reference, of which the proxy knows one as a client;
+    `namespaces` are the proxy's; `proxies` are keys of workloads; `fits` is asked about the proxy's workload.
     """
 
     types: Types
     services: frozenset[str] | None = None
+    rules: frozenset[str] | None = None
     namespaces: frozenset[str] | None = None
     proxies: frozenset[str] | None = None
     fits: Callable[[MeshWorkload], bool] | None = None
@@ -77,12 +79,19 @@ class Changes:
             return False
         if effect.fits is not None and not (effect.fits(then.workload) or effect.fits(now.workload)):
             return False
-        return effect.services is None or self._knows(effect.services, then, now)
-
-    def _knows(self, services: frozenset[str], then: Proxy, now: Proxy) -> bool:
+        if effect.services is None and effect.rules is None:
+            return True
         assert self.before is not None
-        known = (outbound_scope(then, self.before).view.services, outbound_scope(now, self.after).view.services)
-        return any(not services.isdisjoint(view) for view in known)
+        scopes = outbound_scope(then, self.before), outbound_scope(now, self.after)
+        return any(_knows(effect, scope) for scope in scopes)
+
+
+def _knows(effect: Effect, scope: Snapshot) -> bool:
+    """Whether a client of a scope knows any of the services, and any of the rules, of those that are set."""
+    if effect.services is not None and effect.services.isdisjoint(scope.view.services):
+        return False
+    known = scope.derive("known rules", lambda: frozenset(item.reference for item in scope.view.virtual_services))
+    return effect.rules is None or not effect.rules.isdisjoint(known)
 
 
 def changes(before: Snapshot | None, after: Snapshot) -> Changes:
@@ -146,10 +155,12 @@ class _Comparison:
     def virtual_service(self, items: list[VirtualService]) -> Iterator[Effect]:
         connections = any(item.spec.tcp or item.spec.tls for item in items)
         types = frozenset((RDS, LDS)) if connections else frozenset((RDS,))
-        yield Effect(types, fits=lambda workload: any(_is_seen(item, workload) for item in items))
+        references = frozenset(item.reference for item in items)
+        yield Effect(types, rules=references, fits=lambda workload: any(_is_seen(item, workload) for item in items))
         # What a Sidecar's egress imports brings the services with it that it sends to.
         scoped = {item.namespace for view in self.views for item in view.sidecars if item.spec.egress}
-        yield Effect(EVERYTHING, namespaces=None if self.root in scoped else frozenset(scoped))
+        everywhere = None if self.root in scoped else frozenset(scoped)
+        yield Effect(EVERYTHING, rules=references, namespaces=everywhere)
 
     def destination_rule(self, items: list[DestinationRule]) -> Iterator[Effect]:
         covered = [
@@ -165,6 +176,12 @@ class _Comparison:
             types,
             services=frozenset(service.hostname for service in covered),
             fits=lambda workload: any(_is_seen(item, workload) for item in items),
+        )
+        # Gateways pass connections on by server names that subsets are part of.
+        passing = [gateway for view in self.views for gateway in view.gateways if is_passing_on(gateway)]
+        yield Effect(
+            frozenset((LDS,)),
+            fits=lambda workload: any(each.picks(workload.labels, workload.namespace) for each in passing),
         )
         # Its limits are also those towards the application, whatever the proxy knows as a client.
         yield Effect(frozenset((CDS,)), proxies=_workloads_of(*covered))
@@ -189,6 +206,10 @@ class _Comparison:
         yield Effect(frozenset((EDS,)), services=frozenset(named))
 
     def guard(self, items: list[AuthorizationPolicy] | list[RequestAuthentication]) -> Iterator[Effect]:
+        if any(item.spec.targets for item in items):
+            # A Gateway that is named may be served by workloads of another namespace.
+            yield Effect(frozenset((LDS,)))
+            return
         yield Effect(
             frozenset((LDS,)),
             namespaces=self._ruled_by(items),
@@ -196,7 +217,8 @@ class _Comparison:
         )
 
     def telemetry(self, items: list[Any]) -> Iterator[Effect]:
-        yield Effect(frozenset((LDS,)), namespaces=self._ruled_by(items))
+        attached = any(item.spec.targets for item in items)
+        yield Effect(frozenset((LDS,)), namespaces=None if attached else self._ruled_by(items))
 
     def _with_egress_proxy(self) -> frozenset[str] | None:
         """Namespaces whose Sidecar names a service, known to them or not, that gets requests for unknown hosts."""

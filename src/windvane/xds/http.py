@@ -10,7 +10,7 @@ from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.config.route import v3 as route
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
 
-from windvane.xds import filters, telemetry
+from windvane.xds import filters, telemetry, wasm
 from windvane.xds.encoding import any_of, encode, head, text_field
 from windvane.xds.secrets import ads_source
 from windvane.xds.telemetry import Reporting
@@ -20,10 +20,12 @@ MANAGER = "envoy.filters.network.http_connection_manager"
 
 
 @lru_cache(maxsize=4096)
-def outbound_manager(wanted: Reporting, peer_metadata: str) -> bytes:
-    """Requests of the application: told to the server who sends them. What `outbound_names` says comes before it."""
+def outbound_manager(wanted: Reporting, peer_metadata: str, plugins: tuple[wasm.Plugin, ...] = ()) -> bytes:
+    """Requests of the application: told to the server who sends them. What `outbound_names` says comes before it;
+    `plugins` come first."""
     manager = _client_side(wanted, peer_metadata, "", "")
     manager.rds = None
+    manager.http_filters = [*wasm.http_filters(plugins, *wasm.PHASES), *manager.http_filters]
     return encode(manager)
 
 

@@ -25,11 +25,22 @@ from windvane.mesh.models import Gateway, JWTRule, MTLSMode, Server, ServerTLSSe
 from windvane.mesh.protocols import is_http, named_protocol
 from windvane.mesh.resolve import jwt_rules_for, mtls_mode
 from windvane.mesh.view import MeshService, ServicePort
-from windvane.xds import authentication, authorization, filters, http, sni_dnat, telemetry, tls
+from windvane.xds import (
+    authentication,
+    authorization,
+    external_authorization,
+    filters,
+    http,
+    sni_dnat,
+    telemetry,
+    tls,
+    wasm,
+)
 from windvane.xds.authorization import Guard
 from windvane.xds.clusters import inbound_name, inbound_ports, inbound_protocol
 from windvane.xds.encoding import any_of, head, text_field, type_url, varint
 from windvane.xds.endpoints import cluster_name, socket_address
+from windvane.xds.external_authorization import Authorizer, authorizer
 from windvane.xds.proxy import Proxy, selects
 from windvane.xds.resources import LDS, Resource, joined, pack
 from windvane.xds.scope import outbound_scope, unknown_hosts
@@ -45,6 +56,7 @@ from windvane.xds.tcp_routes import (
     to_cluster,
 )
 from windvane.xds.telemetry import Reporting
+from windvane.xds.wasm import Plugin
 
 _OUTBOUND = varint(16 << 3) + varint(core.TrafficDirection.OUTBOUND)
 HTTP_PROXY = "http_proxy"
@@ -75,7 +87,8 @@ class ListenerSpec:
     `peer_metadata` is what the proxy says of itself; `mode` is what an inbound listener accepts, `tls` how it ends TLS
     that is not the mesh's; `operation` names the server's spans; `report_interval` (seconds) is for open TCP
     connections. `tokens` and `guards` are the authentication and authorization in force; `guarded_ports` maps ports
-    that policies name to listened ones.
+    that policies name to listened ones; `asked` is the external authorizer of policies with action CUSTOM. `plugins`
+    are Wasm modules.
     """
 
     name: str
@@ -95,6 +108,8 @@ class ListenerSpec:
     tokens: tuple[JWTRule, ...] = ()
     guards: tuple[Guard, ...] = ()
     guarded_ports: tuple[tuple[int, int], ...] = ()
+    asked: Authorizer | None = None
+    plugins: tuple[Plugin, ...] = ()
 
 
 def listeners(proxy: Proxy, snapshot: Snapshot) -> list[Resource]:
@@ -191,8 +206,9 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     reporting = telemetry.reporting(proxy, snapshot, "outbound")
     peer, address = filters.peer_metadata(proxy.workload, view.cluster_id), proxy.place.address
     yield ListenerSpec(
-        HTTP_PROXY, address, proxy.place.http_proxy, reporting, HTTP_PROXY, is_http=True, peer_metadata=peer
-    )
+        HTTP_PROXY, address, proxy.place.http_proxy, reporting, HTTP_PROXY, is_http=True, peer_metadata=peer,
+        plugins=wasm.plugins(proxy, snapshot, "outbound", 0),
+    )  # fmt: skip
     for service, port, bound in called_by_address(proxy, snapshot):
         cluster = cluster_name(port.number, "", service.hostname)
         connections = () if port.is_http else outbound_routes(proxy, view, service, port, allow_any=allow_any)
@@ -206,6 +222,7 @@ def _outbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             tcp=connections,
             peer_metadata=peer if port.is_http else "",
             report_interval=settings.tcp_report_interval,
+            plugins=wasm.plugins(proxy, snapshot, "outbound", port.number),
         )
 
 
@@ -213,6 +230,7 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     view, settings = snapshot.view, snapshot.settings
     reporting = telemetry.reporting(proxy, snapshot, "inbound")
     tokens, guarding = tuple(jwt_rules_for(view, proxy.workload)), authorization.guards(proxy, snapshot)
+    asked = authorizer(proxy, snapshot, guarding)
     for number, served in inbound_ports(proxy, snapshot).items():
         yield ListenerSpec(
             name=inbound_name(number),
@@ -230,13 +248,15 @@ def _inbound(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             tokens=tokens,
             guards=guarding,
             guarded_ports=((number, proxy.place.inbound[number]),) if guarding else (),
+            asked=asked,
+            plugins=wasm.plugins(proxy, snapshot, "inbound", number),
         )
 
 
 def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
     reporting = telemetry.reporting(proxy, snapshot, "gateway")
     peer = filters.peer_metadata(proxy.workload, snapshot.view.cluster_id)
-    servers = gateway_servers(proxy, snapshot)
+    servers, guarding = gateway_servers(proxy, snapshot), authorization.guards(proxy, snapshot)
     for number in dict.fromkeys(server.number for server in servers):
         here = tuple(dict.fromkeys(server for server in servers if server.number == number))
         yield ListenerSpec(
@@ -251,8 +271,10 @@ def _gateway(proxy: Proxy, snapshot: Snapshot) -> Iterator[ListenerSpec]:
             report_interval=snapshot.settings.tcp_report_interval,
             servers=here,
             tokens=tuple(jwt_rules_for(snapshot.view, proxy.workload)),
-            guards=authorization.guards(proxy, snapshot),
+            guards=guarding,
             guarded_ports=((number, proxy.place.inbound.get(number, number)),),
+            asked=authorizer(proxy, snapshot, guarding),
+            plugins=wasm.plugins(proxy, snapshot, "gateway", number),
         )
 
 
@@ -263,7 +285,7 @@ def _build_outbound_http(spec: ListenerSpec) -> Resource:
     """
     manager = (
         http.outbound_names(_stat_prefix(spec), spec.target),
-        http.outbound_manager(spec.reporting, spec.peer_metadata),
+        http.outbound_manager(spec.reporting, spec.peer_metadata, spec.plugins),
     )
     socket = text_field(2, spec.address) + varint(3 << 3) + varint(spec.port)
     address = head(1, socket) + socket
@@ -282,6 +304,8 @@ def _build_outbound_http(spec: ListenerSpec) -> Resource:
 
 def _build_outbound(message: listener.Listener, spec: ListenerSpec) -> None:
     message.filter_chains = filter_chains(spec.tcp, telemetry.tcp_logs(spec.reporting), spec.report_interval)
+    for chain in message.filter_chains:
+        chain.filters = [*wasm.network_filters(spec.plugins, *wasm.PHASES), *chain.filters]
     if any(each.names for each in spec.tcp):
         _inspect(message, wait_no_longer=True)
 
@@ -305,11 +329,13 @@ def _build_inbound(message: listener.Listener, spec: ListenerSpec) -> None:
 def _inbound_chain(spec: ListenerSpec, *, mutual_tls: bool) -> listener.FilterChain:
     name = "mutual-tls" if mutual_tls else "plaintext"
     if not spec.is_http:
-        guarding = authorization.network_filters(spec.guards, spec.guarded_ports)
-        return listener.FilterChain(name=name, filters=[*guarding, _tcp(spec, spec.tcp[0], after_handshake=mutual_tls)])
+        return listener.FilterChain(
+            name=name, filters=[*_guarding_tcp(spec), _tcp(spec, spec.tcp[0], after_handshake=mutual_tls)]
+        )
     routes = http.inbound_routes(spec.target, spec.operation)
     only = http.inbound_manager(spec.reporting, _stat_prefix(spec), routes, _guarding(spec), mutual_tls=mutual_tls)
-    return listener.FilterChain(name=name, filters=[only])
+    plugins = wasm.network_filters(spec.plugins, *wasm.PHASES)
+    return listener.FilterChain(name=name, filters=[*plugins, only])
 
 
 def _build_gateway(message: listener.Listener, spec: ListenerSpec) -> None:
@@ -372,14 +398,28 @@ def _transport(spec: ListenerSpec, server: ServerSpec) -> core.TransportSocket |
 
 
 def _gateway_tcp(spec: ListenerSpec, route: TcpRoute) -> list[listener.Filter]:
-    return [*authorization.network_filters(spec.guards, spec.guarded_ports), *resolving(route), _tcp(spec, route)]
+    return [*_guarding_tcp(spec), *resolving(route), _tcp(spec, route)]
 
 
 def _guarding(spec: ListenerSpec) -> list[HttpFilter]:
-    """The filters that refuse requests: wrong tokens first, for policies ask about right ones."""
+    """The filters that refuse requests, in Istio's order: external authorizers, then wrong tokens, for policies ask
+    about right ones."""
     return [
+        *external_authorization.http_filters(spec.guards, spec.asked, spec.guarded_ports),
+        *wasm.http_filters(spec.plugins, "AUTHN"),
         *authentication.http_filters(spec.tokens),
+        *wasm.http_filters(spec.plugins, "AUTHZ"),
         *authorization.http_filters(spec.guards, spec.guarded_ports),
+        *wasm.http_filters(spec.plugins, "STATS", "UNSPECIFIED_PHASE"),
+    ]
+
+
+def _guarding_tcp(spec: ListenerSpec) -> list[listener.Filter]:
+    return [
+        *external_authorization.network_filters(spec.guards, spec.asked, spec.guarded_ports),
+        *wasm.network_filters(spec.plugins, "AUTHN", "AUTHZ"),
+        *authorization.network_filters(spec.guards, spec.guarded_ports),
+        *wasm.network_filters(spec.plugins, "STATS", "UNSPECIFIED_PHASE"),
     ]
 
 

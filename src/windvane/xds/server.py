@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,11 @@ from windvane.xds.snapshot import MeshSettings, Snapshot
 log = logging.getLogger(__name__)
 
 SERVICE, METHOD = "envoy.service.discovery.v3.AggregatedDiscoveryService", "StreamAggregatedResources"
-_LARGEST_REQUEST = 16 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # gRPC cuts off streams that nobody took within 30 s; many proxies that come at once may take longer than that.
+    ("grpc.server_max_unrequested_time_in_server", 600),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class ControlPlane:
         self.snapshot: Snapshot | None = None
         self.started = asyncio.Event()
         self.port = 0
+        self.observer: Callable[[ProxyStatus], None] = lambda _: None
+        """Told of a proxy whenever it may have answered to its configuration."""
 
     def update(self, view: MeshView, placement: Placement) -> None:
         """Make this the mesh; connected proxies get what changed for them. Call it in the loop's thread."""
@@ -155,11 +161,13 @@ class ControlPlane:
                 connection.pending |= types
                 connection.behind_since = now if connection.behind_since is None else connection.behind_since
                 concerned[connection.key] = None
+            else:
+                self.observer(_status(connection))  # it has all of what has just become the mesh
         self._queue.add(concerned)
 
     async def serve(self) -> None:
         """Listen until cancelled; then streams end and proxies keep what they have."""
-        server = grpc.aio.server(options=[("grpc.max_receive_message_length", _LARGEST_REQUEST)])
+        server = grpc.aio.server(options=_OPTIONS)
         handler = grpc.stream_stream_rpc_method_handler(self._stream)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
         try:
@@ -240,6 +248,7 @@ class ControlPlane:
         if connection.behind_since is not None and connection.synced:
             self._metrics.convergence.observe(self._clock.monotonic() - connection.behind_since)
             connection.behind_since = None
+        self.observer(_status(connection))
 
     async def _send_forever(self, connection: _Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         while True:
@@ -251,8 +260,7 @@ class ControlPlane:
                 await context.write(body)
 
     async def _greet_forever(self) -> None:
-        """Offer to one new proxy after another, and take in others meanwhile: gRPC gives up on a stream that nobody
-        takes within 30 s."""
+        """Offer to one new proxy after another; between two, streams are taken in and others get their turn."""
         while True:
             connection = await self._arrivals.get()
             if id(connection) in self._connections:

@@ -30,6 +30,10 @@ const DashboardPage = lazy(() => import("../dashboards/DashboardPage").then((m) 
 const AlertsPage = lazy(() => import("../alerts/AlertsPage").then((m) => m.AlertsPage));
 const TargetsPage = lazy(() => import("../targets/TargetsPage").then((m) => m.TargetsPage));
 const CardinalityPage = lazy(() => import("../status/CardinalityPage").then((m) => m.CardinalityPage));
+const ResourcesPage = lazy(() => import("../config/ResourcesPage").then((m) => m.ResourcesPage));
+const ProxiesPage = lazy(() => import("../config/ProxiesPage").then((m) => m.ProxiesPage));
+const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.HistoryPage));
+const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
 const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
 
 /** Below /traces: no trace's id is called like them. */
@@ -39,6 +43,13 @@ const ANALYSES: Record<string, unknown> = {
   cohorts: CohortsPage,
   findings: FindingsPage,
   compare: ComparePage,
+};
+
+/** Below /config. */
+const CONFIGURATION: Record<string, unknown> = {
+  proxies: ProxiesPage,
+  history: HistoryPage,
+  new: WizardPage,
 };
 
 interface Match {
@@ -70,6 +81,9 @@ function match(pathname: string): Match | null {
   if (first === "alerts" && parts.length === 1) return page(AlertsPage);
   if (first === "targets" && parts.length === 1) return page(TargetsPage);
   if (first === "cardinality" && parts.length === 1) return page(CardinalityPage);
+  if (first === "config" && parts.length === 1) return page(ResourcesPage);
+  if (first === "config" && second && CONFIGURATION[second] && parts.length === 2)
+    return page(CONFIGURATION[second]);
   if (first === "status" && parts.length === 1) return page(StatusPage);
   return null;
 }

@@ -8,6 +8,8 @@ import { t } from "../i18n";
 import type { Columns } from "../lib/signals";
 import { latest } from "../lib/signals";
 import { clockTime } from "../lib/time";
+import { drawMarks, markAt, redrawMarks, useConfigMarks } from "../config/marks";
+import type { ConfigMark } from "../config/model";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "./axes";
 
 export interface Line {
@@ -46,6 +48,10 @@ export function Chart({
   const root = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
+  const [pointed, setPointed] = useState<ConfigMark | null>(null);
+  const marks = useConfigMarks();
+  const drawn = useRef(marks);
+  drawn.current = marks;
   const theme = shownTheme.value;
   const empty =
     !columns || columns.times.length === 0 || columns.lines.every((l) => l.values.every((v) => v === null));
@@ -55,7 +61,17 @@ export function Chart({
     const element = root.current;
     if (!element || empty) return;
     const chart = new uPlot(
-      options({ lines, format, height, width: element.clientWidth, minimumTop, binary, onCursor: setCursor }),
+      options({
+        lines,
+        format,
+        height,
+        width: element.clientWidth,
+        minimumTop,
+        binary,
+        marks: drawn,
+        onCursor: setCursor,
+        onMark: setPointed,
+      }),
       data(columns),
       element,
     );
@@ -73,11 +89,17 @@ export function Chart({
     if (columns && plot.current) plot.current.setData(data(columns));
   }, [columns]);
 
+  useEffect(() => redrawMarks(plot.current), [marks]);
+
   return (
     <figure class={`chart ${compact ? "chart-compact" : ""}`}>
       <figcaption>
         <span class="chart-title">{title}</span>
-        <Legend lines={lines} columns={columns} at={cursor} format={format} />
+        {pointed ? (
+          <span class="chart-legend chart-mark truncate">{pointed.text}</span>
+        ) : (
+          <Legend lines={lines} columns={columns} at={cursor} format={format} />
+        )}
       </figcaption>
       <div class="chart-area" style={{ height }} ref={root} role="img" aria-label={title}>
         {empty && (
@@ -130,7 +152,9 @@ interface OptionArguments {
   width: number;
   minimumTop: number;
   binary: boolean;
+  marks: { readonly current: readonly ConfigMark[] };
   onCursor: (index: number | null) => void;
+  onMark: (mark: ConfigMark | null) => void;
 }
 
 function options({
@@ -140,7 +164,9 @@ function options({
   width,
   minimumTop,
   binary,
+  marks,
   onCursor,
+  onMark,
 }: OptionArguments): uPlot.Options {
   const colour = readColours();
   const axis = {
@@ -191,7 +217,13 @@ function options({
       })),
     ],
     hooks: {
-      setCursor: [(chart) => onCursor(chart.cursor.idx ?? null)],
+      drawAxes: [(chart) => drawMarks(chart, marks.current, colour("--mark"))],
+      setCursor: [
+        (chart) => {
+          onCursor(chart.cursor.idx ?? null);
+          onMark(markAt(chart, marks.current));
+        },
+      ],
       setSelect: [(chart) => zoomTo(chart)],
     },
   };

@@ -1,5 +1,6 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
+import { configEn } from "./config.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
 import { tracesEn } from "./traces.en";
@@ -8,6 +9,7 @@ export const en = {
   ...metricsEn,
   ...tracesEn,
   ...logsEn,
+  ...configEn,
 
   "app.title": "Windvane",
   "app.skip": "Skip to content",

@@ -1,6 +1,7 @@
 /** 中文。键必须与 `en.ts` 一致，缺一个就编译不过。 */
 
 import type { Key } from "./en";
+import { configZh } from "./config.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
 import { tracesZh } from "./traces.zh";
@@ -9,6 +10,7 @@ export const zh: Record<Key, string> = {
   ...metricsZh,
   ...tracesZh,
   ...logsZh,
+  ...configZh,
 
   "app.title": "风向标 Windvane",
   "app.skip": "跳到正文",

@@ -10,6 +10,8 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shownTheme } from "../app/prefs";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "../components/axes";
+import { drawMarks, markAt, redrawMarks, useConfigMarks } from "../config/marks";
+import type { ConfigMark } from "../config/model";
 import { t } from "../i18n";
 import { dateTime } from "../lib/time";
 import { type PlotLine, stack, valueRange } from "./series";
@@ -39,6 +41,7 @@ interface Props {
 
 interface Pointer {
   index: number;
+  change: ConfigMark | null;
   left: number;
   top: number;
 }
@@ -52,6 +55,9 @@ export function Plot(props: Props) {
   const plot = useRef<uPlot | null>(null);
   const [pointer, setPointer] = useState<Pointer | null>(null);
   const [drawn, setDrawn] = useState(0);
+  const changes = useConfigMarks();
+  const shownChanges = useRef(changes);
+  shownChanges.current = changes;
   const theme = shownTheme.value;
   const drawnValues = useMemo(() => {
     const values = lines.map((line) => line.values);
@@ -74,6 +80,7 @@ export function Plot(props: Props) {
         stacked,
         height: element.clientHeight,
         width: element.clientWidth,
+        changes: shownChanges,
         setPointer,
         onDraw: () => setDrawn((n) => n + 1),
       }),
@@ -99,6 +106,8 @@ export function Plot(props: Props) {
     if (chart && chart.series.length === drawnValues.length + 1)
       chart.setData([times, ...drawnValues] as uPlot.AlignedData);
   }, [times, drawnValues]);
+
+  useEffect(() => redrawMarks(plot.current), [changes]);
 
   return (
     <div class="plot" style={height === undefined ? {} : { height }} data-testid={props.testId}>
@@ -127,12 +136,13 @@ interface OptionArguments {
   stacked: boolean;
   height: number;
   width: number;
+  changes: { readonly current: readonly ConfigMark[] };
   setPointer: (pointer: Pointer | null) => void;
   onDraw: () => void;
 }
 
 function options(args: OptionArguments): uPlot.Options {
-  const { lines, units, stacked, height, width, setPointer, onDraw } = args;
+  const { lines, units, stacked, height, width, changes, setPointer, onDraw } = args;
   const colour = readColours();
   const axis = {
     stroke: colour("--text-3"),
@@ -196,7 +206,8 @@ function options(args: OptionArguments): uPlot.Options {
       ? { bands: lines.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] })) }
       : {}),
     hooks: {
-      setCursor: [(chart) => setPointer(pointerOf(chart))],
+      drawAxes: [(chart) => drawMarks(chart, changes.current, colour("--mark"))],
+      setCursor: [(chart) => setPointer(pointerOf(chart, changes.current))],
       setSelect: [(chart) => zoomTo(chart)],
       draw: [onDraw],
     },
@@ -212,10 +223,10 @@ function alone(values: ArrayLike<number | null | undefined>): boolean {
 }
 
 /** Only the chart under the pointer shows a tooltip; the others follow with their line. */
-function pointerOf(chart: uPlot): Pointer | null {
+function pointerOf(chart: uPlot, changes: readonly ConfigMark[]): Pointer | null {
   const { idx, left = -1, top = -1 } = chart.cursor;
   if (idx == null || left < 0 || !chart.over.matches(":hover")) return null;
-  return { index: idx, left: left + chart.over.offsetLeft, top };
+  return { index: idx, change: markAt(chart, changes), left: left + chart.over.offsetLeft, top };
 }
 
 function Tooltip(props: {
@@ -249,6 +260,7 @@ function Tooltip(props: {
       class="plot-tooltip"
       style={right ? { right: width - pointer.left + 14, top: 8 } : { left: pointer.left + 14, top: 8 }}
     >
+      {pointer.change && <p class="chart-mark">{pointer.change.text}</p>}
       <Tip time={times[pointer.index]!}>
         {rows.map((row) => (
           <tr key={row.line.key} class={row === near[0] ? "nearest" : ""}>

@@ -2,6 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { fetchServices } from "../api/own";
+import { ServiceChanges } from "../config/ServiceChanges";
 import { currentRange } from "../app/range";
 import { linkTo, params, setParams } from "../app/router";
 import { Chart } from "../components/Chart";
@@ -40,6 +41,7 @@ export function ServicePage({ namespace, name }: { namespace: string; name: stri
       </a>
       <ServiceHead namespace={namespace} name={name} reporter={reporter} />
       <ServiceCharts traffic={traffic} name={name} />
+      <ServiceChanges namespace={namespace} name={name} />
       <Operations service={`${name}.${namespace}`} />
       <Peers target={target} />
       <RecentTraces service={`${name}.${namespace}`} />

@@ -4,10 +4,11 @@ import type { Finding, Status } from "../api/own";
 import { Icon } from "../components/Icon";
 import { Table } from "../components/Table";
 import { count, t } from "../i18n";
+import { shortFile } from "../config/model";
 import { DASH } from "../lib/format";
 import { dateTime } from "../lib/time";
 
-const TONES: Record<Finding["level"], string> = { error: "bad", warning: "warn", info: "plain" };
+export const TONES: Record<Finding["level"], string> = { error: "bad", warning: "warn", info: "plain" };
 
 export function ConfigCard({ config }: { config: Status["config"] }) {
   return (
@@ -40,7 +41,8 @@ export function ConfigCard({ config }: { config: Status["config"] }) {
   );
 }
 
-function Findings({ findings }: { findings: Finding[] }) {
+export function Findings(props: { findings: Finding[]; href?: (finding: Finding) => string | null }) {
+  const { findings, href } = props;
   return (
     <Table
       label={count("status.config.findings", findings.length)}
@@ -67,7 +69,7 @@ function Findings({ findings }: { findings: Finding[] }) {
           cell: (row) => (
             <span class="finding">
               <span>{row.message}</span>
-              <span class="muted">{[row.resource, row.path].filter(Boolean).join(" · ")}</span>
+              <Subject row={row} href={href?.(row) ?? null} />
             </span>
           ),
         },
@@ -75,10 +77,17 @@ function Findings({ findings }: { findings: Finding[] }) {
           id: "where",
           title: t("status.finding.where"),
           cell: (row) => (
-            <span class="mono">{row.file ? `${row.file}${row.line ? `:${row.line}` : ""}` : DASH}</span>
+            <span class="mono" title={row.file}>
+              {row.file ? `${shortFile(row.file)}${row.line ? `:${row.line}` : ""}` : DASH}
+            </span>
           ),
         },
       ]}
     />
   );
+}
+
+function Subject({ row, href }: { row: Finding; href: string | null }) {
+  const text = [row.resource, row.path].filter(Boolean).join(" · ");
+  return href === null ? <span class="muted">{text}</span> : <a href={href}>{text}</a>;
 }

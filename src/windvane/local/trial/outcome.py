@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windvane.local.trial.asking import Asked
-from windvane.local.trial.rules import allowed_by, dry_run, refused_by
+from windvane.local.trial.rules import allowed_by, dry_run, is_audited, refused
 from windvane.local.trial.sending import REQUEST_ID, Followed
 
 _Z95 = 1.959963984540054
@@ -42,6 +42,7 @@ class Outcome:
     rule: str = ""
     allowed_by: str = ""
     dry_run: tuple[str, ...] = ()
+    audited: bool = False
 
     @property
     def answered(self) -> bool:
@@ -63,12 +64,12 @@ def _way(each: Followed) -> tuple[Any, ...]:
     rule = f"{each.rule.resource}, {each.rule.label}" if each.rule else ""
     return (
         each.status, each.grpc_status, each.workload_name, each.cluster, each.route, rule, each.flags, each.details,
-        bool(each.failure), allowed_by(each), dry_run(each),
+        bool(each.failure), allowed_by(each), dry_run(each), refused(each), is_audited(each),
     )  # fmt: skip
 
 
 def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], total: int) -> Outcome:
-    status, grpc_status, workload, cluster, route, rule, flags, details, _, allowed, tried = way
+    status, grpc_status, workload, cluster, route, rule, flags, details, _, allowed, tried, refusal, audited = way
     first = group[0]
     attempts = [each.client.common.upstream_request_attempt_count for each in group if each.client]
     low, high = wilson(len(group), total)
@@ -76,7 +77,7 @@ def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], tota
     answered = dict(first.response.headers) if first.response else {}
     return Outcome(
         status=status, workload=workload, cluster=cluster, route=route, flags=flags, details=details,
-        refused_by=refused_by(details), count=len(group), share=len(group) / total, low=low, high=high,
+        refused_by=refusal, count=len(group), share=len(group) / total, low=low, high=high,
         attempts=max(attempts, default=0),
         median_ms=sorted(each.seconds for each in group)[len(group) // 2] * 1e3,
         mirrored_to=tuple(sorted({one.workload for each in group for one in each.mirrored})),
@@ -84,7 +85,7 @@ def _outcome(asked: Asked, way: tuple[Any, ...], group: Sequence[Followed], tota
         request_headers=_changed(sent, dict(first.heard.headers)) if first.heard else {},
         response_headers={name: value for name, value in answered.items() if name not in _OWN_RESPONSE},
         mutual_tls=first.server.peer if first.server else "", failure=first.failure, grpc_status=grpc_status, rule=rule,
-        allowed_by=allowed, dry_run=tried,
+        allowed_by=allowed, dry_run=tried, audited=audited,
     )  # fmt: skip
 
 

@@ -244,7 +244,10 @@ def _all_told(mesh: TrialMesh, sent: Sequence[_Sent]) -> bool:
     asking = [entry for _, entry in mesh.reported.asking]
     clients = {each.client for each in sent}
     asked = sum(workload_key(node) in clients for node, _ in mesh.reported.asking)
-    served = sum(not _is_mirrored(entry) for _, entry in mesh.reported.serving)
+    # What an authorizer was asked is told of as well: its answers are not counted.
+    served = sum(
+        not _is_mirrored(entry) and workload_key(node) not in mesh.authorizers for node, entry in mesh.reported.serving
+    )
     upstream = [_upstream_role(mesh, entry) for entry in asking]
     told_by_gateways = len(asking) >= len(sent) + upstream.count("router")
     return asked >= len(sent) and told_by_gateways and served >= upstream.count("sidecar")
@@ -274,7 +277,8 @@ def _upstream_role(mesh: TrialMesh, entry: HttpAccessLogEntry) -> str:
     host = common.custom_tags.get("upstream_cluster", "").rpartition("|")[2] if common else ""
     service = mesh.snapshot.view.services.get(host)
     answered = entry.response is not None and entry.response.response_code_details == "via_upstream"
-    proxies = map(mesh.snapshot.proxy, service.workloads) if answered and service is not None else ()
+    others = [key for key in service.workloads if key not in mesh.authorizers] if service is not None else []
+    proxies = map(mesh.snapshot.proxy, others) if answered else ()
     return next((proxy.role for proxy in proxies if proxy is not None), "")
 
 

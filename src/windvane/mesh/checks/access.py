@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from windvane.mesh.attachment import governed
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.decode import Loaded
 from windvane.mesh.findings import Finding
@@ -27,7 +28,7 @@ _HTTP_OPERATION = ("methods", "not_methods", "paths", "not_paths", "hosts", "not
 _HTTP_SOURCE = ("request_principals", "not_request_principals")
 _EFFECTS = {
     "ALLOW": "is never met, and what no other rule allows is refused",
-    "DENY": "is left out, and the rule holds for every connection",
+    **dict.fromkeys(("CUSTOM", "AUDIT", "DENY"), "is left out, and the rule holds for every connection"),
 }
 """What becomes of an attribute of HTTP where there is none."""
 _ALIAS = "cluster.local"
@@ -143,8 +144,7 @@ def _of_policy(
     item: Loaded, policy: AuthorizationPolicy, served: Mapping[str, list[_Served]], view: MeshView
 ) -> Iterator[Finding]:
     everywhere = policy.namespace == view.root_namespace
-    labels = policy.spec.selector.match_labels if policy.spec.selector else {}
-    ports = _ports(chosen(view, policy.namespace, labels, everywhere=everywhere), served)
+    ports = _ports(governed(view, policy.namespace, policy.spec, everywhere=everywhere), served)
     for number, rule in enumerate(policy.spec.rules):
         path: Path = ("spec", "rules", number)
         yield from _foreign_principals(item, path, rule, view.trust_domain)

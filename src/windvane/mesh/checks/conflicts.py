@@ -103,7 +103,7 @@ def _overlapping(
     plural = {"Telemetry": "Telemetries"}.get(kind.__name__, f"{kind.__name__}s")
     by_namespace: dict[str, list[Loaded]] = defaultdict(list)
     for item in loaded:
-        if isinstance(item.resource, kind):
+        if isinstance(item.resource, kind) and not _is_attached(item.resource):
             by_namespace[item.resource.namespace].append(item)
     for namespace, items in by_namespace.items():
         whole = [item for item in items if not _selected(item)]
@@ -118,6 +118,10 @@ def _overlapping(
                 words += f'"{workload.name}", which can lead to undefined behavior.'
                 for item in picked:
                     yield item.finding(codes[0], words, ("spec", field))
+
+
+def _is_attached(resource: Resource) -> bool:
+    return isinstance(resource, Telemetry) and bool(resource.spec.targets)
 
 
 def _names(items: Sequence[Loaded]) -> str:

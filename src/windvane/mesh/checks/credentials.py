@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from windvane.mesh.checks.common import Problem
+from windvane.mesh.checks.common import Problem, doubtful
 from windvane.mesh.checks.references import Registry
 from windvane.mesh.credentials import BadCredentialError, ca_credential, credential_of, plain_name, problems
 from windvane.mesh.decode import Loaded
@@ -18,11 +18,12 @@ _WITH_CERTIFICATE = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 
 
 def check_secret(item: Secret) -> Iterator[Problem]:
-    """What makes Kubernetes refuse a Secret."""
+    """What makes Kubernetes refuse a Secret. It is told and no more: encrypted ones lie beside configuration, too."""
     try:
         credential_of(item)
     except BadCredentialError as error:
-        yield Problem("WV0203", ("data",), str(error))
+        if item.sops is None:
+            yield doubtful(("data",), str(error))
 
 
 def credentials(loaded: Sequence[Loaded], registry: Registry) -> Iterator[Finding]:

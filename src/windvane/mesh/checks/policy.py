@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from windvane.mesh.checks.attachment import check_targets
 from windvane.mesh.checks.common import Problem, check_labels, check_port, cluster_only, doubtful, invalid
 from windvane.mesh.models import CustomTag, PeerAuthentication, Telemetry, Tracing
 from windvane.mesh.models.telemetry import Metrics
@@ -28,6 +29,7 @@ def check_telemetry(item: Telemetry) -> Iterator[Problem]:
     spec = item.spec
     if spec.selector is not None:
         yield from check_labels(("spec", "selector", "matchLabels"), spec.selector.match_labels)
+    yield from check_targets(spec)
     if len(spec.tracing) > 1:
         yield doubtful(("spec", "tracing"), "multiple tracing is not currently supported")
     for index, tracing in enumerate(spec.tracing):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from windvane.mesh import hosts
 from windvane.mesh.build import MESH_GATEWAY
+from windvane.mesh.checks.attachment import attachment
 from windvane.mesh.checks.common import Problem, cluster_only, idle
 from windvane.mesh.gateway_api.semantics import GATEWAY_NAME
 from windvane.mesh.models import (
@@ -15,6 +16,7 @@ from windvane.mesh.models import (
     ClientTLSSettings,
     Destination,
     DestinationRule,
+    EnvoyFilter,
     Gateway,
     HTTPRoute,
     L4MatchAttributes,
@@ -25,18 +27,22 @@ from windvane.mesh.models import (
     RouteDestination,
     Sidecar,
     Subset,
+    Targetable,
     Telemetry,
     TLSMatchAttributes,
     TrafficPolicy,
     VirtualService,
+    WasmPlugin,
 )
 from windvane.mesh.resolve import endpoint_port, mtls_mode
 from windvane.mesh.selectable import chosen
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.mesh.yaml_source import Path
 
-_SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry)
-_ADDING_UP = (RequestAuthentication, AuthorizationPolicy)
+_SELECTING = (PeerAuthentication, ProxyConfig, RequestAuthentication, AuthorizationPolicy, Telemetry, WasmPlugin)
+_ADDING_UP = (RequestAuthentication, AuthorizationPolicy, WasmPlugin)
+_ATTACHED = (RequestAuthentication, AuthorizationPolicy, Telemetry, WasmPlugin)
+"""What may name resources in place of labels."""
 _OF_NODES = frozenset(
     (
         "topology.kubernetes.io/region",
@@ -105,11 +111,21 @@ def references(resource: Resource, registry: Registry) -> Iterator[Problem]:
     elif isinstance(resource, Sidecar):
         yield from _of_selector(resource, resource.selector_labels, ("spec", "workloadSelector"), registry)
         yield from _of_sidecar(resource, registry)
+    elif isinstance(resource, EnvoyFilter):
+        everywhere = resource.namespace == registry.view.root_namespace
+        yield from _of_selector(
+            resource, resource.selector_labels, ("spec", "workloadSelector"), registry, everywhere=everywhere
+        )
+        yield from attachment(resource.namespace, Targetable(target_refs=resource.spec.target_refs), registry.view)
+    elif isinstance(resource, _ATTACHED) and resource.spec.targets:
+        yield from attachment(resource.namespace, resource.spec, registry.view)
     elif isinstance(resource, _SELECTING):
         labels = resource.spec.selector.match_labels if resource.spec.selector else {}
         # What stands in the root namespace picks workloads of all, except for transport security and telemetry.
         everywhere = isinstance(resource, _ADDING_UP) and resource.namespace == registry.view.root_namespace
         yield from _of_selector(resource, labels, ("spec", "selector"), registry, everywhere=everywhere)
+        if labels and isinstance(resource, _ATTACHED):
+            yield from _of_gateways(chosen(registry.view, resource.namespace, labels, everywhere=everywhere))
     if isinstance(resource, AuthorizationPolicy):
         yield from _of_namespaces(resource, registry)
 
@@ -342,6 +358,13 @@ def _conflicting(
                 words += f'"{workload.namespace}/{workload.name}" specifies {refused}.'
                 yield Problem("IST0113", path, words, "KIA0207" if refused == "STRICT" else "")
                 return
+
+
+def _of_gateways(workloads: Sequence[MeshWorkload]) -> Iterator[Problem]:
+    """IST0166: Istio wants policies of a Gateway of Gateway API to name it."""
+    for name in sorted({each.labels[GATEWAY_NAME] for each in workloads if GATEWAY_NAME in each.labels}):
+        words = f"Ineffective selector on Kubernetes Gateway {name}. Use the TargetRef field instead."
+        yield Problem("IST0166", ("spec", "selector"), words)
 
 
 def _of_selector(

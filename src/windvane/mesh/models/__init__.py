@@ -4,7 +4,15 @@ Attribute names are the proto's field names in snake_case; durations are float s
 only what has the right shape: what Istio documents beyond it is checked by `windvane.mesh.validate`.
 """
 
-from windvane.mesh.models.base import LabelSelector, Model, Percent, PortSelector, StringMatch
+from windvane.mesh.models.base import (
+    LabelSelector,
+    Model,
+    Percent,
+    PolicyTargetReference,
+    PortSelector,
+    StringMatch,
+    Targetable,
+)
 from windvane.mesh.models.destination_rule import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -16,7 +24,9 @@ from windvane.mesh.models.destination_rule import (
     Subset,
     TrafficPolicy,
 )
+from windvane.mesh.models.envoy_filter import EnvoyFilter
 from windvane.mesh.models.gateway import Gateway, Server, ServerTLSSettings
+from windvane.mesh.models.mesh_config import ConfigMap, ExtensionProvider, IstioOperator, MeshConfig
 from windvane.mesh.models.metadata import ObjectMeta, Resource
 from windvane.mesh.models.proxies import ProxyConfig, WorkloadGroup
 from windvane.mesh.models.secrets import Secret
@@ -49,6 +59,7 @@ from windvane.mesh.models.virtual_service import (
     TLSRoute,
     VirtualService,
 )
+from windvane.mesh.models.wasm import WasmPlugin
 from windvane.mesh.models.workloads import DaemonSet, Deployment, Namespace, Pod, PodOwner, ReplicaSet, StatefulSet
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
@@ -60,6 +71,8 @@ _APPS = ("apps/v1",)
 KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "Service": (Service, ("v1",)),
     "Namespace": (Namespace, ("v1",)),
+    "ConfigMap": (ConfigMap, ("v1",)),
+    "IstioOperator": (IstioOperator, ("install.istio.io/v1alpha1",)),
     "Secret": (Secret, ("v1",)),
     "Pod": (Pod, ("v1",)),
     "Deployment": (Deployment, _APPS),
@@ -72,12 +85,14 @@ KINDS: dict[str, tuple[type[Resource], tuple[str, ...]]] = {
     "DestinationRule": (DestinationRule, _NETWORKING),
     "Gateway": (Gateway, _NETWORKING),
     "Sidecar": (Sidecar, _NETWORKING),
+    "EnvoyFilter": (EnvoyFilter, ("networking.istio.io/v1alpha3",)),
     "ProxyConfig": (ProxyConfig, ("networking.istio.io/v1beta1",)),
     "WorkloadGroup": (WorkloadGroup, _NETWORKING),
     "PeerAuthentication": (PeerAuthentication, _SECURITY),
     "RequestAuthentication": (RequestAuthentication, _SECURITY),
     "AuthorizationPolicy": (AuthorizationPolicy, _SECURITY),
     "Telemetry": (Telemetry, _TELEMETRY),
+    "WasmPlugin": (WasmPlugin, ("extensions.istio.io/v1alpha1",)),
 }
 """Every kind that has a model: the class and the API versions it is read from."""
 
@@ -86,6 +101,7 @@ __all__ = [
     "AccessLogging",
     "AuthorizationPolicy",
     "ClientTLSSettings",
+    "ConfigMap",
     "ConnectionPoolSettings",
     "ConsistentHashLB",
     "CustomTag",
@@ -93,6 +109,8 @@ __all__ = [
     "Deployment",
     "Destination",
     "DestinationRule",
+    "EnvoyFilter",
+    "ExtensionProvider",
     "Gateway",
     "HTTPFaultInjection",
     "HTTPMatchRequest",
@@ -101,11 +119,13 @@ __all__ = [
     "HTTPRoute",
     "HTTPRouteDestination",
     "Headers",
+    "IstioOperator",
     "JWTRule",
     "L4MatchAttributes",
     "LabelSelector",
     "LoadBalancerSettings",
     "MTLSMode",
+    "MeshConfig",
     "Model",
     "Namespace",
     "ObjectMeta",
@@ -115,6 +135,7 @@ __all__ = [
     "Percent",
     "Pod",
     "PodOwner",
+    "PolicyTargetReference",
     "PortSelector",
     "PortTrafficPolicy",
     "ProxyConfig",
@@ -136,10 +157,12 @@ __all__ = [
     "TCPRoute",
     "TLSMatchAttributes",
     "TLSRoute",
+    "Targetable",
     "Telemetry",
     "Tracing",
     "TrafficPolicy",
     "VirtualService",
+    "WasmPlugin",
     "WorkloadEntry",
     "WorkloadEntrySpec",
     "WorkloadGroup",

@@ -126,3 +126,25 @@ class LabelSelector(Model):
     """Workloads that carry all of these labels (Istio's `WorkloadSelector` of type v1beta1)."""
 
     match_labels: Labels = Field(default_factory=dict)
+
+
+class PolicyTargetReference(Model):
+    """A resource that a policy is attached to, in the policy's own namespace."""
+
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class Targetable(Model):
+    """A policy's spec that is for workloads by their labels, or for resources that it names."""
+
+    selector: LabelSelector | None = None
+    target_ref: PolicyTargetReference | None = None
+    target_refs: Items[PolicyTargetReference] = ()
+
+    @property
+    def targets(self) -> tuple[PolicyTargetReference, ...]:
+        """What it names; `targetRef` is an older spelling of `targetRefs` with one element."""
+        return self.target_refs or ((self.target_ref,) if self.target_ref is not None else ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -18,3 +18,5 @@ class Secret(Resource):
     data: Labels = Field(default_factory=dict, repr=False)
     string_data: Labels = Field(default_factory=dict, repr=False)
     immutable: bool = False
+    sops: Any = Field(default=None, exclude=True, repr=False)
+    """What SOPS leaves in a Secret that it has encrypted: such a one holds nothing that can be used here."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from windvane.mesh.models.base import Items, LabelSelector, Model, NotYet, Seconds
+from windvane.mesh.models.base import Items, LabelSelector, Model, Seconds, Targetable
 from windvane.mesh.models.metadata import Resource
 
 MTLSMode = Literal["UNSET", "DISABLE", "PERMISSIVE", "STRICT"]
@@ -96,8 +96,8 @@ class Rule(Model):
     when: Items[Condition] = ()
 
 
-class ExtensionProvider(Model):
-    """An authorizer of the mesh's configuration."""
+class ExtensionProviderRef(Model):
+    """An authorizer of the mesh's configuration, by name."""
 
     name: str = ""
 
@@ -105,15 +105,12 @@ class ExtensionProvider(Model):
 AuthorizationAction = Literal["ALLOW", "DENY", "AUDIT", "CUSTOM"]
 
 
-class AuthorizationPolicySpec(Model):
+class AuthorizationPolicySpec(Targetable):
     """What happens to requests of the selected workloads that a rule matches."""
 
-    selector: LabelSelector | None = None
-    target_ref: NotYet = None
-    target_refs: NotYet = None
     rules: Items[Rule] = ()
     action: AuthorizationAction = "ALLOW"
-    provider: ExtensionProvider | None = None
+    provider: ExtensionProviderRef | None = None
 
 
 class AuthorizationPolicy(Resource):
@@ -167,12 +164,9 @@ class JWTRule(Model):
         return "" if self.jwks else self.jwks_uri or self.issuer.rstrip("/") + DISCOVERY
 
 
-class RequestAuthenticationSpec(Model):
+class RequestAuthenticationSpec(Targetable):
     """Tokens that the selected workloads accept; a request without any passes."""
 
-    selector: LabelSelector | None = None
-    target_ref: NotYet = None
-    target_refs: NotYet = None
     jwt_rules: Items[JWTRule] = ()
 
 

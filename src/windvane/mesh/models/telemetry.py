@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from windvane.mesh.models.base import Items, LabelSelector, Model, NotYet, Seconds
+from windvane.mesh.models.base import Items, Model, Seconds, Targetable
 from windvane.mesh.models.metadata import Resource
 
 WorkloadMode = Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"]
@@ -142,12 +142,9 @@ class Metrics(Model):
     reporting_interval: Seconds | None = None
 
 
-class TelemetrySpec(Model):
+class TelemetrySpec(Targetable):
     """Telemetry of the selected workloads."""
 
-    selector: LabelSelector | None = None
-    target_ref: NotYet = None
-    target_refs: NotYet = None
     tracing: Items[Tracing] = ()
     metrics: Items[Metrics] = ()
     access_logging: Items[AccessLogging] = ()

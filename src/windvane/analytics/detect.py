@@ -1,0 +1,149 @@
+"""Anomalies of any single series, of which nothing is known but its past.
+
+Four ways to be odd are scored: far from all that was, far from the same time of other days, in a shape that never was
+(the nearest neighbour of the last values), and sudden (the spectrum's residual). A score becomes a surprise, the rank
+it has among its own past scores, so that scores of unlike series and ways can be averaged and one threshold suits all.
+An alert is given once, where the surprise exceeds all of the last hours: one page an incident.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from windvane.analytics.detect_kernels import fading, lagging_median, records, same_time_median, surprise
+from windvane.analytics.seasonal import DAY, Flags, Floats
+
+WEIGHTS = {"far": 0.7, "season": 0.3, "shape": 1.0, "sudden": 1.0}
+"""Distances from a level share one vote with a season, since they tell much the same; shapes and suddenness have
+one each. Chosen among a few mixes by the labelled series named in `docs/reference/anomalies.md`."""
+THRESHOLD = 1.8
+"""Mean surprise of an alert: in every way together, about the oddest of sixty."""
+ONCE = 12 * 3_600
+"""Seconds that an alert must exceed; and points, where these are few."""
+ONCE_POINTS = 12
+KEEP = 0.9
+"""What is left of a score a point later: incidents last longer than their oddest moment."""
+WARM = 150
+"""Points before which shapes are not compared."""
+SHAPE = 12
+NEIGHBOURS = 4_000
+"""Past shapes that are searched: the newest."""
+SPECTRUM = 64
+FULL = 6.0
+"""The surprise that counts as 1: the oddest of a million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """Of every point: `score` (0 to 1; alerts are at one half and above), and is it an alert."""
+
+    score: Floats
+    alert: Flags
+
+
+def detect(times: npt.NDArray[np.int64], values: Floats) -> Detected:
+    """Judge each point by those before it. Times in Unix seconds, about regular; NaN repeats the last value."""
+    if len(values) < 2:
+        return Detected(np.zeros(len(values)), np.zeros(len(values), bool))
+    step = float(np.median(np.diff(times)))
+    series = _filled(np.asarray(values, float))
+    day = round(DAY / step) if 0 < step <= DAY / 4 else 0
+    level, season, moment = _far(series), _season(series, day), _moment(series, day)
+    found = {
+        "far": surprise(level), "season": surprise(season), "shape": surprise(_shape(series)),
+        "sudden": surprise(_sudden(series)),
+    }  # fmt: skip
+    mixed = sum(weight * found[name] for name, weight in WEIGHTS.items()) / sum(WEIGHTS.values())
+    width = max(ONCE_POINTS, round(ONCE / step)) if step > 0 else ONCE_POINTS
+    first = records(np.asarray(mixed), width)
+    alert = first >= THRESHOLD
+    lasting = (found["far"] + found["season"] + found["shape"] + surprise(moment)) / 4
+    base = np.minimum(fading(lasting, KEEP) / FULL, 1.0) * 0.499
+    return Detected(np.where(alert, 0.5 + 0.5 * np.minimum(first / FULL, 1.0), base), alert)
+
+
+def warm() -> None:
+    """Compile the loops now."""
+    detect(60 * np.arange(WARM + SHAPE), np.zeros(WARM + SHAPE))
+
+
+def _filled(values: Floats) -> Floats:
+    known = np.isfinite(values)
+    place = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
+    return np.nan_to_num(values[place])
+
+
+def _scaled(residual: Floats, width: int) -> Floats:
+    """Absolute residuals in units of their usual size: the median before, but a tenth of the mean before at least."""
+    size = np.abs(np.nan_to_num(residual))
+    mean = np.concatenate([[0.0], (np.cumsum(size) / np.arange(1, len(size) + 1))[:-1]])
+    usual = np.maximum(np.nan_to_num(lagging_median(size, width, 20)) * 1.4826, 0.1 * mean)
+    return np.where(usual > 0, size / np.where(usual > 0, usual, 1.0), 0.0)
+
+
+def _far(series: Floats) -> Floats:
+    """From the median of all that was."""
+    return _scaled(series - lagging_median(series, len(series), 10), len(series))
+
+
+def _moment(series: Floats, day: int) -> Floats:
+    """From the median of the last hours, of a day at most."""
+    width = min(max(24, day or 100), 288)
+    return _scaled(series - lagging_median(series, width, 10), max(50, 2 * day or 200))
+
+
+def _season(series: Floats, day: int) -> Floats:
+    """From the same time of a week's days, at the level of the last half day; before that, of the last hours."""
+    moment = series - lagging_median(series, min(max(24, day or 100), 288), 10)
+    if not day:
+        return _scaled(moment, 200)
+    residual = series - same_time_median(series, day, 7, 2)
+    begun = np.isfinite(residual)
+    level = np.zeros(len(series))
+    level[begun] = np.nan_to_num(lagging_median(residual[begun], max(12, day // 2), 5))
+    return _scaled(np.where(begun, residual - level, moment), max(50, 2 * day))
+
+
+def _shape(series: Floats) -> Floats:
+    """How far the last values are from the most similar run of values before them."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415  a server starts without it
+
+    size = len(series)
+    found = np.zeros(size)
+    if size <= WARM:
+        return found
+    shapes = np.lib.stride_tricks.sliding_window_view(series, SHAPE)
+    at = WARM
+    while at < size:  # the past is indexed anew as it grows by an eighth
+        end, newest = min(size, at + max(200, at // 8)), at - SHAPE + 1
+        tree = cKDTree(shapes[max(0, newest - NEIGHBOURS) : newest])
+        found[at:end] = tree.query(shapes[newest : end - SHAPE + 1])[0]
+        at = end
+    return found
+
+
+def _sudden(series: Floats) -> Floats:
+    """The spectral residual (Ren et al., KDD 2019) at the end of a window, over its mean before."""
+    size = len(series)
+    found = np.zeros(size)
+    if size < SPECTRUM:
+        return found
+    windows = np.lib.stride_tricks.sliding_window_view(series, SPECTRUM)
+    for begin in range(0, len(windows), 2_000):
+        part = windows[begin : begin + 2_000]
+        ahead = (
+            part[:, -2] + (part[:, -2] - part[:, -6]) / 4
+        )  # values that continue the line, so that the end is inside
+        long = np.concatenate([part, np.repeat(ahead[:, None], 5, axis=1)], axis=1)
+        spectrum = np.fft.rfft(long, axis=1)
+        size_of = np.abs(spectrum) + 1e-9
+        logs = np.pad(np.log(size_of), ((0, 0), (1, 1)))
+        usual = (logs[:, :-2] + logs[:, 1:-1] + logs[:, 2:]) / 3
+        salient = np.abs(np.fft.irfft(np.exp(logs[:, 1:-1] - usual) * spectrum / size_of, n=SPECTRUM + 5, axis=1))
+        before = salient[:, SPECTRUM - 22 : SPECTRUM - 1].mean(axis=1)
+        place = begin + SPECTRUM - 1
+        found[place : place + len(part)] = (salient[:, SPECTRUM - 1] - before) / (before + 1e-9)
+    return np.maximum(found, 0.0)
