@@ -11,6 +11,7 @@ from windvane.local.diff.configured import Configured, configured
 from windvane.local.diff.distinct import Distinct
 from windvane.local.placement import imagined_placement
 from windvane.local.trial.asking import Asked, onwards
+from windvane.local.trial.authorizer import authorizers, workloads_of
 from windvane.local.trial.mesh import MOST_SIDECARS, TrialMesh, running
 from windvane.local.trial.outcome import Outcome, outcomes
 from windvane.local.trial.sending import AT_ONCE, Errand, Followed, send
@@ -77,6 +78,7 @@ def _needed(view: MeshView, batch: Sequence[tuple[int, Distinct]]) -> MeshView:
         return view
     snapshot = Snapshot(view, imagined_placement(view), MeshSettings())
     keys = {key for _, each in batch for key in (each.client, *_reached(snapshot, each))}
+    keys |= workloads_of(authorizers(view))
     return replace(view, workloads={key: item for key, item in view.workloads.items() if key in keys})
 
 
