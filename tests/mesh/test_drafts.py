@@ -180,3 +180,30 @@ def test_an_item_of_a_list_is_changed_by_hand(folder: Path) -> None:
     )  # fmt: skip
     with pytest.raises(ConflictError, match="DestinationRule shop/reviews is an item of a List"):
         drafted(folder, canary(), "canary")
+
+
+def test_a_secrets_values_are_shown_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text(
+        """
+apiVersion: v1
+kind: Secret
+metadata: {name: cert, namespace: shop, annotations: {applied: topsecret}}
+type: Opaque
+stringData: {key: topsecret}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: "extensionProviders: []"
+"""
+    )
+    source = FileSource((tmp_path,))
+    source.load()
+    secret, mesh = source.written()
+    assert "topsecret" in secret.text
+    assert "topsecret" not in secret.shown
+    assert "key: hidden" in secret.shown
+    assert mesh.shown == mesh.text
+    assert secret.digest
+    assert mesh.digest

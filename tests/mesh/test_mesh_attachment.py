@@ -30,6 +30,18 @@ def test_a_policy_is_for_the_workloads_of_what_it_names_and_no_others() -> None:
     assert {key for key, found in rules.items() if found} == {"api-istio.shop"}
 
 
+def test_what_is_for_waypoints_is_for_no_sidecar() -> None:
+    policy = """
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: waypoint, namespace: shop}
+spec: {targetRefs: [{kind: Service, name: web}], action: DENY, rules: [{}]}
+"""
+    view = view_of(GOOD + policy)
+    assert all("waypoint" not in policies(view, key) for key in view.workloads)
+
+
 def test_an_attached_telemetry_comes_over_the_namespaces() -> None:
     view = view_of(GOOD)
     sampling = {

@@ -22,6 +22,12 @@ from windvane.xds.snapshot import MeshSettings
 
 WEB = "sidecar~127.1.0.4~web-v1.shop~shop.svc.cluster.local"
 TABLE = "reviews.shop.svc.cluster.local:9080"
+ELSEWHERE = """\
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: elsewhere, namespace: other}
+spec: {mtls: {mode: DISABLE}}
+"""
 
 
 @asynccontextmanager
@@ -103,15 +109,8 @@ def test_nothing_is_sent_when_nothing_changed_for_a_proxy(tmp_path: Path) -> Non
         async with plane(tmp_path, SHOP + split(50, 50)) as made, ads_client(made.port, WEB) as client:
             await sync(client)
             await synced(made)
-            unrelated = """
----
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {name: elsewhere, namespace: other}
-spec: {mtls: {mode: DISABLE}}
-"""
             before = made.proxies()[0]
-            edit(made, tmp_path, SHOP + split(50, 50) + unrelated)
+            edit(made, tmp_path, SHOP + split(50, 50) + "---\n" + ELSEWHERE)
             edit(made, tmp_path, SHOP + split(50, 50))
             await asyncio.sleep(0)
             edit(made, tmp_path, SHOP + split(40, 60))
@@ -121,6 +120,24 @@ spec: {mtls: {mode: DISABLE}}
             after = made.proxies()[0]
             changed = {name for name in before.types if before.types[name].sent != after.types[name].sent}
             assert changed == {"rds"}
+
+    asyncio.run(scenario())
+
+
+def test_the_observer_is_told_of_edits_that_concern_a_proxy_and_of_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with plane(tmp_path, SHOP + split(50, 50)) as made, ads_client(made.port, WEB) as client:
+            await sync(client)
+            await synced(made)
+            told: list[bool] = []
+            made.observer = lambda status: told.append(status.synced)
+            edit(made, tmp_path, SHOP + split(50, 50) + "---\n" + ELSEWHERE)
+            assert told == [True]
+            edit(made, tmp_path, SHOP + split(40, 60) + "---\n" + ELSEWHERE)
+            routes = await client.expect(RDS)
+            assert True not in told[1:]
+            await client.ack(routes, TABLE)
+            await until(lambda: told[-1])
 
     asyncio.run(scenario())
 

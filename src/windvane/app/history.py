@@ -49,7 +49,7 @@ def edit_settings(settings: ServeSettings, control: MeshControl | None) -> EditS
 
 def resources(written: tuple[Written, ...]) -> list[Resource]:
     """Those that have a meaning in the mesh."""
-    return [Resource(*one.key, one.file, one.line, one.digest, one.text) for one in written if one.digest]
+    return [Resource(*one.key, one.file, one.line, one.digest, one.shown) for one in written if one.digest]
 
 
 def _tell(recorder: Recorder, status: ProxyStatus) -> None:
@@ -57,5 +57,5 @@ def _tell(recorder: Recorder, status: ProxyStatus) -> None:
     rejected = {name.upper(): each.reason for name, each in status.types.items() if each.rejected}
     if rejected:
         recorder.answered(status.node_id, workload, namespace, rejected)
-    elif status.synced:
+    elif status.synced and status.types["lds"].acked:  # a new one has nothing to differ in until it asks for more
         recorder.answered(status.node_id, workload, namespace, None)

@@ -38,8 +38,9 @@ def command(output: str, server: str, tenant: str | None, **given: Any) -> None:
 
 
 def _print(found: Mapping[str, Any]) -> None:
+    number = len(found["incidents"])
     click.echo(
-        f"{len(found['incidents'])} incident{'' if len(found['incidents']) == 1 else 's'} since {clock(found['since'])}; "
+        f"{number} incident{'' if number == 1 else 's'} since {clock(found['since'])}; "
         f"{found['services']} services judged by {found['days']:.1f} days"
     )
     if found["incidents"]:

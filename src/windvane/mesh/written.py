@@ -12,6 +12,8 @@ from windvane.mesh.decode import Loaded, objects
 from windvane.mesh.yaml_source import Document, parts
 from windvane.mesh.yaml_text import as_yaml
 
+_SECRET_PARTS = ("data", "stringData")
+_HIDDEN = "hidden"
 _GATEWAY_API = "gateway.networking.k8s.io"
 
 
@@ -42,23 +44,41 @@ class Written:
         return f"{self.value['kind']} {self.namespace}/{self.name}"
 
     @property
+    def shown(self) -> str:
+        """The text for whoever may read of the mesh: that of a Secret without its values.
+
+        Annotations of a Secret are left out, too: `kubectl apply` keeps the values in one.
+        """
+        if self.kind != "Secret":
+            return self.text
+        hidden = {
+            name: _without_values(value) if name in _SECRET_PARTS else value for name, value in self.value.items()
+        }
+        hidden["metadata"] = {name: value for name, value in hidden["metadata"].items() if name != "annotations"}
+        return as_yaml(hidden)
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """What it is known by."""
         return self.kind, self.namespace, self.name
+
+
+def _without_values(part: Any) -> Any:
+    return dict.fromkeys(part, _HIDDEN) if isinstance(part, dict) else _HIDDEN
 
 
 def written(
     text: str, documents: Sequence[Document], loaded: Sequence[Loaded], default_namespace: str
 ) -> Iterator[Written]:
     """The resources of a file's text; objects without a kind or a name are left out."""
-    known = {(id(one.document), one.prefix): one for one in loaded}
+    known = {(one.document.line_of(one.prefix), one.prefix): one for one in loaded}
     pieces = list(parts(text))
     for document in documents:
         for prefix, value in objects(document.value):
             names = _names(value, default_namespace)
             if names is None:
                 continue
-            found = known.get((id(document), prefix))
+            found = known.get((document.line_of(prefix), prefix))
             line, body = (document.line_of(prefix), as_yaml(value)) if prefix else _own_text(pieces, document)
             digest = hashlib.sha256(meaning(found.resource).encode()).hexdigest()[:16] if found else ""
             yield Written(*names, document.file, line, body, digest, not prefix, value)

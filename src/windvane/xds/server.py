@@ -161,6 +161,8 @@ class ControlPlane:
                 connection.pending |= types
                 connection.behind_since = now if connection.behind_since is None else connection.behind_since
                 concerned[connection.key] = None
+            else:
+                self.observer(_status(connection))  # it has all of what has just become the mesh
         self._queue.add(concerned)
 
     async def serve(self) -> None:

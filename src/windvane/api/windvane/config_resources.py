@@ -163,7 +163,7 @@ def _text(one: Written, findings: Sequence[Finding]) -> ResourceText:
         name=one.name,
         file=one.file,
         line=one.line,
-        yaml=one.text,
+        yaml=one.shown,
         findings=_problems([each for each in findings if each.resource == one.reference]),
     )
 

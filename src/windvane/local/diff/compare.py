@@ -236,7 +236,7 @@ def _where(answer: Answer) -> str:
         return _names(answer, lambda each: each.workload or each.cluster or "nowhere")
     parts = []
     for name, share in sorted(destinations.items(), key=lambda each: (-each[1], each[0])):
-        subset = next((cluster.split("|")[2] for cluster in _clusters_of(answer, name) if cluster.count("|") == 3), "")
+        subset = answer.configured.subsets.get(name, "")
         parts.append(f"{name}{f' (subset {subset})' if subset else ''} {100 * share:.4g} %")
     return parts[0].removesuffix(" 100 %") if len(parts) == 1 else ", ".join(parts)
 
@@ -247,10 +247,6 @@ def _shares(answer: Answer) -> str:
     total = sum(counted.values())
     intervals = ((name, wilson(count, total)) for name, count in counted.most_common())
     return ", ".join(f"{name} {low:.0%} to {high:.0%}" for name, (low, high) in intervals)
-
-
-def _clusters_of(answer: Answer, workload: str) -> list[str]:
-    return [each.cluster for each in answer.ways if each.workload == workload and each.cluster]
 
 
 def _locations(one: Outcome, other: Outcome) -> tuple[str, str]:

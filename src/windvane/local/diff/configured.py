@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from windvane.local.trial.asking import OUTSIDE, Asked, covering, listener_name, tables
+from windvane.local.trial.asking import OUTSIDE, Asked, covering, listener_name, tables, whole
 from windvane.local.trial.sending import Followed
-from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import CDS, EDS, LDS
 from windvane.xds.snapshot import Snapshot
@@ -33,6 +32,8 @@ class Configured:
     clusters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     varies: bool = False
     by_chance: bool = False
+    subsets: Mapping[str, str] = field(default_factory=dict)
+    """The subset that a workload is reached by, where one is named."""
 
 
 def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followed) -> Configured:
@@ -41,8 +42,10 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
     weights = _weights(action)
     total = sum(weights.values()) or 1
     destinations: dict[str, float] = {}
+    subsets: dict[str, str] = {}
     for cluster, weight in weights.items():
         for workload, share in _workloads(proxy, snapshot, cluster).items():
+            subsets[workload] = cluster.split("|")[2] if cluster.count("|") == 3 else ""
             destinations[workload] = destinations.get(workload, 0.0) + share * weight / total
     settings = _clusters(proxy, snapshot)
     route = {path: value for path, value in flat(action) if path.partition(".")[0] not in _ROUTE_IDENTITY}
@@ -56,6 +59,7 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
         clusters,
         by_chance or len(destinations) > 1 or len(weights) > 1,
         by_chance,
+        {workload: subset for workload, subset in subsets.items() if subset},
     )
 
 
@@ -81,7 +85,7 @@ def _route(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followed) -
 def _connection(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> Node:
     """The TCP proxy of the first chain that has one."""
     name = listener_name(proxy, snapshot, asked)
-    found = configuration(proxy, snapshot)[LDS].get(name)
+    found = whole(proxy, snapshot)[LDS].get(name)
     chains = found.to_dict().get("filter_chains", ()) if found else ()
     filters = (each for chain in chains for each in chain.get("filters", ()) if "tcp_proxy" in each.get("name", ""))
     config: Node = next((each.get("typed_config", {}) for each in filters), {})
@@ -105,7 +109,7 @@ def _workloads(proxy: Proxy, snapshot: Snapshot, cluster: str) -> dict[str, floa
 
 def _all_workloads(proxy: Proxy, snapshot: Snapshot) -> dict[str, dict[str, float]]:
     found = {}
-    for each in configuration(proxy, snapshot)[EDS]:
+    for each in whole(proxy, snapshot)[EDS]:
         weights: dict[str, float] = {}
         for locality in each.to_dict().get("endpoints", ()):
             for endpoint in locality.get("lb_endpoints", ()) if not locality.get("priority") else ():
@@ -124,7 +128,7 @@ def _clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, dict[str, str]]:
 
     def make() -> dict[str, dict[str, str]]:
         made = {}
-        for each in configuration(proxy, snapshot)[CDS]:
+        for each in whole(proxy, snapshot)[CDS]:
             node = {key: value for key, value in each.to_dict().items() if key not in _CLUSTER_IDENTITY}
             made[each.name] = dict(flat(node))
         return made

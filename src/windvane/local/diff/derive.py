@@ -12,12 +12,11 @@ from typing import Any
 from windvane.local.diff.patterns import example
 from windvane.local.diff.recorded import Recorded
 from windvane.local.placement import imagined_placement
-from windvane.local.trial.asking import CLIENT, Header
+from windvane.local.trial.asking import CLIENT, Header, whole
 from windvane.mesh.models import AuthorizationPolicy
 from windvane.mesh.models.security import Condition, Rule, Source
 from windvane.mesh.view import MeshService, MeshView, MeshWorkload, ServicePort
 from windvane.xds.authorization import guards
-from windvane.xds.configuration import configuration
 from windvane.xds.listeners import HTTP_PROXY
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import RDS
@@ -60,7 +59,7 @@ class Derived:
 
     def _add_routes(self, proxy: Proxy, snapshot: Snapshot) -> None:
         """Requests for a proxy's route tables; a table that another proxy has as well is not asked again."""
-        for table in configuration(proxy, snapshot)[RDS]:
+        for table in whole(proxy, snapshot)[RDS]:
             if table.digest in self._tables or (proxy.role == "sidecar" and table.name != HTTP_PROXY):
                 continue  # the services' own listeners have the same routes
             self._tables.add(table.digest)

@@ -11,10 +11,19 @@ from windvane.kit.errors import BadInputError
 from windvane.local.diff.matchers import Lens
 from windvane.local.diff.recorded import Recorded
 from windvane.local.placement import imagined_placement
-from windvane.local.trial.asking import CLIENT, Asked, Header, covering, is_in_mesh, reached, tables, unnamed_client
+from windvane.local.trial.asking import (
+    CLIENT,
+    Asked,
+    Header,
+    covering,
+    is_in_mesh,
+    onwards,
+    tables,
+    unnamed_client,
+    whole,
+)
 from windvane.mesh.protocols import named_protocol
 from windvane.mesh.view import MeshView, MeshWorkload
-from windvane.xds.configuration import configuration
 from windvane.xds.proxy import Proxy, role_of
 from windvane.xds.resources import LDS
 from windvane.xds.snapshot import MeshSettings, Snapshot
@@ -237,21 +246,20 @@ class _Lenses:
             return []
         try:
             hosts = covering(tables(proxy, snapshot), proxy, asked.authority) if asked.kind != "tcp" else []
-            keys = reached(proxy, snapshot, asked)
+            keys = onwards(proxy, snapshot, asked)
         except BadInputError:  # told when it is asked
             return []
-        others = (snapshot.proxy(key) for key in keys)
+        others = [other for key in keys if (other := snapshot.proxy(key)) is not None]
         guarding = [proxy] if proxy.role == "router" else []
-        return [*hosts, *(_listeners(each, snapshot) for each in (*guarding, *others) if each is not None)]
+        passing = (table for each in others if each.role == "router" for table in tables(each, snapshot))
+        return [*hosts, *passing, *(_listeners(each, snapshot) for each in (*guarding, *others))]
 
 
 def _listeners(proxy: Proxy, snapshot: Snapshot) -> Mapping[str, Any]:
     """The listeners that other proxies or the outside reach."""
 
     def make() -> Mapping[str, Any]:
-        every = (
-            each for each in configuration(proxy, snapshot)[LDS] if proxy.role == "router" or "inbound" in each.name
-        )
+        every = (each for each in whole(proxy, snapshot)[LDS] if proxy.role == "router" or "inbound" in each.name)
         return {"listeners": [each.to_dict() for each in every]}
 
     return snapshot.derive(("reached listeners", proxy.key), make)

@@ -10,7 +10,8 @@ from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.local.diff.configured import Configured, configured
 from windvane.local.diff.distinct import Distinct
 from windvane.local.placement import imagined_placement
-from windvane.local.trial.asking import Asked, reached
+from windvane.local.trial.asking import Asked, onwards
+from windvane.local.trial.authorizer import authorizers, workloads_of
 from windvane.local.trial.mesh import MOST_SIDECARS, TrialMesh, running
 from windvane.local.trial.outcome import Outcome, outcomes
 from windvane.local.trial.sending import AT_ONCE, Errand, Followed, send
@@ -18,6 +19,8 @@ from windvane.mesh.view import MeshView
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
 _AT_A_TIME = 500
+_ROOM = 200
+"""Workloads that can be given addresses of their own, with something to spare."""
 Progress = Callable[[int], None]
 
 
@@ -70,9 +73,12 @@ def _batches(
 
 
 def _needed(view: MeshView, batch: Sequence[tuple[int, Distinct]]) -> MeshView:
-    """The view with the workloads that these requests can touch, so that a mesh of any size has room here."""
+    """The view; of a mesh that has no room on one machine, with the workloads that these requests can touch."""
+    if len(view.workloads) <= _ROOM:
+        return view
     snapshot = Snapshot(view, imagined_placement(view), MeshSettings())
     keys = {key for _, each in batch for key in (each.client, *_reached(snapshot, each))}
+    keys |= workloads_of(authorizers(view))
     return replace(view, workloads={key: item for key, item in view.workloads.items() if key in keys})
 
 
@@ -84,7 +90,7 @@ def _reached(snapshot: Snapshot, each: Distinct) -> list[str]:
         raise BadInputError(f"the gateway {each.client} has no ports")
     if proxy.role == "router" and each.asked.has_port and each.asked.port not in proxy.place.inbound:
         raise BadInputError(f"the gateway {each.client} has no port {each.asked.port}")
-    return reached(proxy, snapshot, each.asked)
+    return onwards(proxy, snapshot, each.asked)
 
 
 async def _asked(mesh: TrialMesh, requests: Sequence[Distinct], times: int) -> list[Answer]:

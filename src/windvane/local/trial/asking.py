@@ -15,7 +15,7 @@ from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.listeners import HTTP_PROXY
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import LDS, RDS
+from windvane.xds.resources import LDS, RDS, Bundle
 from windvane.xds.snapshot import Snapshot
 
 Header = tuple[str, str]
@@ -216,6 +216,11 @@ def _gateway_of(view: MeshView, host: str) -> MeshWorkload | None:
     return max(edges, key=lambda edge: edge[0])[1] if edges else None
 
 
+def whole(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
+    """All that a proxy is sent, made once a snapshot."""
+    return snapshot.derive(("whole configuration", proxy.key), lambda: configuration(proxy, snapshot))
+
+
 def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     """Keys of the workloads that routes of the request's host can send to, mirrors included.
 
@@ -228,7 +233,7 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 
 def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     if asked.kind == "tcp":
-        listener = configuration(proxy, snapshot)[LDS].get(listener_name(proxy, snapshot, asked))
+        listener = whole(proxy, snapshot)[LDS].get(listener_name(proxy, snapshot, asked))
         clusters = dict.fromkeys(_clusters(listener.to_dict()) if listener else ())
     else:
         found_hosts = covering(tables(proxy, snapshot), proxy, asked.authority)
@@ -236,7 +241,20 @@ def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     return _behind(clusters, snapshot)
 
 
-def passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+def onwards(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
+    """Those, and the workloads that gateways among them pass the request on to."""
+    found = dict.fromkeys(reached(proxy, snapshot, asked))
+    waiting = list(found)
+    while waiting:
+        on_the_way = snapshot.proxy(waiting.pop())
+        if on_the_way is not None and on_the_way.role == "router":
+            new = [key for key in _passed_on(on_the_way, snapshot, asked) if key not in found]
+            found.update(dict.fromkeys(new))
+            waiting += new
+    return list(found)
+
+
+def _passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     """Keys of the workloads that a gateway on the way can send a request to.
 
     Those of its host; of every route of the gateway where the host was rewritten.
@@ -259,7 +277,7 @@ def tables(proxy: Proxy, snapshot: Snapshot) -> list[dict[str, Any]]:
     """The route tables that requests by name go through, as JSON has them: a gateway's, or that of the HTTP proxy."""
 
     def make() -> list[dict[str, Any]]:
-        every = configuration(proxy, snapshot)[RDS]
+        every = whole(proxy, snapshot)[RDS]
         return [table.to_dict() for table in every if proxy.role == "router" or table.name == HTTP_PROXY]
 
     return snapshot.derive(("tables as JSON", proxy.key), make)

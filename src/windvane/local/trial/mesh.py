@@ -30,7 +30,7 @@ from windvane.local import probes
 from windvane.local.addresses import SHARED, claim
 from windvane.local.files import write_whole
 from windvane.local.placement import Allocator
-from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, passed_on, reached, with_outside
+from windvane.local.trial.asking import OUTSIDE, Asked, listener_name, onwards, with_outside
 from windvane.local.trial.authorizer import (
     authorizers,
     is_here,
@@ -178,23 +178,10 @@ def _reached(mesh: TrialMesh, requests: Sequence[tuple[str, Asked]]) -> tuple[st
     found: dict[str, None] = {}
     for client, asked in requests:
         mesh.door(mesh.proxy(client), asked)
-        found.update(dict.fromkeys(_onwards(mesh, client, asked)))
+        found.update(dict.fromkeys(onwards(mesh.proxy(client), mesh.snapshot, asked)))
     if len(found) > MOST_SIDECARS:
         raise LimitError(f"{len(found)} workloads can be reached; at most {MOST_SIDECARS} are run at once")
     return tuple(found)
-
-
-def _onwards(mesh: TrialMesh, client: str, asked: Asked) -> list[str]:
-    """The workloads that can get a request, and those that gateways among them pass it on to."""
-    found = dict.fromkeys(reached(mesh.proxy(client), mesh.snapshot, asked))
-    waiting = list(found)
-    while waiting:
-        proxy = mesh.proxy(waiting.pop())
-        if proxy.role == "router":
-            new = [key for key in passed_on(proxy, mesh.snapshot, asked) if key not in found]
-            found.update(dict.fromkeys(new))
-            waiting += new
-    return list(found)
 
 
 @asynccontextmanager

@@ -7,11 +7,11 @@ EnvoyFilters to find.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from windvane.mesh.gateway_api.semantics import TranslatedRoutes
-from windvane.mesh.models import VirtualService
+from windvane.mesh.models import EnvoyFilter, VirtualService
 from windvane.mesh.view import MeshView
 
 _MARK = "route#"
@@ -66,10 +66,19 @@ def with_own_names(view: MeshView) -> tuple[MeshView, RouteNames]:
     for item in view.virtual_services:
         for index, route in enumerate(item.spec.http):
             named.setdefault(route.name, set()).add(_rule(item, index))
-    telling = {name for name, rules in named.items() if name not in _TAKEN and len(rules) == 1}
+    sought = {name for item in view.envoy_filters for name in _sought(item)}
+    telling = {name for name, rules in named.items() if name not in _TAKEN and (len(rules) == 1 or name in sought)}
     rules: dict[str, Rule] = {}
     services = tuple(_renamed(item, telling, rules) for item in view.virtual_services)
     return replace(view, virtual_services=services), RouteNames(rules)
+
+
+def _sought(item: EnvoyFilter) -> Iterator[str]:
+    """Names of routes that an EnvoyFilter looks for."""
+    for patch in item.spec.config_patches:
+        where = patch.match.route_configuration if patch.match else None
+        if where and where.vhost and where.vhost.route and where.vhost.route.name:
+            yield where.vhost.route.name
 
 
 def _renamed(item: VirtualService, telling: set[str], rules: dict[str, Rule]) -> VirtualService:

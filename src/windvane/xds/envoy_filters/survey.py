@@ -13,6 +13,7 @@ from windvane.xds.envoy_filters.select import Context, Patch, is_of, patches_of,
 from windvane.xds.proxy import Proxy
 from windvane.xds.snapshot import Snapshot
 
+MOST = 64
 _OBJECTS = {
     "LISTENER": "listener",
     "FILTER_CHAIN": "filter chain",
@@ -44,13 +45,19 @@ class Idle:
 
 
 def survey(snapshot: Snapshot) -> Iterator[Idle]:
-    """The patches that do nothing. Those that cannot be applied at all are not among them."""
+    """The patches that do nothing; those that cannot be applied at all are not among them.
+
+    Every proxy's configuration is made until each patch has done something. Where that would be too many, nothing is
+    said: what `MOST` proxies do not show may be seen at another.
+    """
     proxies = [proxy for key in sorted(snapshot.view.workloads) if (proxy := snapshot.proxy(key)) is not None]
     chosen = {proxy.key: selected(snapshot.view, proxy) for proxy in proxies}
+    wanted = {patch for item in snapshot.view.envoy_filters for patch in patches_of(snapshot.view, item)}
     hits: set[Patch] = set()
-    for proxy in proxies:
-        if chosen[proxy.key]:
-            hits |= patched_with_hits(proxy, snapshot, generated(proxy, snapshot))[1]
+    for looked_at, proxy in enumerate(each for each in proxies if chosen[each.key]):
+        if hits >= wanted or looked_at == MOST:
+            return
+        hits |= patched_with_hits(proxy, snapshot, generated(proxy, snapshot))[1]
     for item in snapshot.view.envoy_filters:
         own = [proxy for proxy in proxies if item in chosen[proxy.key]]
         for patch in patches_of(snapshot.view, item):
