@@ -24,7 +24,7 @@ def windvane(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["demo", "--scenario", "bank"], "no scenario 'bank' (there is: shop)"),
+        (["demo", "--scenario", "bank"], "no scenario 'bank' (there is: finance, iot, resilience, shop)"),
         (["demo", "--duration", "soon"], "not a duration: 'soon'"),
         (["demo", "--day", "soon"], "not a duration: 'soon'"),
         (["demo", "--rate", "0"], "Invalid value for '--rate'"),

@@ -47,7 +47,7 @@ def test_a_scrape_configuration_stays_as_edited_and_follows_the_server(tmp_path:
 
 
 def test_an_unknown_scenario_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match=r"no scenario 'bank' \(there is: shop\)"):
+    with pytest.raises(BadInputError, match=r"no scenario 'bank' \(there is: finance, iot, resilience, shop\)"):
         copy_scenario("bank", tmp_path)
 
 

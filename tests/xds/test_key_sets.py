@@ -241,11 +241,8 @@ def test_a_real_envoy_serves_while_keys_are_missing_and_takes_them_when_they_com
                 mesh.plane.update(view_of(SHOP + authentication(f"{uri}?2"), tmp_path), mesh.placement)
                 await until(lambda: mesh.plane.key_sets()[0].fetched_ns > 0)
                 await mesh.synced("web-v1.shop", V1)
-                for _ in range(200):
-                    if await status(token) == 200:
-                        break
+                while await status(token) != 200:  # Envoy takes a listener over after it said that it has it
                     await asyncio.sleep(0.01)
-                assert await status(token) == 200
                 assert await status({"authorization": f"{token['authorization']}x"}) == 401
                 assert control.findings() == []
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache, partial
+from typing import Any, cast
 
+import betterproto2
 from envoy_data_plane.envoy.config.route import v3 as route
 
 from windvane.mesh.view import MeshView
@@ -72,6 +74,18 @@ def _table(name: str, hosts: Sequence[route.VirtualHost]) -> Resource:
     return joined(name, text_field(1, RDS), head(2, *parts), *parts)
 
 
+def table_hosts(table: Resource) -> list[dict[str, Any]]:
+    """The virtual hosts of a table as JSON has them, not to be changed: one that many tables have is decoded once."""
+    if len(table.parts) < _BEFORE_HOSTS:  # encoded as a whole, after a patch
+        return list(table.to_dict().get("virtual_hosts", ()))
+    return [_decoded(body) for body in table.parts[_BEFORE_HOSTS:-1:2]]
+
+
+@lru_cache(maxsize=32_768)
+def _decoded(body: bytes) -> dict[str, Any]:
+    return dict(route.VirtualHost.parse(body).to_dict(casing=cast("betterproto2.Casing", str)))
+
+
 class _Once:
     """A message as itself, whatever it holds: what is shared is encoded once."""
 
@@ -94,4 +108,6 @@ def _encoded(once: _Once) -> tuple[bytes, bytes]:
     return head(2, body), body
 
 
+_BEFORE_HOSTS = 4
+"""Parts of a table that is put together, before the first virtual host; each host follows as its head and its body."""
 _REST = encode(route.RouteConfiguration(validate_clusters=False))

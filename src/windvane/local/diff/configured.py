@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from windvane.local.trial.asking import OUTSIDE, Asked, covering, listener_name, tables, whole
+from windvane.local.trial.asking import OUTSIDE, Asked, covering, listener_name, plain, whole
 from windvane.local.trial.sending import Followed
 from windvane.xds.proxy import Proxy
-from windvane.xds.resources import CDS, EDS, LDS
+from windvane.xds.resources import CDS, EDS, LDS, Resource
 from windvane.xds.snapshot import Snapshot
 
 Node = Mapping[str, Any]
@@ -47,11 +48,11 @@ def configured(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followe
         for workload, share in _workloads(proxy, snapshot, cluster).items():
             subsets[workload] = cluster.split("|")[2] if cluster.count("|") == 3 else ""
             destinations[workload] = destinations.get(workload, 0.0) + share * weight / total
-    settings = _clusters(proxy, snapshot)
     route = {path: value for path, value in flat(action) if path.partition(".")[0] not in _ROUTE_IDENTITY}
     if route.get(_GRPC_DEADLINE) == route.get("route.timeout"):
         route.pop(_GRPC_DEADLINE, None)  # the timeout once more
-    clusters = {name: settings[name] for name in weights if name in settings}
+    known = whole(proxy, snapshot)[CDS]
+    clusters = {name: _settings(made) for name in weights if (made := known.get(name)) is not None}
     by_chance = any(map(_is_part, route.values()))
     return Configured(
         destinations,
@@ -76,9 +77,7 @@ def _is_target(path: str) -> bool:
 def _route(proxy: Proxy, snapshot: Snapshot, asked: Asked, followed: Followed) -> Node:
     """The Envoy route that was told by its name."""
     told = followed.client.common.route_name if followed.client else ""
-    routes = (
-        route for host in covering(tables(proxy, snapshot), proxy, asked.authority) for route in host.get("routes", ())
-    )
+    routes = (route for host in covering(proxy, snapshot, asked.authority) for route in host.get("routes", ()))
     return next((route for route in routes if told and route.get("name") == told), {})
 
 
@@ -86,7 +85,7 @@ def _connection(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> Node:
     """The TCP proxy of the first chain that has one."""
     name = listener_name(proxy, snapshot, asked)
     found = whole(proxy, snapshot)[LDS].get(name)
-    chains = found.to_dict().get("filter_chains", ()) if found else ()
+    chains = plain(found).get("filter_chains", ()) if found else ()
     filters = (each for chain in chains for each in chain.get("filters", ()) if "tcp_proxy" in each.get("name", ""))
     config: Node = next((each.get("typed_config", {}) for each in filters), {})
     return {key: value for key, value in config.items() if key not in ("access_log", "access_log_options", "@type")}
@@ -103,37 +102,29 @@ def _weights(action: Node) -> dict[str, float]:
 
 def _workloads(proxy: Proxy, snapshot: Snapshot, cluster: str) -> dict[str, float]:
     """The workloads that answer for a cluster, each with its share; the cluster itself where none is known."""
-    known = snapshot.derive(("workloads of clusters", proxy.key), lambda: _all_workloads(proxy, snapshot))
-    return known.get(cluster) or {cluster: 1.0}
+    endpoints = whole(proxy, snapshot)[EDS].get(cluster)
+    return (_shares(endpoints) if endpoints is not None else {}) or {cluster: 1.0}
 
 
-def _all_workloads(proxy: Proxy, snapshot: Snapshot) -> dict[str, dict[str, float]]:
-    found = {}
-    for each in whole(proxy, snapshot)[EDS]:
-        weights: dict[str, float] = {}
-        for locality in each.to_dict().get("endpoints", ()):
-            for endpoint in locality.get("lb_endpoints", ()) if not locality.get("priority") else ():
-                identity = endpoint.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("workload", "")
-                name, _, rest = str(identity).partition(";")
-                key = name if name in ("", OUTSIDE) else f"{name}.{rest.partition(';')[0]}"
-                if key:
-                    weights[key] = weights.get(key, 0.0) + float(endpoint.get("load_balancing_weight", 1))
-        total = sum(weights.values())
-        found[each.name] = {key: weight / total for key, weight in weights.items()} if total else {}
-    return found
+@lru_cache(maxsize=16_384)
+def _shares(endpoints: Resource) -> dict[str, float]:
+    """Workloads behind a cluster, each with its share of the weight."""
+    weights: dict[str, float] = {}
+    for locality in endpoints.to_dict().get("endpoints", ()):
+        for endpoint in locality.get("lb_endpoints", ()) if not locality.get("priority") else ():
+            identity = endpoint.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("workload", "")
+            name, _, rest = str(identity).partition(";")
+            key = name if name in ("", OUTSIDE) else f"{name}.{rest.partition(';')[0]}"
+            if key:
+                weights[key] = weights.get(key, 0.0) + float(endpoint.get("load_balancing_weight", 1))
+    total = sum(weights.values())
+    return {key: weight / total for key, weight in weights.items()} if total else {}
 
 
-def _clusters(proxy: Proxy, snapshot: Snapshot) -> dict[str, dict[str, str]]:
-    """The settings of a proxy's clusters, addresses and identities apart."""
-
-    def make() -> dict[str, dict[str, str]]:
-        made = {}
-        for each in whole(proxy, snapshot)[CDS]:
-            node = {key: value for key, value in each.to_dict().items() if key not in _CLUSTER_IDENTITY}
-            made[each.name] = dict(flat(node))
-        return made
-
-    return snapshot.derive(("settings of clusters", proxy.key), make)
+@lru_cache(maxsize=16_384)
+def _settings(cluster: Resource) -> dict[str, str]:
+    """The settings of a cluster, addresses and identities apart."""
+    return dict(flat({key: value for key, value in cluster.to_dict().items() if key not in _CLUSTER_IDENTITY}))
 
 
 def flat(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

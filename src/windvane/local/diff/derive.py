@@ -20,6 +20,7 @@ from windvane.xds.authorization import guards
 from windvane.xds.listeners import HTTP_PROXY
 from windvane.xds.proxy import Proxy
 from windvane.xds.resources import RDS
+from windvane.xds.route_tables import table_hosts
 from windvane.xds.snapshot import MeshSettings, Snapshot
 
 Node = Mapping[str, Any]
@@ -65,7 +66,7 @@ class Derived:
             self._tables.add(table.digest)
             scheme, _, rest = table.name.partition(".")
             port = int(rest.partition(".")[0]) if proxy.role == "router" else 0
-            for host in table.to_dict().get("virtual_hosts", ()):
+            for host in table_hosts(table):
                 if host["name"] not in ("allow_any", "block_all"):
                     protocol = "https" if scheme == "https" else _protocol(snapshot.view, str(host["name"]))
                     self._add_host(proxy, host, port, protocol)

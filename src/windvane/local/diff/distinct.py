@@ -18,6 +18,7 @@ from windvane.local.trial.asking import (
     covering,
     is_in_mesh,
     onwards,
+    plain,
     tables,
     unnamed_client,
     whole,
@@ -245,7 +246,7 @@ class _Lenses:
         if proxy is None:
             return []
         try:
-            hosts = covering(tables(proxy, snapshot), proxy, asked.authority) if asked.kind != "tcp" else []
+            hosts = covering(proxy, snapshot, asked.authority) if asked.kind != "tcp" else []
             keys = onwards(proxy, snapshot, asked)
         except BadInputError:  # told when it is asked
             return []
@@ -260,6 +261,6 @@ def _listeners(proxy: Proxy, snapshot: Snapshot) -> Mapping[str, Any]:
 
     def make() -> Mapping[str, Any]:
         every = (each for each in whole(proxy, snapshot)[LDS] if proxy.role == "router" or "inbound" in each.name)
-        return {"listeners": [each.to_dict() for each in every]}
+        return {"listeners": [plain(each) for each in every]}
 
     return snapshot.derive(("reached listeners", proxy.key), make)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,7 +16,8 @@ from windvane.mesh.view import MeshService, MeshView, MeshWorkload
 from windvane.xds.configuration import configuration
 from windvane.xds.listeners import HTTP_PROXY
 from windvane.xds.proxy import Proxy, selects
-from windvane.xds.resources import LDS, RDS, Bundle
+from windvane.xds.resources import LDS, RDS, Bundle, Resource
+from windvane.xds.route_tables import table_hosts
 from windvane.xds.snapshot import Snapshot
 
 Header = tuple[str, str]
@@ -221,6 +223,12 @@ def whole(proxy: Proxy, snapshot: Snapshot) -> dict[str, Bundle]:
     return snapshot.derive(("whole configuration", proxy.key), lambda: configuration(proxy, snapshot))
 
 
+@lru_cache(maxsize=16_384)
+def plain(resource: Resource) -> dict[str, Any]:
+    """A resource as JSON has it, not to be changed: most are the same for many proxies."""
+    return resource.to_dict()
+
+
 def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     """Keys of the workloads that routes of the request's host can send to, mirrors included.
 
@@ -234,9 +242,9 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     if asked.kind == "tcp":
         listener = whole(proxy, snapshot)[LDS].get(listener_name(proxy, snapshot, asked))
-        clusters = dict.fromkeys(_clusters(listener.to_dict()) if listener else ())
+        clusters = dict.fromkeys(_clusters(plain(listener)) if listener else ())
     else:
-        found_hosts = covering(tables(proxy, snapshot), proxy, asked.authority)
+        found_hosts = covering(proxy, snapshot, asked.authority)
         clusters = dict.fromkeys(cluster for host in found_hosts for cluster in _clusters(host))
     return _behind(clusters, snapshot)
 
@@ -278,22 +286,18 @@ def tables(proxy: Proxy, snapshot: Snapshot) -> list[dict[str, Any]]:
 
     def make() -> list[dict[str, Any]]:
         every = whole(proxy, snapshot)[RDS]
-        return [table.to_dict() for table in every if proxy.role == "router" or table.name == HTTP_PROXY]
+        wanted = (table for table in every if proxy.role == "router" or table.name == HTTP_PROXY)
+        return [{"name": table.name, "virtual_hosts": table_hosts(table)} for table in wanted]
 
     return snapshot.derive(("tables as JSON", proxy.key), make)
 
 
-def covering(among: Sequence[Mapping[str, Any]], proxy: Proxy, authority: str) -> list[dict[str, Any]]:
-    """The virtual hosts of route tables that an authority may be of, the one for every host only where it is alone.
+def covering(proxy: Proxy, snapshot: Snapshot, authority: str) -> list[dict[str, Any]]:
+    """The virtual hosts of a proxy's tables that an authority may be of, the one for every host only where it is alone.
 
     `BadInputError` where a sidecar has none: the request would leave the mesh.
     """
-    found = [
-        host
-        for table in among
-        for host in table.get("virtual_hosts", ())
-        if any(_covers(domain, authority.lower()) for domain in host["domains"])
-    ]
+    found = snapshot.derive(("hosts by domain", proxy.key), lambda: _Hosts(tables(proxy, snapshot))).covering(authority)
     named = [host for host in found if host["domains"] != ["*"] or host["name"] == "block_all" or _is_proxied(host)]
     if proxy.role == "sidecar" and not named:
         raise BadInputError(f"{authority} is no host of the mesh: the request would leave it, and is not sent")
@@ -318,11 +322,27 @@ def _is_proxied(host: Mapping[str, Any]) -> bool:
     return host["name"] == "allow_any" and any(cluster.startswith("outbound|") for cluster in _clusters(host))
 
 
-def _covers(domain: str, authority: str) -> bool:
-    bare = authority.rpartition(":")[0] if ":" in authority else authority
-    if domain.startswith("*"):
-        return authority.endswith(domain[1:]) or bare.endswith(domain[1:])
-    return domain.lower() in (authority, bare)
+class _Hosts:
+    """Virtual hosts by their domains; a domain covers an authority with its port, or without."""
+
+    def __init__(self, among: Iterable[Mapping[str, Any]]) -> None:
+        self._hosts = [host for table in among for host in table["virtual_hosts"]]
+        self._exact: dict[str, list[int]] = {}
+        self._endings: list[tuple[str, int]] = []
+        for index, host in enumerate(self._hosts):
+            for domain in host["domains"]:
+                if domain.startswith("*"):
+                    self._endings.append((domain[1:], index))
+                else:
+                    self._exact.setdefault(domain.lower(), []).append(index)
+
+    def covering(self, authority: str) -> list[dict[str, Any]]:
+        """In the order of the tables."""
+        asked = authority.lower()
+        bare = asked.rpartition(":")[0] if ":" in asked else asked
+        found = {*self._exact.get(asked, ()), *self._exact.get(bare, ())}
+        found |= {index for end, index in self._endings if asked.endswith(end) or bare.endswith(end)}
+        return [self._hosts[index] for index in sorted(found)]
 
 
 def _clusters(value: Any) -> Iterator[str]:
