@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from windvane.cli import diff
 from windvane.cli.mesh_files import load_view
 from windvane.kit.errors import BadInputError
+from windvane.local.diff.alike import told_apart
 from windvane.local.diff.compare import Kind, differences
 from windvane.local.diff.configured import Configured, flat
 from windvane.local.diff.derive import Derived
@@ -139,6 +140,17 @@ def test_the_most_frequent_requests_come_first_and_others_are_told(views: tuple[
     assert found.views[1].workloads["windvane-try-robot.other"].service_account == "robot"
     rest = plan(views, traffic, 10).requests[2:]
     assert {each.client for each in rest} == {"windvane-try-robot.other", "istio-ingressgateway.istio-system"}
+
+
+def test_what_meets_nothing_that_differs_need_not_be_asked(views: tuple[MeshView, MeshView]) -> None:
+    derived = Derived()
+    for view in views:
+        derived.add(view)
+    found = plan(views, derived.requests, 1_000)
+    apart, alike = told_apart(found.views, found.requests)
+    assert {each.asked.host.partition(".")[0] for each in apart} == {"reviews", "productpage"}
+    assert {each.asked.host for each in alike} == {"api.example.com", "any.example"}
+    assert told_apart((found.views[0], found.views[0]), found.requests)[1] == found.requests
 
 
 def test_what_proxies_are_sent_differs_by_workload(views: tuple[MeshView, MeshView]) -> None:

@@ -69,7 +69,7 @@ def command(**given: Any) -> None:
     views = tuple(load_view((given[each],), *common) for each in ("old", "new"))
     requests, notes = _traffic(given) if recorded else _derived(views)
     asked = plan((views[0], views[1]), requests, given["max_distinct"])
-    if recorded and not asked.requests:
+    if recorded and not asked.total:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in asked.left_out.items())
         raise BadInputError(f"no request of the traffic can be sent{f' ({reasons})' if reasons else ''}")
     found = asyncio.run(_compared(asked, given["times"], quiet=given["output"] != "text"))

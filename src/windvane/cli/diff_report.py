@@ -71,6 +71,9 @@ def headline(found: Report) -> str:
 def all_notes(found: Report) -> list[str]:
     """What the comparison does not cover."""
     notes = [f"{count:,} requests are left out: {reason}" for reason, count in found.left_out.most_common()]
+    distinct, requests = found.plan.alike
+    if distinct:
+        notes.append(f"{distinct:,} distinct requests ({requests:,}) meet nothing that differs: they were not sent")
     distinct, requests = found.plan.beyond
     if distinct:
         asked = found.plan.total / (found.plan.total + requests)

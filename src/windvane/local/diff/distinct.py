@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windvane.kit.errors import BadInputError
+from windvane.local.diff.alike import told_apart
 from windvane.local.diff.matchers import Lens
 from windvane.local.diff.recorded import Recorded
 from windvane.local.placement import imagined_placement
@@ -31,6 +32,8 @@ from windvane.xds.snapshot import MeshSettings, Snapshot
 
 _SENT = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _EXAMPLES = 3
+_LARGE = 200
+"""Workloads of a mesh of which no more is started than has to be asked."""
 
 
 @dataclass(slots=True)
@@ -62,11 +65,13 @@ class Plan:
     unseen: tuple[str, ...] = ()
     beyond: tuple[int, int] = (0, 0)
     """Distinct requests past the limit, and the recorded ones they stand for."""
+    alike: tuple[int, int] = (0, 0)
+    """Distinct requests that meet nothing that differs, and the recorded ones they stand for; these are not sent."""
 
     @property
     def total(self) -> int:
-        """Recorded requests that are sent in one form or another."""
-        return sum(each.count for each in self.requests)
+        """Recorded requests that something is told of."""
+        return self.alike[1] + sum(each.count for each in self.requests)
 
 
 def plan(views: tuple[MeshView, MeshView], traffic: Mapping[Recorded, int], limit: int) -> Plan:
@@ -86,11 +91,13 @@ def plan(views: tuple[MeshView, MeshView], traffic: Mapping[Recorded, int], limi
     for _, asked, client, count in placed:
         groups.setdefault(lenses.key(client, asked), _Group(client)).add(asked, lenses.names(client, asked), count)
     made = sorted((group.distinct() for group in groups.values()), key=lambda each: -each.count)
+    large = max(len(view.workloads) for view in both) > _LARGE
+    made, alike = told_apart(both, made) if large else (made, [])
     past = made[limit:]
     seen = {name for recorded in traffic for name, _ in recorded.headers}
     return Plan(
         both, made[:limit], left_out, tuple(sorted(lenses.header_names - seen)),
-        (len(past), sum(each.count for each in past)),
+        (len(past), sum(each.count for each in past)), (len(alike), sum(each.count for each in alike)),
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All changes, the most frequent first; `total` and `changed` count recorded requests, `distinct` those sent.
+    """All changes, the most frequent first; `total` and `changed` count recorded requests, `distinct` those told apart.
 
     `structure` is how the configuration of proxies differs, where that was asked for.
     """
@@ -74,7 +74,8 @@ class Report:
 
 def report(plan: Plan, old: Sequence[Answer], new: Sequence[Answer], structure: Structure | None = None) -> Report:
     """Compare answers to the requests of a plan; those that neither configuration can be asked are left out."""
-    changes, left_out, total, distinct = [], Counter(plan.left_out), 0, 0
+    changes, left_out = [], Counter(plan.left_out)
+    distinct, total = plan.alike
     for request, before, after in zip(plan.requests, old, new, strict=True):
         if before.refused and after.refused:
             left_out[after.refused] += request.count

@@ -242,10 +242,10 @@ def reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
 def _reached(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     if asked.kind == "tcp":
         listener = whole(proxy, snapshot)[LDS].get(listener_name(proxy, snapshot, asked))
-        clusters = dict.fromkeys(_clusters(plain(listener)) if listener else ())
+        clusters = dict.fromkeys(clusters_in(plain(listener)) if listener else ())
     else:
         found_hosts = covering(proxy, snapshot, asked.authority)
-        clusters = dict.fromkeys(cluster for host in found_hosts for cluster in _clusters(host))
+        clusters = dict.fromkeys(cluster for host in found_hosts for cluster in clusters_in(host))
     return _behind(clusters, snapshot)
 
 
@@ -268,7 +268,7 @@ def _passed_on(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> list[str]:
     Those of its host; of every route of the gateway where the host was rewritten.
     """
     return reached(proxy, snapshot, asked) or _behind(
-        dict.fromkeys(cluster for table in tables(proxy, snapshot) for cluster in _clusters(table)), snapshot
+        dict.fromkeys(cluster for table in tables(proxy, snapshot) for cluster in clusters_in(table)), snapshot
     )
 
 
@@ -319,7 +319,7 @@ def listener_name(proxy: Proxy, snapshot: Snapshot, asked: Asked) -> str:
 
 def _is_proxied(host: Mapping[str, Any]) -> bool:
     """Whether unknown hosts are left to a service of the mesh (`egressProxy`)."""
-    return host["name"] == "allow_any" and any(cluster.startswith("outbound|") for cluster in _clusters(host))
+    return host["name"] == "allow_any" and any(cluster.startswith("outbound|") for cluster in clusters_in(host))
 
 
 class _Hosts:
@@ -345,14 +345,14 @@ class _Hosts:
         return [self._hosts[index] for index in sorted(found)]
 
 
-def _clusters(value: Any) -> Iterator[str]:
-    """Every cluster that a virtual host names, in weights and mirrors too."""
+def clusters_in(value: Any) -> Iterator[str]:
+    """Every cluster that a virtual host or listener names, in weights and mirrors too."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(item, str) and (key == "cluster" or (key == "name" and "|" in item)):
                 yield item
             else:
-                yield from _clusters(item)
+                yield from clusters_in(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _clusters(item)
+            yield from clusters_in(item)
