@@ -5,37 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from windvane.local.emulator.tcp_server import TcpServer
+
 _CHUNK = 64 << 10
 _WAITING = 256
 """Chunks on their way before the sender has to wait: 16 MiB a direction."""
 
 
-class Relay:
+class Relay(TcpServer):
     """Listens on one address and port while started; `delay` says by how much one direction takes longer (seconds).
 
     Bytes keep their order also where the delay changes. The end of a direction is handed on like bytes.
     """
 
     def __init__(self, host: str, port: int, target: int, delay: Callable[[], float]) -> None:
-        self._host, self._port, self._target, self._delay = host, port, target, delay
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(host, port)
+        self._target, self._delay = target, delay
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, self._port, backlog=1024)
-
-    async def stop(self) -> None:
-        """Stop listening and cut open connections."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._tasks:
-            task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             inner_reader, inner_writer = await asyncio.open_connection(self._host, self._target)
             try:
@@ -47,7 +34,6 @@ class Relay:
         except (OSError, ExceptionGroup, asyncio.CancelledError):
             pass  # what one side did to its connection, the other sees of its own
         finally:
-            self._tasks.discard(task)
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

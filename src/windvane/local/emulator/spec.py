@@ -135,7 +135,12 @@ class Lognormal(_Strict):
         return self
 
     def sample(self, rng: random.Random) -> float:
-        return rng.lognormvariate(math.log(self.p50), math.log(self.p99 / self.p50) / _Z99)
+        return lognormal(self.p50, self.p99, rng)
+
+
+def lognormal(p50: float, p99: float, rng: random.Random) -> float:
+    """One value of a lognormal distribution with this median (more than 0) and 99th percentile."""
+    return rng.lognormvariate(math.log(p50), math.log(p99 / p50) / _Z99)
 
 
 def _distribution(value: Any) -> Any:

@@ -11,40 +11,26 @@ from collections.abc import Awaitable, Callable
 
 from windvane.local.emulator.behaviour import Answer
 from windvane.local.emulator.headers import Header
+from windvane.local.emulator.tcp_server import TcpServer
 
 Respond = Callable[[str, list[Header]], Awaitable[Answer]]
 _LIMIT = 64 << 20
 
 
-class TcpFace:
+class TcpFace(TcpServer):
     """Listens on one address and port while started."""
 
     def __init__(self, host: str, port: int, respond: Respond) -> None:
-        self._host, self._port, self._respond = host, port, respond
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        super().__init__(host, port)
+        self._respond = respond
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, self._port, backlog=1024)
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._tasks:
-            task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await self._query(reader, writer):
                 await writer.drain()
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
-            self._tasks.discard(task)
             writer.close()
 
     async def _query(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from windvane.local.emulator.spec import Failure
+from windvane.local.emulator.spec import Failure, lognormal
 
-_Z99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 _SPREAD = 3.0
 """The 99th percentile of a delay, in medians: what is slow is not evenly so."""
 
@@ -43,9 +41,7 @@ class Trouble:
 
     def delayed(self, rng: random.Random) -> float:
         """By how many seconds this answer is late: lognormal."""
-        if not self.delay:
-            return 0.0
-        return self.delay * rng.lognormvariate(0.0, math.log(_SPREAD) / _Z99)
+        return lognormal(self.delay, self.delay * _SPREAD, rng) if self.delay else 0.0
 
     def failures(self, own: Sequence[Failure]) -> tuple[Failure, ...]:
         """What fails: its own share of the requests, and of the others the share that this trouble makes."""
