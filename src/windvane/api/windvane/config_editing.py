@@ -28,10 +28,6 @@ from windvane.api.windvane.telemetry import PREFIX
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, ConflictError, NotFoundError, OverloadedError, UnavailableError
 from windvane.local.edits import write_edits
-from windvane.local.trial.asking import parse_request, with_client
-from windvane.local.trial.mesh import running
-from windvane.local.trial.outcome import outcomes
-from windvane.local.trial.sending import ask
 from windvane.mesh.drafts import Draft, draft, read, text_of
 from windvane.mesh.files import LoadResult
 from windvane.mesh.findings import Finding
@@ -271,6 +267,12 @@ class _Editing:
         )
 
     async def _tried(self, view: MeshView, asked: TrialRequest) -> TrialAnswer:
+        # Here, so that a server starts without what only a trial needs.
+        from windvane.local.trial.asking import parse_request, with_client  # noqa: PLC0415
+        from windvane.local.trial.mesh import running  # noqa: PLC0415
+        from windvane.local.trial.outcome import outcomes  # noqa: PLC0415
+        from windvane.local.trial.sending import ask  # noqa: PLC0415
+
         wanted = parse_request(asked.request, asked.headers)
         view, client = with_client(view, wanted, asked.asker)
         async with running(view, [(client, wanted)], self._clock) as trial:
