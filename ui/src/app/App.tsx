@@ -52,6 +52,9 @@ const CONFIGURATION: Record<string, unknown> = {
   new: WizardPage,
 };
 
+/** Below /insights. */
+const INSIGHTS: Record<string, unknown> = {};
+
 interface Match {
   page: ComponentType<Record<string, string>>;
   props: Record<string, string>;
@@ -84,6 +87,8 @@ function match(pathname: string): Match | null {
   if (first === "config" && parts.length === 1) return page(ResourcesPage);
   if (first === "config" && second && CONFIGURATION[second] && parts.length === 2)
     return page(CONFIGURATION[second]);
+  if (first === "insights" && parts.length <= 2 && INSIGHTS[second ?? "incidents"])
+    return page(INSIGHTS[second ?? "incidents"]);
   if (first === "status" && parts.length === 1) return page(StatusPage);
   return null;
 }

@@ -43,6 +43,7 @@ export function Header() {
           {link("/explore", "metrics", t("nav.metrics"), here === "/explore")}
           {link("/dashboards", "dashboards", t("nav.dashboards"), here.startsWith("/dashboards"))}
           {link("/alerts", "bell", t("nav.alerts"), here === "/alerts")}
+          {link("/insights", "insights", t("nav.insights"), here.startsWith("/insights"))}
           {link("/config", "config", t("nav.config"), here.startsWith("/config"))}
           {link("/status", "status", t("nav.status"), SERVER_PAGES.includes(here))}
         </ul>

@@ -1,6 +1,7 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
 import { configEn } from "./config.en";
+import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
 import { tracesEn } from "./traces.en";
@@ -10,6 +11,7 @@ export const en = {
   ...tracesEn,
   ...logsEn,
   ...configEn,
+  ...insightsEn,
 
   "app.title": "Windvane",
   "app.skip": "Skip to content",

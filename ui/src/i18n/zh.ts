@@ -2,6 +2,7 @@
 
 import type { Key } from "./en";
 import { configZh } from "./config.zh";
+import { insightsZh } from "./insights.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
 import { tracesZh } from "./traces.zh";
@@ -11,6 +12,7 @@ export const zh: Record<Key, string> = {
   ...tracesZh,
   ...logsZh,
   ...configZh,
+  ...insightsZh,
 
   "app.title": "风向标 Windvane",
   "app.skip": "跳到正文",
