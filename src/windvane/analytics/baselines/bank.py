@@ -15,21 +15,22 @@ import numpy as np
 
 from windvane.analytics.baselines.lessons import SLOT, Course, at_minutes, flags_at
 from windvane.analytics.baselines.levels import BACK, Levels
-from windvane.analytics.baselines.noise import RATE_SCALE, SAMPLED, WINDOWS, Noise, octaves, prior
+from windvane.analytics.baselines.noise import SAMPLED, WINDOWS, Noise
 from windvane.analytics.baselines.rings import RING, Rings, Small
 from windvane.analytics.baselines.rules import (
     LEAD,
     Burning,
     Lag,
+    Rate,
+    Verdict,
     failing,
     fewer_requests,
-    running,
     slower,
     window,
 )
 from windvane.analytics.baselines.tracks import Burns, Tracks, learnable
 from windvane.analytics.red_rules import RATE_WINDOWS
-from windvane.analytics.seasonal import Flags, Floats
+from windvane.analytics.seasonal import Flags
 
 MINUTES = 1_440
 SETTLE = 30
@@ -37,7 +38,7 @@ SETTLE = 30
 STARTING = 2
 """Errors of a scope's first minutes are not held against it: proxies wait for their configuration."""
 _CHUNK = 128
-_LONGEST = 180
+_LONGEST = 240
 """Minutes in a block: six-hour sums of it end before it (`Burns`)."""
 
 
@@ -200,58 +201,43 @@ class Bank:
         """Of new minutes, those at which windows are looked at."""
         return np.asarray((np.arange(self.rings.next - fresh, self.rings.next) % SAMPLED) == 0)
 
-    def _rate(self, rows: slice, size: int, fresh: int):  # type: ignore[no-untyped-def]
+    def _rate(self, rows: slice, size: int, fresh: int) -> Verdict:
         part = self._lead(size, max(RATE_WINDOWS))
         requests = self.rings.requests[rows, part].astype(np.float64)
         due = np.exp(self.rings.rate_due[rows, part].astype(np.float64))
-        unseen = self.rings.rate_unseen[rows, part]
-        found = fewer_requests(requests, due, unseen, self.noise.rate_spread[rows], size)
-        if fresh and (chosen := self._sampled(fresh)).any():
-            known = np.isfinite(requests) & np.isfinite(due)
-            seen, wanted = running(np.where(known, requests, 0.0)), running(np.where(known, due, 0.0))
-            usual = ~found.odd[:, -fresh:][:, chosen]
+        rate = Rate.of(requests, due, self.rings.rate_unseen[rows, part])
+        found = fewer_requests(rate, self.noise.rate_spread[rows], size)
+        chosen = self._sampled(fresh)
+        if chosen.any():
+            usual = ~found.odd[:, size - fresh :][:, chosen]
             for place, width in enumerate(RATE_WINDOWS):
-                many, most = window(seen, width, fresh)[:, chosen], window(wanted, width, fresh)[:, chosen]
-                told = usual & (most > 4.0)
-                strayed = np.abs(np.log((many + 0.5) / (most + 0.5)))
-                self.noise.rates.add(rows, place, strayed * RATE_SCALE, told)
-                self.noise.volume[rows, place] += np.where(told, np.log(np.maximum(most, 1.0)), 0.0).sum(axis=1)
+                many, most = (window(sums, width, fresh)[:, chosen] for sums in (rate.seen, rate.due))
+                self.noise.learn_rate(rows, place, many, most, usual)
         return found
 
-    def _slow(self, rows: slice, size: int, fresh: int):  # type: ignore[no-untyped-def]
+    def _slow(self, rows: slice, size: int, fresh: int) -> Verdict:
         rings, part, noise = self.rings, self._lead(size), self.noise
         requests = rings.requests[rows, part].astype(np.float64)
         residual = rings.slow[rows, part].astype(np.float64) - rings.slow_due[rows, part]
         known = rings.slow_known[rows, rings.end - size : rings.end].astype(np.float64)
-        lag = Lag(residual, noise.of(rows, requests), rings.slow_unseen[rows, part], known)
-        found = slower(lag, noise.excess[rows], noise.beyond[rows], noise.freedom[rows], size)
-        if fresh:
-            self._stray(rows, lag, requests, found.odd, fresh)
+        lag = Lag.of(residual, noise.of(rows, requests), rings.slow_unseen[rows, part], known)
+        found = slower(lag, noise.excess[rows], noise.beyond[rows], noise.freedom[rows])
+        if not fresh:
+            return found
+        usual, chosen = ~found.odd[:, size - fresh :], self._sampled(fresh)
+        noise.learn_minutes(rows, np.where(usual, residual[:, -fresh:], np.nan), requests[:, -fresh:])
+        if chosen.any():
+            for place, width in enumerate(WINDOWS):
+                moved, weight = (window(sums, width, fresh)[:, chosen] for sums in (lag.moved, lag.weight))
+                noise.learn_window(rows, place, moved, weight, usual[:, chosen])
         return found
 
-    def _stray(self, rows: slice, lag: Lag, requests: Floats, odd: Flags, fresh: int) -> None:
-        """Learn how far new minutes of latency, and windows, strayed."""
-        usual = ~odd[:, -fresh:]
-        residual, many = lag.residual[:, -fresh:], requests[:, -fresh:]
-        told = usual & np.isfinite(residual) & (many > 0)
-        self.noise.minutes.add(rows, octaves(many), np.abs(residual) / prior(np.nan_to_num(many)), told)
-        chosen = self._sampled(fresh)
-        if not chosen.any():
-            return
-        known = np.isfinite(lag.residual)
-        weight = np.where(known, lag.noise**-2.0, 0.0)
-        moved, total = running(np.where(known, lag.residual, 0.0) * weight), running(weight)
-        for place, width in enumerate(WINDOWS):
-            sums, weights = window(moved, width, fresh)[:, chosen], window(total, width, fresh)[:, chosen]
-            told = usual[:, chosen] & (weights > 0)
-            self.noise.windows.add(rows, place, np.abs(sums) / np.sqrt(np.maximum(weights, 1e-12)), told)
-
-    def _errors(self, rows: slice, size: int):  # type: ignore[no-untyped-def]
+    def _errors(self, rows: slice, size: int) -> Verdict:
         rings, part = self.rings, self._lead(size)
         requests, errors = rings.requests[rows, part].astype(np.float64), rings.errors[rows, part].astype(np.float64)
         long = self.burns.long(rows, rings, self.settled, size)
         before = rings.odd[rows, 0, rings.end - size - 1]
-        return failing(Burning(requests, errors, long, size), errors, before, self.budget)
+        return failing(Burning(requests, errors, long, size), before, self.budget)
 
     def _settle(self, until: int) -> None:
         """Learn minutes up to `until`, but for what was odd."""

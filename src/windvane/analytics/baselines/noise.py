@@ -50,8 +50,8 @@ class Histogram:
         part = self.counts[rows]
         many, groups, _ = part.shape
         with np.errstate(divide="ignore", invalid="ignore"):
-            place = np.log(np.where(known, sizes, 1.0) / LOWEST) * (1.0 / np.log(RATIO)) + 1.0
-        place = np.clip(place, 0, BINS - 1).astype(np.int64)
+            place = np.log(sizes) * (1.0 / np.log(RATIO)) + (1.0 - np.log(LOWEST) / np.log(RATIO))
+        place = np.clip(np.where(known, place, 0.0), 0, BINS - 1).astype(np.int64)
         place += (np.arange(many)[:, None] * groups + group) * BINS
         part += np.bincount(place[known], minlength=part.size).reshape(part.shape)
 
@@ -124,6 +124,23 @@ class Noise:
             )
         self.rate_spread = np.where(counted * SAMPLED >= LEARNT, found, FIRST_SPREAD)
 
+    def learn_minutes(self, rows: slice, residual: Floats, requests: Floats) -> None:
+        """Departures of minutes of log latency (NaN is not learnt), with the requests of each."""
+        many = np.maximum(np.where(np.isfinite(requests), requests, 0.0), 1.0)
+        octave = np.minimum(np.log2(many), OCTAVES - 1).astype(np.int64)
+        self.minutes.add(rows, octave, np.abs(residual) / prior(many), np.isfinite(residual))
+
+    def learn_window(self, rows: slice, place: int, moved: Floats, weight: Floats, usual: Flags) -> None:
+        """Weighted sums of departures over windows of latency, and their weights, where `usual`."""
+        strayed = np.abs(moved) / np.sqrt(np.maximum(weight, 1e-12))
+        self.windows.add(rows, place, strayed, usual & (weight > 0))
+
+    def learn_rate(self, rows: slice, place: int, seen: Floats, due: Floats, usual: Flags) -> None:
+        """Requests of windows that were seen and due, where `usual`."""
+        told = usual & (due > 4.0)
+        self.rates.add(rows, place, np.abs(np.log((seen + 0.5) / (due + 0.5))) * RATE_SCALE, told)
+        self.volume[rows, place] += np.where(told, np.log(np.maximum(due, 1.0)), 0.0).sum(axis=1)
+
     def adopt(self, row: int, other: int) -> None:
         """Begin with what another scope's latency taught."""
         for one in (self.minutes.counts, self.windows.counts, self.ratio, self.excess, self.freedom, self.beyond):
@@ -135,16 +152,13 @@ class Noise:
 
     def of(self, rows: slice | npt.NDArray[np.int64], requests: Floats) -> Floats:
         """Spread of a minute's log latency at so many requests (rows x minutes)."""
-        octave = np.clip(np.log2(np.maximum(np.nan_to_num(requests), 0.5)) - 0.5, 0.0, OCTAVES - 1.001)
+        many = np.maximum(np.where(np.isfinite(requests), requests, 0.0), 1.0)
+        octave = np.clip(np.log2(many) - 0.5, 0.0, OCTAVES - 1.001)
         low = octave.astype(np.int64)
-        part, ratio = octave - low, self.ratio[rows]
-        ratios = np.take_along_axis(ratio, low, 1) * (1 - part) + np.take_along_axis(ratio, low + 1, 1) * part
-        return np.asarray(np.maximum(prior(np.nan_to_num(requests)) * ratios, LEAST_SPREAD))
-
-
-def octaves(requests: Floats) -> npt.NDArray[np.int64]:
-    """The group of `Noise.minutes` that a minute with so many requests belongs to."""
-    return np.clip(np.log2(np.maximum(np.nan_to_num(requests), 1.0)), 0, OCTAVES - 1).astype(np.int64)
+        part, ratio = octave - low, self.ratio[rows].astype(np.float64)
+        flat, begin = ratio.reshape(-1), np.arange(len(ratio))[:, None] * OCTAVES
+        below, above = flat[begin + low], flat[begin + low + 1]
+        return np.maximum(prior(many) * (below + (above - below) * part), LEAST_SPREAD)
 
 
 def beyond_of(freedom: Floats) -> Floats:

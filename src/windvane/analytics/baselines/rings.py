@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 RING = 150
 """Minutes that are kept: the local level looks two hours back, and what is learnt lags by half an hour."""
-ROOM = 210
+ROOM = 270
 """Further columns: minutes are appended until they are full, then the last `RING` move to the front."""
 SIGNALS = 3
 """Errors, latency, rate: in this order wherever signals are numbered."""

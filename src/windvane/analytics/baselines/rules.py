@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from windvane.analytics.baselines.contract import ALARM, MOST_SCORE
 from windvane.analytics.baselines.noise import WINDOWS
@@ -48,7 +50,12 @@ def score_of(tail: Floats) -> Floats:
     return np.asarray(-np.log10(np.clip(np.nan_to_num(tail, nan=1.0), _LEAST_TAIL, 1.0)))
 
 
-def running(values: Floats) -> Floats:
+def counted(values: npt.NDArray[np.floating]) -> Floats:
+    """Values with nought for what is unknown."""
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def running(values: npt.NDArray[Any]) -> Floats:
     """Sums up to each column, with a nought before the first."""
     total = np.empty((len(values), values.shape[1] + 1))
     total[:, 0] = 0.0
@@ -69,77 +76,106 @@ def _wanted(odd: Flags) -> Flags:
     return asked
 
 
-def fewer_requests(requests: Floats, due: Floats, unseen: Flags, spreads: Floats, size: int) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Running sums of requests that were seen, of those that were due, of known minutes and of those of a weekday that
+    was never seen."""
+
+    seen: Floats
+    due: Floats
+    known: Floats
+    unseen: Floats
+
+    @classmethod
+    def of(cls, requests: Floats, due: Floats, unseen: Flags) -> Rate:
+        """From scopes x minutes; NaN is unknown."""
+        known = np.isfinite(requests) & np.isfinite(due)
+        seen, wanted = np.where(known, requests, 0.0), np.where(known, due, 0.0)
+        return cls(running(seen), running(wanted), running(known), running(unseen))
+
+
+def fewer_requests(rate: Rate, spreads: Floats, size: int) -> Verdict:
     """Where fewer requests came than the lowest plausible rate would bring, as `red_rules.few_requests` tells."""
     from scipy.special import pdtr  # noqa: PLC0415  a server starts without it
 
-    known = np.isfinite(requests) & np.isfinite(due)
-    seen, wanted = running(np.where(known, requests, 0.0)), running(np.where(known, due, 0.0))
-    count, strange = running(known.astype(float)), running(unseen.astype(float))
-    going_on = known[:, -size:] & (window(seen, 3, size) <= 0.8 * window(wanted, 3, size))
+    going_on = window(rate.known, 1, size) > 0
+    going_on &= window(rate.seen, 3, size) <= 0.8 * window(rate.due, 3, size)
     odd: Flags = np.zeros(going_on.shape, bool)
     factor, score = np.ones(odd.shape), np.zeros(odd.shape)
     for place, width in enumerate(RATE_WINDOWS):
-        many, most = window(seen, width, size), window(wanted, width, size)
-        one = many / np.maximum(most, 1e-9)
-        low = np.where(window(strange, width, size) > 0, UNSEEN_RATE, np.exp(-2.0 * spreads[:, place])[:, None])
-        enough = window(count, width, size) >= KNOWN_SHARE * width
-        may = going_on & enough & (one <= RATE_EFFECT)
-        asked = _wanted(may) & enough
-        tail = np.ones(odd.shape)
-        tail[asked] = pdtr(np.maximum(many[asked], 0.0), most[asked] * low[asked])
-        found = may & (tail < TAIL)
-        factor = np.where((found & ~odd) | (place == 0), one, factor)
-        score = np.maximum(score, score_of(tail))
-        odd |= found
+        many, most = window(rate.seen, width, size), window(rate.due, width, size)
+        enough = window(rate.known, width, size) >= KNOWN_SHARE * width
+        may = going_on & enough & (many <= RATE_EFFECT * most)
+        at = np.nonzero(_wanted(may) & enough)
+        seen, due = np.maximum(many[at], 0.0), most[at]
+        strange = window(rate.unseen, width, size)[at] > 0
+        tail = pdtr(seen, due * np.where(strange, UNSEEN_RATE, np.exp(-2.0 * spreads[at[0], place])))
+        score[at] = np.maximum(score[at], score_of(tail))
+        told = may[at] & (tail < TAIL)
+        at = (at[0][told], at[1][told])
+        first = ~odd[at]
+        factor[at] = np.where(first, (seen / np.maximum(due, 1e-9))[told], factor[at])
+        odd[at] = True
     return Verdict(odd, factor, score)
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What latency was expected to be, scopes x minutes: departures from it (logarithms), how far a minute strays,
-    whether the weekday was never seen, and (of the judged minutes) how many minutes the level is made of: infinite
-    for one that days have taught."""
+    """What latency was against what was expected, scopes x minutes: running sums of departures (logarithms) by their
+    weight, of the weights, of known minutes and of those that are half an effect slow. Of the judged minutes: the effect
+    that is worth telling, the error of the expected level, and whether it is young: no days have taught it."""
 
-    residual: Floats
-    noise: Floats
-    unseen: Flags
+    moved: Floats
+    weight: Floats
     known: Floats
+    slow: Floats
+    effect: Floats
+    error: Floats
+    young: Flags
+
+    @classmethod
+    def of(cls, residual: Floats, noise: Floats, unseen: Flags, minutes: Floats) -> Lag:
+        """From departures, how far a minute strays, whether the weekday was never seen; and (of the judged minutes)
+        how many minutes the level is made of, infinite where days have taught it."""
+        known, size = np.isfinite(residual), minutes.shape[1]
+        weight = np.where(known, noise**-2.0, 0.0)
+        effect = np.where(unseen, UNSEEN_LATENCY, LATENCY_EFFECT)
+        departed = np.where(known, residual, 0.0)
+        error = 2.0 * noise[:, -size:] ** 2 / minutes
+        return cls(
+            running(departed * weight), running(weight), running(known), running(departed > effect / 2),
+            effect[:, -size:], error, np.isfinite(minutes),
+        )  # fmt: skip
 
 
-def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats, size: int) -> Verdict:
+def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats) -> Verdict:
     """Where latency lies above its band by a factor that matters, as `red_rules.slow_answers` tells; the margin is
     Student's t of what is known of the scope's noise, and wider by the error of a level that is young."""
     from scipy.special import stdtr  # noqa: PLC0415  a server starts without it
 
-    known = np.isfinite(lag.residual)
-    weight = np.where(known, lag.noise**-2.0, 0.0)
-    moved, total = running(np.where(known, lag.residual, 0.0) * weight), running(weight)
-    count, effect = running(known.astype(float)), np.where(lag.unseen[:, -size:], UNSEEN_LATENCY, LATENCY_EFFECT)
-    agreeing = running(np.where(known, lag.residual > np.where(lag.unseen, UNSEEN_LATENCY, LATENCY_EFFECT) / 2, False))
-    young = 2.0 * lag.noise[:, -size:] ** 2 / lag.known
-    odd: Flags = np.zeros(young.shape, bool)
+    size = lag.effect.shape[1]
+    odd: Flags = np.zeros(lag.effect.shape, bool)
     factor, strongest = np.ones(odd.shape), np.full(odd.shape, -np.inf)
     for place, width in enumerate(WINDOWS):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = window(moved, width, size) / window(total, width, size)
-            away = mean / np.sqrt(excess[:, place, None] ** 2 / window(total, width, size) + young)
-        short = min(width, 5)
-        usable = window(count, width, size) >= KNOWN_SHARE * width
-        agree = usable & (window(agreeing, short, size) >= KNOWN_SHARE * short)
+        short, least = min(width, 5), width if width < 5 else 3
+        agree = window(lag.slow, short, size) >= least
         if width < 5:
-            usable = agree = usable & np.isfinite(lag.known) & (window(agreeing, width, size) >= width)
-        with np.errstate(invalid="ignore"):
-            found = agree & (mean >= effect) & (away >= beyond[:, None])
-        if width >= 5:
-            factor = np.where((found & ~odd) | (width == 5), np.exp(np.where(usable, mean, 0.0)), factor)
-        else:
-            factor = np.where(found, np.exp(np.where(usable, mean, 0.0)), factor)
-        strongest = np.fmax(strongest, np.where(agree | (usable & (width == 5)), away, -np.inf))
-        odd |= found
-    asked, score = _wanted(odd) & np.isfinite(strongest), np.zeros(odd.shape)
-    many = np.broadcast_to(freedom[:, None], odd.shape)
-    score[asked] = score_of(stdtr(many[asked], -strongest[asked]))
+            agree &= lag.young
+        asked = agree.copy()
+        asked[:, -1] |= width == 5
+        at = np.nonzero(asked)
+        weight = window(lag.weight, width, size)[at]
+        enough = window(lag.known, width, size)[at] >= KNOWN_SHARE * width
+        at, weight = (at[0][enough], at[1][enough]), weight[enough]
+        mean = window(lag.moved, width, size)[at] / weight
+        away = mean / np.sqrt(excess[at[0], place] ** 2 / weight + lag.error[at])
+        strongest[at] = np.maximum(strongest[at], away)
+        told = agree[at] & (mean >= lag.effect[at]) & (away >= beyond[at[0]])
+        at = (at[0][told], at[1][told])
+        factor[at] = np.where(odd[at], factor[at], np.exp(mean[told]))
+        odd[at] = True
+    score, at = np.zeros(odd.shape), np.nonzero(_wanted(odd) & np.isfinite(strongest))
+    score[at] = score_of(stdtr(freedom[at[0]], -strongest[at]))
     return Verdict(odd, factor, score)
 
 
@@ -147,46 +183,48 @@ class Burning:
     """Windows of requests and failures, by their minutes; long ones are given as sums."""
 
     def __init__(self, requests: Floats, errors: Floats, long: Mapping[int, tuple[Floats, Floats]], size: int) -> None:
-        self._requests, self._errors = running(np.nan_to_num(requests)), running(np.nan_to_num(errors))
-        self._long, self._size = long, size
+        self.size, self._long = size, long
+        self._requests, self._errors = running(counted(requests)), running(counted(errors))
+        self.failing_minutes = running(errors > 0)
 
     def sums(self, minutes: int) -> tuple[Floats, Floats]:
         """Requests and failures of the last so many minutes."""
         if minutes in self._long:
             return self._long[minutes]
-        return window(self._requests, minutes, self._size), window(self._errors, minutes, self._size)
+        return window(self._requests, minutes, self.size), window(self._errors, minutes, self.size)
 
-    def at(self, minutes: int, burn: float, budget: float) -> tuple[Flags, Floats, Floats]:
-        """Where the window burns faster; the score that it is not chance; the share over the budget."""
+    def at(self, minutes: int, burn: float, budget: float) -> tuple[Flags, Floats]:
+        """Where the window burns faster, and (there, and in the newest minute) the score that it is not chance."""
         from scipy.special import betainc  # noqa: PLC0415  a server starts without it
 
         many, bad = self.sums(minutes)
-        share = np.maximum(bad, 0.0) / np.maximum(many, 1.0)
-        fast = share > burn * budget
+        fast = bad > np.maximum(many, 1.0) * (burn * budget)
         asked = fast.copy()
         asked[:, -1] |= bad[:, -1] > 1e-6
-        tail = np.ones(fast.shape)
-        some = np.maximum(bad[asked], 1e-9)
-        tail[asked] = betainc(some, np.maximum(many[asked] - some, 0.0) + 1.0, budget)
-        return fast, score_of(tail), share / budget
+        at = np.nonzero(asked)
+        some, score = np.maximum(bad[at], 1e-9), np.zeros(fast.shape)
+        score[at] = score_of(betainc(some, np.maximum(many[at] - some, 0.0) + 1.0, budget))
+        return fast, score
 
 
-def failing(burning: Burning, failures: Floats, before: Flags, budget: float) -> Verdict:
-    """Where the error budget burns too fast, as `red_rules.failing` tells. `failures` has the failures of the
-    judged minutes and a lead; `before` says which scopes were odd in the minute before."""
+def failing(burning: Burning, before: Flags, budget: float) -> Verdict:
+    """Where the error budget burns too fast, as `red_rules.failing` tells. `before` says which scopes were odd in
+    the minute before the first."""
     alarm, still = -np.log10(TAIL), -np.log10(STILL)
-    fast, score, factor = burning.at(FAST_WINDOW, FAST_BURN, budget)
-    size = fast.shape[1]
-    many = window(running((np.nan_to_num(failures) > 0).astype(float)), FAST_WINDOW, size)
-    odd = fast & (score > alarm) & (many >= KNOWN_SHARE * FAST_WINDOW)
-    strongest = score
+    fast, score = burning.at(FAST_WINDOW, FAST_BURN, budget)
+    odd = fast & (score > alarm) & (window(burning.failing_minutes, FAST_WINDOW, burning.size) >= 3)
     for long, short, burn in BURNS:
-        slow, long_score, _ = burning.at(long, burn, budget)
-        quick, short_score, _ = burning.at(short, burn, budget)
+        slow, long_score = burning.at(long, burn, budget)
+        quick, short_score = burning.at(short, burn, budget)
         odd |= slow & (long_score > alarm) & quick & (short_score > still)
-        strongest = np.maximum(strongest, np.minimum(long_score, short_score * (ALARM / still)))
-    smouldering, smoulder_score, _ = burning.at(SMOULDER, 1.0, budget)
-    return Verdict(_until_quiet(odd, smouldering & (smoulder_score > still), before), factor, strongest)
+        score = np.maximum(score, np.minimum(long_score, short_score * (ALARM / still)))
+    factor = np.ones(odd.shape)
+    if odd.any() or before.any():
+        smouldering, smoulder_score = burning.at(SMOULDER, 1.0, budget)
+        odd = _until_quiet(odd, smouldering & (smoulder_score > still), before)
+        many, bad = burning.sums(FAST_WINDOW)
+        factor[odd] = bad[odd] / np.maximum(many[odd], 1.0) / budget
+    return Verdict(odd, factor, score)
 
 
 def _until_quiet(odd: Flags, smouldering: Flags, before: Flags) -> Flags:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from windvane.analytics.baselines.lessons import SLOT
 from windvane.analytics.baselines.rings import SIGNALS, Rings, Small
+from windvane.analytics.baselines.rules import counted
 from windvane.analytics.red import ACCEPTED, GAP, stretches
 from windvane.analytics.red_rules import BURNS
 from windvane.analytics.seasonal import Flags, Floats
@@ -180,7 +181,7 @@ class Burns:
         here = slice(rings.column(begin), rings.column(until))
         places = np.arange(begin // SLOT, until // SLOT) % BLOCKS
         for number, (sums, values) in enumerate(((self.requests, rings.requests), (self.errors, rings.errors))):
-            fresh = np.nan_to_num(values[:, here]).reshape(len(values), -1, SLOT).sum(axis=2)
+            fresh = counted(values[:, here]).reshape(len(values), -1, SLOT).sum(axis=2)
             self.total[:, number] += fresh.sum(axis=1) - sums[:, places].sum(axis=1)
             sums[:, places] = fresh
 
@@ -195,7 +196,7 @@ class Burns:
         at = rings.column(settled)
         newest = []
         for values in (rings.requests, rings.errors):
-            sums = np.cumsum(np.nan_to_num(values[rows, at : rings.end]), axis=1, dtype=np.float64)
+            sums = np.cumsum(counted(values[rows, at : rings.end]), axis=1, dtype=np.float64)
             newest.append(sums[:, sums.shape[1] - size :])
         found = {}
         for minutes in _LONG:
