@@ -14,30 +14,29 @@ from os import cpu_count
 import numpy as np
 
 from windvane.analytics.baselines.lessons import SLOT, Course, at_minutes, flags_at
-from windvane.analytics.baselines.levels import BACK, Levels
-from windvane.analytics.baselines.noise import SAMPLED, WINDOWS, Noise
+from windvane.analytics.baselines.levels import BACK, YOUNG_BEHIND, Levels
+from windvane.analytics.baselines.noise import SAMPLED, Noise
 from windvane.analytics.baselines.rings import RING, Rings, Small
 from windvane.analytics.baselines.rules import (
     LEAD,
     Burning,
     Lag,
-    Rate,
     Verdict,
     failing,
     fewer_requests,
     slower,
-    window,
 )
+from windvane.analytics.baselines.sums import Rate
 from windvane.analytics.baselines.tracks import Burns, Tracks, learnable
 from windvane.analytics.red_rules import RATE_WINDOWS
-from windvane.analytics.seasonal import Flags
 
 MINUTES = 1_440
 SETTLE = 30
 """Minutes after which a minute is learnt: an incident is known by then."""
 STARTING = 2
 """Errors of a scope's first minutes are not held against it: proxies wait for their configuration."""
-_CHUNK = 128
+_AT_ONCE = 38_400
+"""Cells of the matrices that a thread works on at a time, so that they stay in its cache."""
 _LONGEST = 240
 """Minutes in a block: six-hour sums of it end before it (`Burns`)."""
 
@@ -116,7 +115,7 @@ class Bank:
         self._forgive(first, requests.shape[1])
         last = rings.next
         fresh = max(0, last - max(known, first))
-        self.each(lambda rows: self._judge(rows, first, last - first, fresh))
+        self.each(lambda rows: self._judge(rows, first, last - first, fresh), last - first)
         due = (last - SETTLE) // SLOT * SLOT
         if due > self.settled:
             self._settle(due)
@@ -158,9 +157,10 @@ class Bank:
         self.rate.expect(rows, day)
         self.slow.expect(rows, day)
 
-    def each(self, work: Callable[[slice], None]) -> None:
-        """Do it for all rows, some at a time, on all processors."""
-        parts = [slice(at, min(at + _CHUNK, self.rows)) for at in range(0, self.rows, _CHUNK)]
+    def each(self, work: Callable[[slice], None], size: int = _LONGEST) -> None:
+        """Do it for all rows, some at a time, on all processors; `size` is in minutes."""
+        many = _AT_ONCE // (size + LEAD)
+        parts = [slice(at, min(at + many, self.rows)) for at in range(0, self.rows, many)]
         if len(parts) < 2:
             for part in parts:
                 work(part)
@@ -173,7 +173,7 @@ class Bank:
             self._due(rows, self.rings.next - fresh, fresh)
         at = self.rings.end
         here = slice(at - size, at)
-        rate, slow, errors = self._rate(rows, size, fresh), self._slow(rows, size, fresh), self._errors(rows, size)
+        rate, slow, errors = self._rate(rows, size), self._slow(rows, size), self._errors(rows, size)
         for number, verdict in enumerate((errors, slow, rate)):
             self.rings.odd[rows, number, here] = verdict.odd
             self.rings.factor[rows, number, here] = verdict.factor
@@ -192,45 +192,27 @@ class Bank:
         minutes = np.arange(first - BACK, first + size)
         usual |= minutes > self.tracks.accepted_from(rows, 1)[:, None]
         rings.slow_due[rows, here], rings.slow_known[rows, here] = self.levels.slow_due(rows, rings, first, lag, usual)
+        _backwards(rings.slow_due[rows, here.start - YOUNG_BEHIND - 1 : here.stop])
         rings.slow_unseen[rows, here] = flags_at(self.slow.unseen[rows], minute, size)
 
     def _lead(self, size: int, lead: int = LEAD) -> slice:
         return slice(self.rings.end - size - lead, self.rings.end)
 
-    def _sampled(self, fresh: int) -> Flags:
-        """Of new minutes, those at which windows are looked at."""
-        return np.asarray((np.arange(self.rings.next - fresh, self.rings.next) % SAMPLED) == 0)
+    def _rate(self, rows: slice, size: int) -> Verdict:
+        return fewer_requests(self._requests(rows, self._lead(size, max(RATE_WINDOWS))),
+                              self.noise.rate_spread[rows], size)  # fmt: skip
 
-    def _rate(self, rows: slice, size: int, fresh: int) -> Verdict:
-        part = self._lead(size, max(RATE_WINDOWS))
-        requests = self.rings.requests[rows, part].astype(np.float64)
+    def _requests(self, rows: slice, part: slice) -> Rate:
         due = np.exp(self.rings.rate_due[rows, part].astype(np.float64))
-        rate = Rate.of(requests, due, self.rings.rate_unseen[rows, part])
-        found = fewer_requests(rate, self.noise.rate_spread[rows], size)
-        chosen = self._sampled(fresh)
-        if chosen.any():
-            usual = ~found.odd[:, size - fresh :][:, chosen]
-            for place, width in enumerate(RATE_WINDOWS):
-                many, most = (window(sums, width, fresh)[:, chosen] for sums in (rate.seen, rate.due))
-                self.noise.learn_rate(rows, place, many, most, usual)
-        return found
+        return Rate.of(self.rings.requests[rows, part].astype(np.float64), due, self.rings.rate_unseen[rows, part])
 
-    def _slow(self, rows: slice, size: int, fresh: int) -> Verdict:
+    def _slow(self, rows: slice, size: int) -> Verdict:
         rings, part, noise = self.rings, self._lead(size), self.noise
-        requests = rings.requests[rows, part].astype(np.float64)
         residual = rings.slow[rows, part].astype(np.float64) - rings.slow_due[rows, part]
         known = rings.slow_known[rows, rings.end - size : rings.end].astype(np.float64)
-        lag = Lag.of(residual, noise.of(rows, requests), rings.slow_unseen[rows, part], known)
-        found = slower(lag, noise.excess[rows], noise.beyond[rows], noise.freedom[rows])
-        if not fresh:
-            return found
-        usual, chosen = ~found.odd[:, size - fresh :], self._sampled(fresh)
-        noise.learn_minutes(rows, np.where(usual, residual[:, -fresh:], np.nan), requests[:, -fresh:])
-        if chosen.any():
-            for place, width in enumerate(WINDOWS):
-                moved, weight = (window(sums, width, fresh)[:, chosen] for sums in (lag.moved, lag.weight))
-                noise.learn_window(rows, place, moved, weight, usual[:, chosen])
-        return found
+        stray = noise.of(rows, rings.requests[rows, part].astype(np.float64))
+        lag = Lag.of(residual, stray, rings.slow_unseen[rows, part], known)
+        return slower(lag, noise.excess[rows], noise.beyond[rows], noise.freedom[rows])
 
     def _errors(self, rows: slice, size: int) -> Verdict:
         rings, part = self.rings, self._lead(size)
@@ -242,21 +224,36 @@ class Bank:
     def _settle(self, until: int) -> None:
         """Learn minutes up to `until`, but for what was odd."""
         begin = self.settled
-        if until - begin <= 0:
+        if begin >= until:
             return
-        rings = self.rings
-        here = slice(rings.column(begin), rings.column(until))
-
-        def learn(rows: slice) -> None:
-            for number, course, values in ((2, self.rate, rings.requests), (1, self.slow, rings.slow)):
-                part = values[rows, here].astype(np.float64)
-                usual = learnable(rings, rows, number, begin, until, self.tracks.accepted_from(rows, number))
-                course.add(rows, begin % MINUTES, np.where(usual, part, np.nan))
-
-        self.each(learn)
-        self.burns.add(rings, begin, until)
-        self.tracks.fold(rings, begin, until)
+        self.each(lambda rows: self._learn(rows, begin, until), until - begin)
+        self.burns.add(self.rings, begin, until)
+        self.tracks.fold(self.rings, begin, until)
         self.settled = until
+
+    def _learn(self, rows: slice, begin: int, until: int) -> None:
+        rings, minute = self.rings, begin % MINUTES
+        at = rings.column(begin)
+        here, part = slice(at, at + until - begin), slice(at - LEAD, at + until - begin)
+        requests = rings.requests[rows, here].astype(np.float64)
+        usual = learnable(rings, rows, 2, (begin, until), self.tracks.accepted_from(rows, 2))
+        self.rate.add(rows, minute, np.where(usual, requests, np.nan))
+        sampled = np.arange(begin, until) % SAMPLED == 0
+        self.noise.learn_rates(rows, self._requests(rows, part), usual, sampled)
+        usual = learnable(rings, rows, 1, (begin, until), self.tracks.accepted_from(rows, 1))
+        slow = rings.slow[rows, part].astype(np.float64)
+        self.slow.add(rows, minute, np.where(usual, slow[:, LEAD:], np.nan))
+        residual = slow - rings.slow_due[rows, part]
+        residual[:, LEAD:][~usual] = np.nan
+        self.noise.learn_slow(rows, residual, rings.requests[rows, part].astype(np.float64), sampled)
+
+
+def _backwards(due: Small) -> None:
+    """A first level holds for the minutes just before it, too: those that it is too young to be made of."""
+    for _ in range(YOUNG_BEHIND + 1):
+        if not (missing := np.isnan(due[:, :-1])).any():
+            return
+        due[:, :-1][missing] = due[:, 1:][missing]
 
 
 __all__ = ["MINUTES", "RING", "Bank"]

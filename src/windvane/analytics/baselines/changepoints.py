@@ -69,9 +69,7 @@ def changepoints(
         error = noise * _CLUMPED * math.sqrt(1.0 / (new - old) + 1.0 / (end - new))
         moved = abs(levels[place + 1] - levels[place])
         chance = len(told) * math.erfc(moved / error / math.sqrt(2.0))
-        found.append(
-            Changepoint(int(times[known[new]]), levels[place], levels[place + 1], 1.0 - min(1.0, chance))
-        )
+        found.append(Changepoint(int(times[known[new]]), levels[place], levels[place + 1], 1.0 - min(1.0, chance)))
     return [one for one in found if one.certainty >= certainty]
 
 

@@ -69,7 +69,9 @@ class Levels:
         held, held_known = self.slow[rows], self.slow_known[rows]
         own, own_known = held[lacking], held_known[lacking]
         stand_in = _held(own, level, at, size, keep=True)
-        counted = _held(own_known, np.where(np.isfinite(level), np.where(enough, many, few), np.nan), at, size, keep=True)
+        counted = _held(
+            own_known, np.where(np.isfinite(level), np.where(enough, many, few), np.nan), at, size, keep=True
+        )
         held[lacking], held_known[lacking] = own, own_known
         missing = ~np.isfinite(due[lacking])
         due[lacking] = np.where(missing, stand_in, due[lacking])

@@ -80,4 +80,3 @@ def _accept(bank: Bank, row: int, signal: int, move: Changepoint) -> None:
         bank.levels.moved[row] = 0.0
     rings.odd[row, signal, since] = False
     bank.tracks.forget(row, signal)
-

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from windvane.analytics.baselines.sums import Rate, counted, running, window
 from windvane.analytics.red_rules import FIRST_SPREAD, LATENCY_WINDOWS, LEARNT, LEAST_SPREAD, RATE_WINDOWS, TAIL
 from windvane.analytics.seasonal import RECENT_DAYS, Flags, Floats
 
@@ -21,8 +22,8 @@ BINS, LOWEST, RATIO = 25, 0.05, 1.25
 OCTAVES = 16
 WINDOWS = (3, *LATENCY_WINDOWS)
 """Minutes; the shortest only where a level is young and nothing of days is known."""
-PRIOR_WEIGHT = 10.0
-OWN, SAMPLING = 0.10, 1.5
+PRIOR_WEIGHT = 20.0
+OWN, SAMPLING = 0.08, 1.3
 """A minute's log latency strays by `OWN`, and by `SAMPLING` over the root of its requests (a 95th percentile of a
 lognormal of sigma 0.7 over one minute)."""
 OVERLAP = 1.35
@@ -99,7 +100,7 @@ class Noise:
     def fade(self) -> None:
         """A day is over: what was before counts for a seventh less."""
         for one in (self.minutes.counts, self.windows.counts, self.rates.counts, self.volume):
-            one *= FADE
+            np.multiply(one, FADE, out=one)
 
     def refresh(self) -> None:
         """Make the figures that tests use from what was counted."""
@@ -113,9 +114,7 @@ class Noise:
         self.beyond = beyond_of(self.freedom)
         strayed, looked = self.windows.medians() * OF_MEDIAN, self.windows.weights() * SAMPLED
         first = 4 * PRIOR_WEIGHT
-        self.excess = np.maximum(
-            1.0, np.sqrt((first * OVERLAP**2 + looked * strayed**2) / (first + looked))
-        )
+        self.excess = np.maximum(1.0, np.sqrt((first * OVERLAP**2 + looked * strayed**2) / (first + looked)))
         counted = self.rates.weights()
         with np.errstate(invalid="ignore", divide="ignore"):
             counting = np.exp(-self.volume / counted)
@@ -124,22 +123,34 @@ class Noise:
             )
         self.rate_spread = np.where(counted * SAMPLED >= LEARNT, found, FIRST_SPREAD)
 
-    def learn_minutes(self, rows: slice, residual: Floats, requests: Floats) -> None:
-        """Departures of minutes of log latency (NaN is not learnt), with the requests of each."""
-        many = np.maximum(np.where(np.isfinite(requests), requests, 0.0), 1.0)
-        octave = np.minimum(np.log2(many), OCTAVES - 1).astype(np.int64)
-        self.minutes.add(rows, octave, np.abs(residual) / prior(many), np.isfinite(residual))
+    def learn_slow(self, rows: slice, residual: Floats, requests: Floats, sampled: Flags) -> None:
+        """Departures of log latency (NaN is not learnt) of some minutes and a lead; windows are looked at in those of
+        the minutes that are `sampled`."""
+        size = len(sampled)
+        many = np.maximum(counted(requests), 1.0)
+        octave = np.minimum(np.log2(many[:, -size:]), OCTAVES - 1).astype(np.int64)
+        known = np.isfinite(residual)
+        self.minutes.add(
+            rows,
+            octave,
+            np.abs(residual[:, -size:]) / prior(many[:, -size:]),
+            known[:, -size:] & (requests[:, -size:] > 0),
+        )
+        weight = np.where(known, self.of(rows, requests) ** -2.0, 0.0)
+        moved, total = running(counted(residual) * weight), running(weight)
+        for place, width in enumerate(WINDOWS):
+            sums, weights = (window(one, width, size)[:, sampled] for one in (moved, total))
+            strayed = np.abs(sums) / np.sqrt(np.maximum(weights, 1e-12))
+            self.windows.add(rows, place, strayed, known[:, -size:][:, sampled] & (weights > 0))
 
-    def learn_window(self, rows: slice, place: int, moved: Floats, weight: Floats, usual: Flags) -> None:
-        """Weighted sums of departures over windows of latency, and their weights, where `usual`."""
-        strayed = np.abs(moved) / np.sqrt(np.maximum(weight, 1e-12))
-        self.windows.add(rows, place, strayed, usual & (weight > 0))
-
-    def learn_rate(self, rows: slice, place: int, seen: Floats, due: Floats, usual: Flags) -> None:
-        """Requests of windows that were seen and due, where `usual`."""
-        told = usual & (due > 4.0)
-        self.rates.add(rows, place, np.abs(np.log((seen + 0.5) / (due + 0.5))) * RATE_SCALE, told)
-        self.volume[rows, place] += np.where(told, np.log(np.maximum(due, 1.0)), 0.0).sum(axis=1)
+    def learn_rates(self, rows: slice, rate: Rate, usual: Flags, sampled: Flags) -> None:
+        """Requests of windows that were seen and due, in those of the last minutes that are `usual` and `sampled`."""
+        size = len(sampled)
+        for place, width in enumerate(RATE_WINDOWS):
+            seen, due = (window(one, width, size)[:, sampled] for one in (rate.seen, rate.due))
+            told = usual[:, sampled] & (due > 4.0)
+            self.rates.add(rows, place, np.abs(np.log((seen + 0.5) / (due + 0.5))) * RATE_SCALE, told)
+            self.volume[rows, place] += np.where(told, np.log(np.maximum(due, 1.0)), 0.0).sum(axis=1)
 
     def adopt(self, row: int, other: int) -> None:
         """Begin with what another scope's latency taught."""

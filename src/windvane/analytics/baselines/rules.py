@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from windvane.analytics.baselines.contract import ALARM, MOST_SCORE
 from windvane.analytics.baselines.noise import WINDOWS
+from windvane.analytics.baselines.sums import Rate, counted, running, window
 from windvane.analytics.red_rules import (
     BURNS,
     FAST_BURN,
@@ -50,48 +49,11 @@ def score_of(tail: Floats) -> Floats:
     return np.asarray(-np.log10(np.clip(np.nan_to_num(tail, nan=1.0), _LEAST_TAIL, 1.0)))
 
 
-def counted(values: npt.NDArray[np.floating]) -> Floats:
-    """Values with nought for what is unknown."""
-    return np.where(np.isfinite(values), values, 0.0)
-
-
-def running(values: npt.NDArray[Any]) -> Floats:
-    """Sums up to each column, with a nought before the first."""
-    total = np.empty((len(values), values.shape[1] + 1))
-    total[:, 0] = 0.0
-    np.cumsum(values, axis=1, out=total[:, 1:])
-    return total
-
-
-def window(total: Floats, width: int, size: int) -> Floats:
-    """Sums of the last `width` columns up to each of the last `size`."""
-    many = total.shape[1]
-    return np.asarray(total[:, many - size :] - total[:, many - size - width : many - width])
-
-
 def _wanted(odd: Flags) -> Flags:
     """Where scores are computed: of what is odd, and of the newest minute."""
     asked = odd.copy()
     asked[:, -1] = True
     return asked
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Running sums of requests that were seen, of those that were due, of known minutes and of those of a weekday that
-    was never seen."""
-
-    seen: Floats
-    due: Floats
-    known: Floats
-    unseen: Floats
-
-    @classmethod
-    def of(cls, requests: Floats, due: Floats, unseen: Flags) -> Rate:
-        """From scopes x minutes; NaN is unknown."""
-        known = np.isfinite(requests) & np.isfinite(due)
-        seen, wanted = np.where(known, requests, 0.0), np.where(known, due, 0.0)
-        return cls(running(seen), running(wanted), running(known), running(unseen))
 
 
 def fewer_requests(rate: Rate, spreads: Floats, size: int) -> Verdict:
@@ -122,8 +84,8 @@ def fewer_requests(rate: Rate, spreads: Floats, size: int) -> Verdict:
 @dataclass(frozen=True, slots=True)
 class Lag:
     """What latency was against what was expected, scopes x minutes: running sums of departures (logarithms) by their
-    weight, of the weights, of known minutes and of those that are half an effect slow. Of the judged minutes: the effect
-    that is worth telling, the error of the expected level, and whether it is young: no days have taught it."""
+    weight, of the weights, of known minutes and of those that are half an effect slow. Of the judged minutes: the
+    effect that is worth telling, the error of the expected level, and whether it is young: no days have taught it."""
 
     moved: Floats
     weight: Floats

@@ -1,7 +1,7 @@
 """A bank as bytes and back: versioned, checked, compact.
 
-Floats keep twelve bits of their fraction (one part in eight thousand), bytes of equal weight lie together, and all of it is
-deflated. What follows from the rest is made anew.
+Floats keep twelve bits of their fraction (one part in four thousand), bytes of equal weight lie together, and all of
+it is deflated. What follows from the rest is made anew.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ class Kept:
     pending: dict[Scope, int]
 
 
-def dump(
-    bank: Bank, roster: Roster, names: dict[tuple[str, str], tuple[str, str]], pending: dict[Scope, int]
-) -> bytes:
+def dump(bank: Bank, roster: Roster, names: dict[tuple[str, str], tuple[str, str]], pending: dict[Scope, int]) -> bytes:
     """All of it as bytes."""
     size = roster.size
     meta = {

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from windvane.analytics.baselines.lessons import SLOT
 from windvane.analytics.baselines.rings import SIGNALS, Rings, Small
-from windvane.analytics.baselines.rules import counted
+from windvane.analytics.baselines.sums import counted
 from windvane.analytics.red import ACCEPTED, GAP, stretches
 from windvane.analytics.red_rules import BURNS
 from windvane.analytics.seasonal import Flags, Floats
@@ -148,11 +148,10 @@ def _levels(rings: Rings, row: int, signal: int, part: slice, chosen: Flags) -> 
     return float(np.nansum(requests)), float(np.nansum(np.exp(rings.rate_due[row, part][chosen].astype(np.float64))))
 
 
-def learnable(
-    rings: Rings, rows: slice, signal: int, begin: int, until: int, accepted: npt.NDArray[np.int64]
-) -> Flags:
+def learnable(rings: Rings, rows: slice, signal: int, begin: int, until: int, accepted: npt.NDArray[np.int64]) -> Flags:
     """Minutes [begin, until) that may be learnt: not odd, not between odd ones that belong together, not shortly
     before; what is odd for longer than a day may."""
+    begin, until = minutes
     low = max(0, rings.column(begin) - _GAP - 1)
     here = slice(low, rings.end)
     odd = rings.odd[rows, signal, here]
