@@ -148,7 +148,9 @@ def _levels(rings: Rings, row: int, signal: int, part: slice, chosen: Flags) -> 
     return float(np.nansum(requests)), float(np.nansum(np.exp(rings.rate_due[row, part][chosen].astype(np.float64))))
 
 
-def learnable(rings: Rings, rows: slice, signal: int, begin: int, until: int, accepted: npt.NDArray[np.int64]) -> Flags:
+def learnable(
+    rings: Rings, rows: slice, signal: int, minutes: tuple[int, int], accepted: npt.NDArray[np.int64]
+) -> Flags:
     """Minutes [begin, until) that may be learnt: not odd, not between odd ones that belong together, not shortly
     before; what is odd for longer than a day may."""
     begin, until = minutes
