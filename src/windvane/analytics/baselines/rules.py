@@ -31,6 +31,8 @@ from windvane.analytics.red_rules import (
 from windvane.analytics.seasonal import Flags, Floats
 
 _LEAST_TAIL = 10.0**-MOST_SCORE
+AT_ONCE = float(np.log(3.0))
+"""The effect that two minutes must have where longer windows would take longer than a young mesh may."""
 LEAD = max(WINDOWS)
 """Minutes before the first judged one that tests look at."""
 
@@ -132,7 +134,8 @@ def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats) -> Verdict
         mean = window(lag.moved, width, size)[at] / weight
         away = mean / np.sqrt(excess[at[0], place] ** 2 / weight + lag.error[at])
         strongest[at] = np.maximum(strongest[at], away)
-        told = agree[at] & (mean >= lag.effect[at]) & (away >= beyond[at[0]])
+        effect = np.maximum(lag.effect[at], AT_ONCE) if width < 3 else lag.effect[at]
+        told = agree[at] & (mean >= effect) & (away >= beyond[at[0]])
         at = (at[0][told], at[1][told])
         factor[at] = np.where(odd[at], factor[at], np.exp(mean[told]))
         odd[at] = True
