@@ -180,7 +180,7 @@ class Burns:
         here = slice(rings.column(begin), rings.column(until))
         places = np.arange(begin // SLOT, until // SLOT) % BLOCKS
         for number, (sums, values) in enumerate(((self.requests, rings.requests), (self.errors, rings.errors))):
-            fresh = counted(values[:, here]).reshape(len(values), -1, SLOT).sum(axis=2)
+            fresh = counted(values[:, here]).reshape(len(values), len(places), SLOT).sum(axis=2)
             self.total[:, number] += fresh.sum(axis=1) - sums[:, places].sum(axis=1)
             sums[:, places] = fresh
 
