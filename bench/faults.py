@@ -68,7 +68,8 @@ class Demo:
                 [
                     sys.executable, "-m", "windvane", "demo", "--run-dir", str(folder / "run"), "--output", "json",
                     "--day", "none", "--no-browser", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
-                    "--otlp-http", "127.0.0.1:0", "--ads", "127.0.0.1:0", "--gateway", f"127.0.0.1:{free_port()}", *options,
+                    "--otlp-http", "127.0.0.1:0", "--ads", "127.0.0.1:0",
+                    "--gateway", f"127.0.0.1:{free_port()}", *options,
                 ],
                 stdout=subprocess.PIPE, stderr=errors, text=True,
             )  # fmt: skip
