@@ -55,7 +55,7 @@ def test_a_fault_is_read() -> None:
         ("outage@cart,share=1", "unknown 'share' (kind outage takes after, for, every)"),
         ("errors@cart,share=0", "share must be more than nothing"),
         ("errors@cart,share=2", "share: not a share: '2'"),
-        ("errors@cart,share=much", "share: could not convert"),
+        ("errors@cart,share=much", "share: not a share"),
         ("errors@cart,for=5", "for: not a duration: '5'"),
         ("errors@cart,for=0s", "for must be more than nothing"),
         ("errors@cart,every=1m", "every must be longer than for (300s)"),
