@@ -14,6 +14,7 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 EvidenceKind = Literal["series", "edge", "trace", "self-time", "flags", "codes", "change", "version", "demand"]
 CauseKind = Literal["service", "way", "unreachable", "caller", "demand"]
+Signal = Literal["errors", "latency", "rate"]
 ChangeKind = Literal["configuration", "version", "replicas", "split"]
 
 
@@ -101,7 +102,8 @@ class Only:
 class Reason:
     """A cause and the evidence for it.
 
-    `usual` and `now` are milliseconds a call, the share that failed, or requests a minute, as the signal is.
+    `usual` and `now` are milliseconds a call, the share that failed, or requests a minute, as its `signal` is: the
+    symptom's, unless the answer had to go on along another (failures that are timeouts are followed as time).
     """
 
     service: str
@@ -116,6 +118,7 @@ class Reason:
     now: float
     calls_per_minute: float
     path: Sequence[str]
+    signal: Signal = "errors"
     flags: dict[str, float] = field(default_factory=dict)
     only: Only | None = None
     evidence: Sequence[Evidence] = ()
@@ -130,7 +133,7 @@ class Explained:
 
     service: str
     namespace: str
-    signal: Literal["errors", "latency", "rate"] | None
+    signal: Signal | None
     since: int | None
     at: int
     onset: float | None = None

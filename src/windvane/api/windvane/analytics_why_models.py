@@ -81,8 +81,9 @@ class CauseOf(BaseModel):
 
     `kind`: `service` (itself), `way` (between caller and service), `unreachable` (it takes no connections), `caller`
     (it is asked otherwise than usual by this caller), `demand` (asked otherwise from outside).
-    `usual` and `now` are milliseconds a call, the share that failed, or requests a minute, as the signal is; `explains`
-    the share (0 to 1) of the excess that is its own; `flags` the response flags of calls that failed.
+    `usual` and `now` are milliseconds a call, the share that failed, or requests a minute, as its `signal` is (the
+    symptom's, unless failures that are timeouts were followed as time); `explains` the share (0 to 1) of the excess
+    that is its own; `flags` the response flags of calls that failed.
     """
 
     service: str
@@ -97,6 +98,7 @@ class CauseOf(BaseModel):
     now: float
     calls_per_minute: float
     path: list[str]
+    signal: Literal["errors", "latency", "rate"]
     flags: dict[str, float]
     only: OnlyOf | None
     evidence: list[EvidenceOf]
