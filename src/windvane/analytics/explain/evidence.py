@@ -25,7 +25,7 @@ _TOLD = 3
 _MORE = 1.3
 _SURGE = 1.5
 _CONCENTRATED = 0.8
-_REST = 0.25
+_SAME, _REST = 0.4, 0.15
 
 _LABELS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "version": lambda labels: labels.get("destination_version") or labels.get("destination_canonical_revision", ""),
@@ -78,10 +78,10 @@ def _others(told: Told, context: Context, seen: Mapping[Key, Part], key: Key) ->
             if min(part.calls) >= FEW and one != ("",)}  # fmt: skip
     if len(rose) < 2 or key not in rose:
         return
-    same = [one for one, by in rose.items() if by >= 0.5 * rose[key]]
+    same = [one for one, by in rose.items() if by >= _SAME * rose[key]]
     if len(same) == len(rose):
         text = say(context.language, "edge.all", count=len(rose), cause=name(told.node))
-    elif same == [key]:
+    elif all(by <= _REST * rose[key] for one, by in rose.items() if one != key):
         text = say(context.language, "edge.one", cause=name(told.node), caller=name_of(told.node.caller or ("", "")))
     else:
         return
