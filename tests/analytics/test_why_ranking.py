@@ -30,19 +30,19 @@ def first(answer: Answer) -> tuple[str, bool] | None:
 def test_where_it_begins_comes_first(kind: str, minutes: int) -> None:
     """Asked at the entrance; what does not show there is told of as near."""
     right = told = 0
-    for seed in range(12):
+    for seed in range(8):
         mesh, fault = drawn(seed, kind, minutes=minutes)
         answer = why(*simulated(mesh, fault, seed), FRONT)
         told += bool(answer.causes)
         right += first(answer) in ((fault.at, kind in ("network", "outage")), (fault.at, kind == "network"))
         if not answer.causes and kind == "errors":
             assert fault.at in {one.node.service[1] for one in answer.nearby}
-    assert right == told >= 8
+    assert right == told >= 5
 
 
 @pytest.mark.parametrize("minutes", [8, 15, 70])
 def test_nothing_wrong_is_nothing_told(minutes: int) -> None:
-    for seed in range(10):
+    for seed in range(6):
         mesh, _ = drawn(seed, "errors", minutes=minutes, rate=200)
         answer = why(*simulated(mesh, None, seed), FRONT)
         assert answer.causes == ()
