@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from windvane.analytics.accounts import Account, Node, Window, accounts, usual_rate
+from windvane.analytics.accounts import Account, Node, Window, accounts, total, usual_rate
 from windvane.analytics.causes import ODD, Cause, Reading, at_its_worst, rank
 from windvane.analytics.demand import followed_up
 from windvane.analytics.mesh_series import CallSeries, Service, name_of
@@ -186,11 +186,15 @@ def _cleaned(values: Floats, window: Window, worst: np.ndarray[tuple[int], np.dt
 
 def _nearby(nodes: Mapping[Node, Account], service: Service, window: Window) -> tuple[Told, ...]:
     """Services called from here, directly or not, that fail more or are slower than usual, the oddest first."""
+    callees: dict[Service, list[Service]] = {}
+    for node in nodes:
+        if node.caller is not None:
+            callees.setdefault(node.caller, []).append(node.service)
     below, waiting = {service}, [service]
     for caller in waiting:
-        callees = {node.service for node in nodes if node.caller == caller} - below
-        below |= callees
-        waiting += callees
+        new = [one for one in dict.fromkeys(callees.get(caller, ())) if one not in below]
+        below.update(new)
+        waiting += new
     found: list[Told] = []
     for node, account in nodes.items():
         if node.caller is not None or node.service == service or node.service not in below:
@@ -227,10 +231,8 @@ def _telling(reading: Reading, account: Account, signal: Followed, window: Windo
         return False
     if signal != "errors":
         return True
-    failed = float(np.nansum(account.errors[window.split :][worst]))
-    least = (account.share_before(window) + LEAST_ERRORS / ODD) * float(
-        np.nansum(account.requests[window.split :][worst])
-    )
+    failed = total(account.errors[window.split :][worst])
+    least = (account.share_before(window) + LEAST_ERRORS / ODD) * total(account.requests[window.split :][worst])
     return failed >= FAILURES and poisson_tail(failed, least) < CHANCE
 
 
@@ -242,8 +244,8 @@ def poisson_tail(count: float, expected: float) -> float:
 
 
 def _level(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else 0.0
+    known = np.sort(values[np.isfinite(values)])
+    return float(known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2 if len(known) else 0.0
 
 
 def _reading(
@@ -251,15 +253,15 @@ def _reading(
 ) -> Reading | None:
     before = account.of(signal)[window.first : window.clean]
     requests = account.requests[window.split :][worst]
-    total = float(np.nansum(requests))
-    if total <= 0 or np.isfinite(before).sum() < min(LEAST_BEFORE, window.clean - window.first):
+    asked = total(requests)
+    if asked <= 0 or np.isfinite(before).sum() < min(LEAST_BEFORE, window.clean - window.first):
         return None
     row = account.errors if signal == "errors" else account.milliseconds
-    now = float(np.nansum(row[window.split :][worst])) / total
+    now = total(row[window.split :][worst]) / asked
     floor = (
-        max(LEAST_ERRORS, ((account.share_before(window) + LEAST_ERRORS) / total) ** 0.5) if signal == "errors" else 0.5
+        max(LEAST_ERRORS, ((account.share_before(window) + LEAST_ERRORS) / asked) ** 0.5) if signal == "errors" else 0.5
     )
-    return Reading.learnt(before, now, total / max(1, int(worst.sum())), floor)
+    return Reading.learnt(before, now, asked / max(1, int(worst.sum())), floor)
 
 
 def _edges(
@@ -273,8 +275,8 @@ def _edges(
         edges += [(name_of(node.caller), node.name), (node.name, name_of(node.service))]
         own = nodes.get(Node(node.service))
         if own is not None:
-            all_ = float(np.nansum(own.requests[split:][worst]))
-            share = float(np.nansum(account.requests[split:][worst])) / all_ if all_ > 0 else 0.0
+            all_ = total(own.requests[split:][worst])
+            share = total(account.requests[split:][worst]) / all_ if all_ > 0 else 0.0
             shares[node.name, name_of(node.service)] = min(1.0, share)
     return edges, shares
 
@@ -296,8 +298,8 @@ def _unreachable(told: list[Told], nodes: Mapping[Node, Account], window: Window
 
 def _silent(own: Account, way: Account, window: Window, worst: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> bool:
     usual, asked = usual_rate(own, window), usual_rate(way, window)
-    seen = float(np.nansum(own.requests[window.split :][worst])) / max(1, int(worst.sum()))
-    tried = float(np.nansum(way.requests[window.split :][worst])) / max(1, int(worst.sum()))
+    seen = total(own.requests[window.split :][worst]) / max(1, int(worst.sum()))
+    tried = total(way.requests[window.split :][worst]) / max(1, int(worst.sum()))
     return usual > 0 and seen <= ALIVE * usual and tried >= STILL_ASKED * asked
 
 

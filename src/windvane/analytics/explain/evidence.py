@@ -25,6 +25,8 @@ _TOLD = 3
 _MORE = 1.3
 _SURGE = 1.5
 _SIGMAS = 3.0
+_FLAGGED = 0.1
+"""Share of the calls in question that a flag must be on to be told."""
 _CONCENTRATED = 0.8
 _SAME, _REST = 0.4, 0.15
 
@@ -107,23 +109,32 @@ def _caller_of(labels: dict[str, str]) -> Key:
 
 
 def flag_counts(told: Told, context: Context) -> dict[str, float]:
-    """Calls since the onset with each flag, beyond as many as before: as callers' proxies tell, else its own."""
+    """Calls since the onset with each flag, where clearly more than before: as callers' proxies tell, else its own.
+
+    Of failures only the flags of calls that failed count; a flag on few of the calls in question is left out.
+    """
     detail = context.details.get(told.node.service)
-    if detail is None:
+    if detail is None or told.signal == "rate":
         return {}
     before, now = context.before(detail), context.now(detail)
     scale = detail.span(now) / max(1, detail.span(before))
-    found: dict[str, float] = {}
     for side in ("source", "destination"):
+        all_, counts = 0.0, dict[str, list[float]]()
         for row in detail.requests:
-            if row.labels.get("reporter") == side and _of_way(row.labels, told):
-                more = float(row.grown[now].sum()) - scale * float(row.grown[before].sum())
-                for flag in flags_of(row.labels.get("response_flags", "")):
-                    found[flag] = found.get(flag, 0.0) + more
-        found = {flag: count for flag, count in found.items() if count >= 1.0}
-        if found:
-            break
-    return dict(sorted(found.items(), key=lambda one: -one[1]))
+            if row.labels.get("reporter") != side or not _of_way(row.labels, told):
+                continue
+            if told.signal == "errors" and not failed(row.labels):
+                continue
+            usual, present = scale * float(row.grown[before].sum()), float(row.grown[now].sum())
+            all_ += present
+            for flag in flags_of(row.labels.get("response_flags", "")):
+                pair = counts.setdefault(flag, [0.0, 0.0])
+                pair[0], pair[1] = pair[0] + usual, pair[1] + present
+        more = {flag: present - usual for flag, (usual, present) in counts.items()
+                if present - usual >= max(1.0, _SIGMAS * usual**0.5, _FLAGGED * all_)}  # fmt: skip
+        if more:
+            return dict(sorted(more.items(), key=lambda one: -one[1]))
+    return {}
 
 
 def _of_way(labels: Mapping[str, str], told: Told) -> bool:
