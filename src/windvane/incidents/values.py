@@ -94,15 +94,6 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The labels an alert was first sent with, which stay while it fires; and whether its end was told."""
-
-    labels: Mapping[str, str]
-    since: int
-    resolved: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Incident:
     """Anomalies that belong together; the first is where it seems to begin.
 
@@ -124,11 +115,17 @@ class Incident:
     asked: tuple[int, ...] = ()
     """When root cause analysis was asked."""
     feedback: Feedback | None = None
-    told: Told | None = None
+    labels: Mapping[str, str] | None = None
+    """The labels of the alert that was sent of it, which stay while it lasts (severity alone may grow)."""
 
     @property
     def open(self) -> bool:
         return self.end is None
+
+    @property
+    def closed(self) -> int:
+        """When it was last heard of: of one that is over, when that was noticed."""
+        return self.events[-1].at if self.events else self.opened
 
     @property
     def start(self) -> int:
@@ -168,7 +165,6 @@ def from_json(found: Mapping[str, Any]) -> Incident:
     given["changes"] = tuple(Change(**one) for one in found["changes"])
     given["asked"] = tuple(found["asked"])
     given["feedback"] = Feedback(**found["feedback"]) if found["feedback"] else None
-    given["told"] = Told(**found["told"]) if found["told"] else None
     return Incident(**given)
 
 
