@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from windvane.analytics.baselines import Scope
 from windvane.incidents.recent import Minute
-from windvane.incidents.values import Course, Incident, Place, from_json, to_json
+from windvane.incidents.values import Course, Incident, from_json, to_json
 from windvane.kit.errors import BadInputError, NotFoundError
 from windvane.store import native
 from windvane.store.api import Engine, PayloadInsert
@@ -22,9 +23,14 @@ _PIECE = 1 << 20
 _NEWEST = "SELECT argMax(Body, Written) AS Body FROM incidents{where} GROUP BY Id{rest}"
 _ENDED = "argMax(Ended, Written)"
 _GOES_ON = f"toUnixTimestamp({_ENDED}) = 0"
+_LISTED = "argMax(Hidden, Written) = 0"
 _COURSES = """SELECT Kind, Namespace, Service, Detail, Signal, toUnixTimestamp(At) AS Second,
  any(Seen), any(Expected), any(Low), any(High) FROM incident_courses WHERE Id = {id:String}
  GROUP BY Kind, Namespace, Service, Detail, Signal, Second ORDER BY Kind, Namespace, Service, Detail, Signal, Second"""
+
+_PIECES = (
+    "SELECT hex(Learnt) AS Hex FROM incident_judge WHERE Slot = {slot:UInt8} AND Written = {at:UInt64} ORDER BY Piece"
+)
 
 
 class Archive:
@@ -41,12 +47,12 @@ class Archive:
 
     def going_on(self) -> list[Incident]:
         """Those that are not over."""
-        return self._found("", f" HAVING {_GOES_ON} AND argMax(Hidden, Written) = 0", {})
+        return self._found("", f" HAVING {_LISTED} AND {_GOES_ON}", {})
 
     def ended_since(self, since: int) -> list[Incident]:
         """Those that ended at a time (Unix seconds) or later."""
-        having = f" HAVING NOT {_GOES_ON} AND argMax(Hidden, Written) = 0 AND toUnixTimestamp({_ENDED}) >= {{since:Int64}}"
-        return self._found("", having, {"since": since})
+        over = f"NOT {_GOES_ON} AND toUnixTimestamp({_ENDED}) >= {{since:Int64}}"
+        return self._found("", f" HAVING {_LISTED} AND {over}", {"since": since})
 
     def spoken_of(self, since: int) -> list[Incident]:
         """Those noticed since a time of which people said something."""
@@ -63,7 +69,7 @@ class Archive:
         if not 1 <= limit <= MOST:
             raise BadInputError(f"limit must be between 1 and {MOST}")
         having = [
-            "argMax(Hidden, Written) = 0",
+            _LISTED,
             "toUnixTimestamp(argMax(Started, Written)) <= {end:Int64}",
             f"({_GOES_ON} OR toUnixTimestamp({_ENDED}) >= {{start:Int64}})",
         ]
@@ -96,7 +102,7 @@ class Archive:
     def courses(self, name: str) -> list[Course]:
         """The course of every signal of an incident, by place."""
         rows = self._engine.query(_COURSES, {"id": name}).itertuples(index=False, name=None)
-        return [_course(*key, list(minutes)) for key, minutes in groupby(rows, key=lambda row: row[:5])]
+        return [_course(key, list(minutes)) for key, minutes in groupby(rows, key=lambda row: row[:5])]
 
     def keep_learnt(self, learnt: bytes, now_ns: int) -> None:
         """Store what the judge has learnt, in place of what was stored before the last time."""
@@ -115,8 +121,7 @@ class Archive:
         if heads.empty:
             return None
         self._slot, written = int(heads["Slot"][0]), int(heads["Written"][0])
-        sql = "SELECT hex(Learnt) AS Hex FROM incident_judge WHERE Slot = {slot:UInt8} AND Written = {at:UInt64} ORDER BY Piece"
-        pieces = self._engine.query(sql, {"slot": self._slot, "at": written})["Hex"].tolist()
+        pieces = self._engine.query(_PIECES, {"slot": self._slot, "at": written})["Hex"].tolist()
         return b"".join(bytes.fromhex(one) for one in pieces)
 
     def _found(self, where: str, rest: str, params: dict[str, Any]) -> list[Incident]:
@@ -128,7 +133,7 @@ def _columns(rows: Sequence[Incident], now_ns: int) -> list[native.Column]:
     def moments(name: str, seconds: Iterable[int]) -> native.Column:
         return native.moments(name, 1_000 * np.fromiter(seconds, np.int64))
 
-    services = [[Place("service", *node).name for node in one.services] for one in rows]
+    services = [[Scope("service", *node).name for node in one.services] for one in rows]
     return [
         native.texts("Id", (one.id for one in rows)),
         native.numbers("Written", np.full(len(rows), now_ns, np.uint64)),
@@ -143,7 +148,7 @@ def _columns(rows: Sequence[Incident], now_ns: int) -> list[native.Column]:
 
 
 def _course_columns(rows: Sequence[tuple[str, Minute]]) -> list[native.Column]:
-    places = [one.place for _, one in rows]
+    places = [one.scope for _, one in rows]
     figures = np.array([one.figures for _, one in rows], np.float32).reshape(len(rows), 4)
     return [
         native.texts("Id", (name for name, _ in rows)),
@@ -157,9 +162,10 @@ def _course_columns(rows: Sequence[tuple[str, Minute]]) -> list[native.Column]:
     ]
 
 
-def _course(kind: Any, namespace: Any, service: Any, detail: Any, signal: Any, rows: list[Any]) -> Course:
+def _course(key: Sequence[Any], rows: Sequence[Any]) -> Course:
+    *scope, signal = key
     figures = [[float(row[at]) for row in rows] for at in range(6, 10)]
-    return Course(Place(kind, namespace, service, detail), signal, [int(row[5]) for row in rows], *figures)
+    return Course(Scope(*scope), signal, [int(row[5]) for row in rows], *figures)
 
 
 def _learnt_columns(slot: int, pieces: Sequence[bytes], now_ns: int) -> list[native.Column]:

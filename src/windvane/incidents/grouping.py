@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from windvane.incidents.values import Anomaly, Place
-
-Node = tuple[str, str]
-"""Namespace and name of a service."""
+from windvane.analytics.baselines import Scope
+from windvane.incidents.values import Anomaly, Node, node_of
 
 NEAR = 10 * 60
 """Seconds between anomalies that still belong together: a caller's alarm may need so long after its cause's."""
@@ -51,12 +49,12 @@ class Calls:
         return one == other or other in self.below(one) or one in self.below(other)
 
 
-def nodes_of(place: Place) -> tuple[Node, ...]:
-    """The services that a place concerns: of an edge both ends, the callee first."""
-    if place.kind != "edge":
-        return (place.node,)
-    name, _, namespace = place.detail.partition(".")
-    return place.node, (namespace, name)
+def nodes_of(scope: Scope) -> tuple[Node, ...]:
+    """The services that a scope concerns: of an edge both ends, the callee first."""
+    if scope.kind != "edge":
+        return (node_of(scope),)
+    name, _, namespace = scope.detail.partition(".")
+    return node_of(scope), (namespace, name)
 
 
 def near(one: Anomaly, other: Anomaly) -> bool:
@@ -66,16 +64,16 @@ def near(one: Anomaly, other: Anomaly) -> bool:
 
 def belongs(one: Anomaly, others: Iterable[Anomaly], calls: Calls) -> bool:
     """Whether an anomaly is a part of what these are."""
-    mine = nodes_of(one.place)
+    mine = nodes_of(one.scope)
     return any(
-        near(one, other) and any(calls.related(a, b) for a in mine for b in nodes_of(other.place)) for other in others
+        near(one, other) and any(calls.related(a, b) for a in mine for b in nodes_of(other.scope)) for other in others
     )
 
 
 def grouped(found: Sequence[Anomaly], calls: Calls) -> list[tuple[Anomaly, ...]]:
     """Anomalies joined with all that belong to them, directly or by way of others; each group led by its first."""
     groups: list[list[Anomaly]] = []
-    for one in sorted(found, key=lambda each: (each.start, each.place, each.signal)):
+    for one in sorted(found, key=lambda each: (each.start, each.scope, each.signal)):
         mine = [group for group in groups if belongs(one, group, calls)]
         groups = [group for group in groups if not any(group is other for other in mine)]
         groups.append([member for group in mine for member in group] + [one])
@@ -91,17 +89,17 @@ def ordered(members: Iterable[Anomaly], calls: Calls) -> tuple[Anomaly, ...]:
     every = list(members)
     falls = all(one.signal == "rate" for one in every)
     # A rate that fell says nothing of depth beside errors or latencies: callees of what fails are asked less.
-    nodes = {one.place.node for one in every if falls or one.signal != "rate"}
+    nodes = {one.node for one in every if falls or one.signal != "rate"}
 
     def rank(one: Anomaly) -> tuple[int, int, int, int, int, str]:
-        node = one.place.node
+        node = one.node
         if falls:
             depth = sum(node in calls.below(other) for other in nodes)
         else:
             depth = len(nodes.intersection(calls.below(node))) if node in nodes else len(nodes) + 1
         return (
-            int(one.signal == "rate" and not falls), depth, _ORDER[one.signal], _WHOLE[one.place.kind], one.start,
-            one.place.service,
+            int(one.signal == "rate" and not falls), depth, _ORDER[one.signal], _WHOLE[one.scope.kind], one.start,
+            one.scope.service,
         )  # fmt: skip
 
     return tuple(sorted(every, key=rank))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from windvane.incidents.values import Place, Signal
+from windvane.analytics.baselines import Scope
+from windvane.analytics.red import Signal
 
 MINUTES = 61
 _FIRST_ROOM = 64
@@ -17,7 +18,7 @@ _FIRST_ROOM = 64
 class Minute:
     """A signal at a minute (Unix seconds): what was seen, expected, and the band around that; NaN is unknown."""
 
-    place: Place
+    scope: Scope
     signal: Signal
     at: int
     figures: tuple[float, float, float, float]
@@ -26,10 +27,10 @@ class Minute:
 
 
 class Recent:
-    """A ring of the last `MINUTES` minutes, 4 numbers of 4 bytes for each signal of a place and minute."""
+    """A ring of the last `MINUTES` minutes, 4 numbers of 4 bytes for each signal of a scope and minute."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[Place, Signal], int] = {}
+        self._rows: dict[tuple[Scope, Signal], int] = {}
         self._figures = np.full((_FIRST_ROOM, MINUTES, 4), np.nan, np.float32)
         self._times = np.zeros(MINUTES, np.int64)
 
@@ -44,21 +45,21 @@ class Recent:
                 self._figures[:, slot] = np.nan
             self._figures[self._row(one), slot] = one.figures
 
-    def of(self, place: Place, signal: Signal) -> list[Minute]:
+    def of(self, scope: Scope, signal: Signal) -> list[Minute]:
         """The known minutes of a signal, in their order."""
-        row = self._rows.get((place, signal))
+        row = self._rows.get((scope, signal))
         if row is None:
             return []
         known = np.isfinite(self._figures[row]).any(axis=1) & (self._times > 0)
         order = [int(slot) for slot in np.argsort(self._times) if known[slot]]
-        return [Minute(place, signal, int(self._times[slot]), self._told(row, slot)) for slot in order]
+        return [Minute(scope, signal, int(self._times[slot]), self._told(row, slot)) for slot in order]
 
     def _told(self, row: int, slot: int) -> tuple[float, float, float, float]:
         seen, expected, low, high = self._figures[row, slot].tolist()
         return seen, expected, low, high
 
     def _row(self, one: Minute) -> int:
-        row = self._rows.setdefault((one.place, one.signal), len(self._rows))
+        row = self._rows.setdefault((one.scope, one.signal), len(self._rows))
         if row >= len(self._figures):
             if self._drop_unknown():
                 return self._row(one)

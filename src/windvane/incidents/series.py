@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from windvane.analytics.baselines import Scope
+from windvane.analytics.red import Signal
 from windvane.incidents.recent import Minute
-from windvane.incidents.values import Incident, Place, Signal
+from windvane.incidents.values import Incident
 from windvane.kit.errors import WindvaneError
 from windvane.store.series import NAME, STALE, SampleWriter
 
@@ -62,23 +64,23 @@ class SeriesWriter:
         self._before = dict.fromkeys(samples)
 
 
-def shown(minutes: Iterable[Minute], odd: Collection[tuple[Place, Signal]]) -> list[Minute]:
+def shown(minutes: Iterable[Minute], odd: Collection[tuple[Scope, Signal]]) -> list[Minute]:
     """The signals whose series are written."""
     wholes, parts = [], []
     for one in minutes:
-        if one.place.kind == "service":
+        if one.scope.kind == "service":
             wholes.append(one)
-        elif one.score >= SUSPICIOUS or (one.place, one.signal) in odd:
+        elif one.score >= SUSPICIOUS or (one.scope, one.signal) in odd:
             parts.append(one)
-    parts.sort(key=lambda one: ((one.place, one.signal) not in odd, -one.score))
+    parts.sort(key=lambda one: ((one.scope, one.signal) not in odd, -one.score))
     return [*wholes[:MOST], *parts[: max(0, MOST - len(wholes))]]
 
 
 def _samples(one: Minute) -> dict[Labels, float]:
-    place = one.place
+    scope = one.scope
     own = {
-        "service": place.service, "namespace": place.namespace, "signal": one.signal, "scope": place.kind,
-        "detail": place.detail,
+        "service": scope.service, "namespace": scope.namespace, "signal": one.signal, "scope": scope.kind,
+        "detail": scope.detail,
     }  # fmt: skip
     scale = _SCALE.get(one.signal, 1.0)
     found = {_labels(SCORE, own): one.score}
@@ -89,9 +91,9 @@ def _samples(one: Minute) -> dict[Labels, float]:
 
 
 def _incident(one: Incident) -> dict[str, str]:
-    place = one.leading.place
+    scope = one.leading.scope
     return {
-        "id": one.id, "service": place.service, "namespace": place.namespace, "signal": one.leading.signal,
+        "id": one.id, "service": scope.service, "namespace": scope.namespace, "signal": one.leading.signal,
         "severity": one.severity,
     }  # fmt: skip
 

@@ -28,8 +28,8 @@ def labelled(one: Incident) -> tuple[Incident, dict[str, str] | None]:
     labels = {
         ALERT_NAME: NAME,
         "incident": one.id,
-        "service": leading.place.service,
-        "namespace": leading.place.namespace,
+        "service": leading.scope.service,
+        "namespace": leading.scope.namespace,
         "signal": leading.signal,
         **(one.labels or {}),
         "severity": one.severity,

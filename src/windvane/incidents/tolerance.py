@@ -10,7 +10,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from windvane.incidents.values import Anomaly, Incident, Place, Signal
+from windvane.analytics.baselines import Scope
+from windvane.analytics.red import Signal
+from windvane.incidents.values import Anomaly, Incident
 
 DAY = 86_400
 HALF = 14 * DAY
@@ -34,7 +36,7 @@ class Tolerances:
     """Of places and signals. What is said of a service holds for its parts; what is said of a part for itself."""
 
     def __init__(self, incidents: Iterable[Incident] = ()) -> None:
-        self._of: dict[tuple[Place, Signal], _Tolerated] = {}
+        self._of: dict[tuple[Scope, Signal], _Tolerated] = {}
         told = (one for one in incidents if one.feedback is not None)
         for one in sorted(told, key=lambda each: each.feedback.at if each.feedback else 0):
             self._learn(one)
@@ -52,6 +54,6 @@ class Tolerances:
 
     def allows(self, one: Anomaly, now: int) -> bool:
         """Whether an anomaly is within what was called normal."""
-        whole = Place("service", *one.place.node)
-        known = [self._of[key] for key in ((one.place, one.signal), (whole, one.signal)) if key in self._of]
+        whole = Scope("service", *one.node)
+        known = [self._of[key] for key in ((one.scope, one.signal), (whole, one.signal)) if key in self._of]
         return any(one.departure < each.needed(now) for each in known)

@@ -1,8 +1,8 @@
 """What becomes of incidents from minute to minute: opened, grown, over, odd again. No store, no clock.
 
 An anomaly that goes on stays with its incident; one that is new joins what it belongs to along the calls, or opens an
-incident. Two that turn out to be one are joined in the older. Quiet for `QUIET` ends one; odd again within `REOPEN`, it is
-the same one. So ids are stable: an incident is told once.
+incident. Two that turn out to be one are joined in the older. Quiet for `QUIET` ends one; odd again within `REOPEN`,
+it is the same one. So ids are stable: an incident is told once.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from windvane.analytics.baselines import Scope
+from windvane.analytics.red import Signal
 from windvane.incidents.grouping import Calls, belongs, grouped, ordered
 from windvane.incidents.tolerance import Tolerances
-from windvane.incidents.values import Anomaly, Event, Feedback, Incident, Place, Signal, Verdict
+from windvane.incidents.values import Anomaly, Event, Feedback, Incident, Verdict
 from windvane.incidents.words import named, severity, title
 
 QUIET = 5 * 60
@@ -102,12 +104,12 @@ class Tracker:
     def _begin(self, at: int, group: tuple[Anomaly, ...]) -> None:
         known = group[:MOST_PARTS]
         leading = known[0]
-        text = "/".join((*leading.place.node, leading.place.kind, leading.place.detail, leading.signal, str(at)))
+        text = "/".join((*leading.node, leading.scope.kind, leading.scope.detail, leading.signal, str(at)))
         name = hashlib.blake2s(text.encode(errors="replace"), digest_size=4).hexdigest()
         one = Incident(name, at, severity(known), title(known), known)
         self.incidents[name] = _noted(one, at, f"noticed: {_listed(known)}")
 
-    def _age(self, at: int, one: Incident, found: set[tuple[Place, Signal]]) -> None:
+    def _age(self, at: int, one: Incident, found: set[tuple[Scope, Signal]]) -> None:
         """End what is quiet; anomalies that nothing is told of any more are over."""
         quiet = tuple(
             replace(part, open=False) if part.open and part.key not in found and at - part.end >= QUIET else part
@@ -125,8 +127,8 @@ class Tracker:
         told = replace(one, anomalies=parts, title=title(parts), severity=grave)
         if grave != one.severity:
             told = _noted(told, at, "serious enough to page")
-        if one.opened < at and parts[0].place.node != one.leading.place.node:
-            told = _noted(told, at, f"seems to begin at {parts[0].place.name}")
+        if one.opened < at and parts[0].scope.node != one.leading.node:
+            told = _noted(told, at, f"seems to begin at {parts[0].scope.name}")
         if told != one:
             self.incidents[one.id] = told
 

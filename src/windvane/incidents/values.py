@@ -1,4 +1,7 @@
-"""Incidents as values: what was odd together, what it is put down to, what people said of it. Times are Unix seconds."""
+"""Incidents as values: what was odd together, what it is put down to, what people said of it.
+
+Times are Unix seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["service", "version", "workload", "edge", "operation"]
-Signal = Literal["errors", "latency", "rate"]
+from windvane.analytics.baselines import Scope
+from windvane.analytics.red import Signal
+
 Severity = Literal["page", "ticket"]
 Verdict = Literal["not-an-anomaly", "confirmed"]
 VERDICTS: tuple[Verdict, ...] = ("not-an-anomaly", "confirmed")
@@ -15,38 +19,24 @@ UNITS: Mapping[str, str] = {"errors": "share", "latency": "ms", "rate": "/min"}
 """Of expectations and of what was seen: requests a minute, milliseconds, the share (0 to 1) that failed."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """What was judged: a service, or a part of it that `detail` names.
+Node = tuple[str, str]
+"""Namespace and name of a service."""
 
-    `detail` is the version, the workload, the caller (of an edge, as NAME.NAMESPACE) or the operation.
-    """
 
-    kind: Kind
-    namespace: str
-    service: str
-    detail: str = ""
-
-    @property
-    def node(self) -> tuple[str, str]:
-        """Namespace and name of the service it belongs to."""
-        return self.namespace, self.service
-
-    @property
-    def name(self) -> str:
-        """The service as NAME.NAMESPACE."""
-        return f"{self.service}.{self.namespace}" if self.namespace else self.service
+def node_of(scope: Scope) -> Node:
+    """The service that a scope belongs to."""
+    return scope.namespace, scope.service
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A signal of a place that was odd from `start` to `end`, and is still if `open`.
+    """A signal of a scope that was odd from `start` to `end`, and is still if `open`.
 
     `factor` is the largest departure (seen over expected; of errors, over the budget), `score` its greatest
     surprise (-log10 of a tail probability, 0 to 20); `expected` and `seen` as in `UNITS`, None where unknown.
     """
 
-    place: Place
+    scope: Scope
     signal: Signal
     start: int
     end: int
@@ -57,8 +47,13 @@ class Anomaly:
     seen: float | None
 
     @property
-    def key(self) -> tuple[Place, Signal]:
-        return self.place, self.signal
+    def key(self) -> tuple[Scope, Signal]:
+        return self.scope, self.signal
+
+    @property
+    def node(self) -> Node:
+        """The service that it belongs to."""
+        return node_of(self.scope)
 
     @property
     def departure(self) -> float:
@@ -142,9 +137,14 @@ class Incident:
         return self.anomalies[0]
 
     @property
+    def node(self) -> Node:
+        """The leading service."""
+        return self.leading.node
+
+    @property
     def services(self) -> list[tuple[str, str]]:
         """Namespace and name of every service that has a part in it, the leading one first."""
-        return list(dict.fromkeys(one.place.node for one in self.anomalies))
+        return list(dict.fromkeys(one.node for one in self.anomalies))
 
     @property
     def silenced(self) -> bool:
@@ -160,7 +160,7 @@ def to_json(one: Incident) -> dict[str, Any]:
 def from_json(found: Mapping[str, Any]) -> Incident:
     """The incident that `to_json` wrote."""
     given = dict(found)
-    given["anomalies"] = tuple(Anomaly(**{**one, "place": Place(**one["place"])}) for one in found["anomalies"])
+    given["anomalies"] = tuple(Anomaly(**{**one, "scope": Scope(**one["scope"])}) for one in found["anomalies"])
     given["events"] = tuple(Event(**one) for one in found["events"])
     given["changes"] = tuple(Change(**one) for one in found["changes"])
     given["asked"] = tuple(found["asked"])
@@ -186,9 +186,9 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One signal of a place over an incident, a value a minute; NaN is unknown."""
+    """One signal of a scope over an incident, a value a minute; NaN is unknown."""
 
-    place: Place
+    scope: Scope
     signal: Signal
     times: list[int]
     seen: list[float] = field(default_factory=list)

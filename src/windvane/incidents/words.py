@@ -14,7 +14,7 @@ gone, or three services are affected. Anything less can wait for office hours.""
 
 def severity(anomalies: tuple[Anomaly, ...]) -> Severity:
     """page where users suffer now, else ticket."""
-    services = {one.place.node for one in anomalies}
+    services = {one.node for one in anomalies}
     return "page" if len(services) >= PAGE_SERVICES or any(map(_grave, anomalies)) else "ticket"
 
 
@@ -26,23 +26,23 @@ def _grave(one: Anomaly) -> bool:
 
 def subject(one: Anomaly) -> str:
     """What is odd, by its name."""
-    place = one.place
-    match place.kind:
+    scope = one.scope
+    match scope.kind:
         case "version":
-            return f"{place.service} version {place.detail}"
+            return f"{scope.service} version {scope.detail}"
         case "workload":
-            return f"{place.service} on workload {place.detail}"
+            return f"{scope.service} on workload {scope.detail}"
         case "operation":
-            return f"{place.service} {place.detail}"
+            return f"{scope.service} {scope.detail}"
         case "edge":
-            return f"calls from {place.detail.partition('.')[0]} to {place.service}"
+            return f"calls from {scope.detail.partition('.')[0]} to {scope.service}"
         case "service":
-            return place.service
+            return scope.service
 
 
 def departure(one: Anomaly) -> str:
     """How it is odd, as the end of a sentence about it."""
-    plural = one.place.kind == "edge"
+    plural = one.scope.kind == "edge"
     if one.signal == "errors":
         return _failing(one, "fail" if plural else "fails")
     if one.signal == "latency":
@@ -74,14 +74,14 @@ def duration(ms: float) -> str:
 def title(anomalies: tuple[Anomaly, ...]) -> str:
     """One line: what leads, how it is odd, and how many suffer with it."""
     leading = anomalies[0]
-    others = len({one.place.node for one in anomalies} - {leading.place.node})
+    others = len({one.node for one in anomalies} - {leading.node})
     more = "" if not others else f"; {others} more service{'' if others == 1 else 's'} affected"
     text = f"{subject(leading)} {departure(leading)}{more}"
-    return text[:1].upper() + text[1:] if leading.place.kind == "edge" else text
+    return text[:1].upper() + text[1:] if leading.scope.kind == "edge" else text
 
 
 def named(one: Anomaly) -> str:
-    """A signal of a place, as events tell of it."""
+    """A signal of a scope, as events tell of it."""
     return f"{one.signal} of {subject(one)}"
 
 
