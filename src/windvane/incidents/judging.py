@@ -48,8 +48,10 @@ def anomalies(found: Iterable[Found]) -> list[Anomaly]:
 def minutes(readings: Iterable[Reading]) -> list[Minute]:
     """Readings, as charts and series have them."""
     return [
-        Minute(one.scope, one.signal, one.at, (_known(one.seen), *map(_known, (one.expected, one.low, one.high))),
-               one.score)
+        Minute(
+            one.scope, one.signal, one.at,
+            (_known(one.seen), _known(one.expected), _known(one.low), _known(one.high)), one.score,
+        )
         for one in readings
     ]  # fmt: skip
 

@@ -127,7 +127,7 @@ class Tracker:
         told = replace(one, anomalies=parts, title=title(parts), severity=grave)
         if grave != one.severity:
             told = _noted(told, at, "serious enough to page")
-        if one.opened < at and parts[0].scope.node != one.leading.node:
+        if one.opened < at and parts[0].node != one.leading.node:
             told = _noted(told, at, f"seems to begin at {parts[0].scope.name}")
         if told != one:
             self.incidents[one.id] = told

@@ -15,7 +15,8 @@ from windvane.analytics.red import Signal
 Severity = Literal["page", "ticket"]
 Verdict = Literal["not-an-anomaly", "confirmed"]
 VERDICTS: tuple[Verdict, ...] = ("not-an-anomaly", "confirmed")
-UNITS: Mapping[str, str] = {"errors": "share", "latency": "ms", "rate": "/min"}
+Unit = Literal["share", "ms", "/min"]
+UNITS: Mapping[Signal, Unit] = {"errors": "share", "latency": "ms", "rate": "/min"}
 """Of expectations and of what was seen: requests a minute, milliseconds, the share (0 to 1) that failed."""
 
 
