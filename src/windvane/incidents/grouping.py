@@ -29,6 +29,12 @@ class Calls:
                 self._callees.setdefault(caller, set()).add(callee)
         self._below: dict[Node, dict[Node, int]] = {}
 
+    def also(self, anomalies: Iterable[Anomaly]) -> Calls:
+        """These calls, and those that odd ways between services tell of."""
+        ways = [nodes_of(one.scope) for one in anomalies if one.scope.kind == "edge"]
+        known = [(caller, callee) for caller, callees in self._callees.items() for callee in callees]
+        return Calls([*known, *((caller, callee) for callee, caller in ways)]) if ways else self
+
     def below(self, node: Node) -> dict[Node, int]:
         """Services that it reaches in `HOPS` calls, and in how many."""
         known = self._below.get(node)
@@ -72,6 +78,7 @@ def belongs(one: Anomaly, others: Iterable[Anomaly], calls: Calls) -> bool:
 
 def grouped(found: Sequence[Anomaly], calls: Calls) -> list[tuple[Anomaly, ...]]:
     """Anomalies joined with all that belong to them, directly or by way of others; each group led by its first."""
+    calls = calls.also(found)
     groups: list[list[Anomaly]] = []
     for one in sorted(found, key=lambda each: (each.start, each.scope, each.signal)):
         mine = [group for group in groups if belongs(one, group, calls)]
@@ -87,6 +94,7 @@ def ordered(members: Iterable[Anomaly], calls: Calls) -> tuple[Anomaly, ...]:
     latencies and rates, a service before its parts (but a way to it before a service that only waits).
     """
     every = list(members)
+    calls = calls.also(every)
     falls = all(one.signal == "rate" for one in every)
     # A rate that fell says nothing of depth beside errors or latencies: callees of what fails are asked less.
     nodes = {one.node for one in every if falls or one.signal != "rate"}

@@ -73,7 +73,7 @@ class Tracker:
         """Whether an incident has this anomaly already, which then learns how it went on."""
         for one in self._candidates():
             for place, known in enumerate(one.anomalies):
-                if known.key == found.key:
+                if known.key == found.key and found.start - one.last <= REOPEN:
                     if one.open or (found.end > one.last and not self.tolerances.allows(found, at)):
                         parts = (*one.anomalies[:place], _longer(known, found), *one.anomalies[place + 1 :])
                         if parts != one.anomalies:
