@@ -278,7 +278,7 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock, engine, Book(engine)),
             *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *incidents.routes(
