@@ -7,16 +7,15 @@ import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from starlette.datastructures import QueryParams
-
 from windvane.alerting.manager import Notifier
+from windvane.analytics.mesh_series import name_of
 from windvane.analytics.releases.read import AskRange
-from windvane.api.windvane import analytics_seeing
+from windvane.analytics.why import Followed
 from windvane.app.settings import ServeSettings
 from windvane.history.book import Book
 from windvane.incidents.archive import Archive
 from windvane.incidents.changes import KnownChanges
-from windvane.incidents.desk import Desk, Parts
+from windvane.incidents.desk import Desk, Explain, Parts
 from windvane.incidents.judging import Judge
 from windvane.incidents.series import SeriesWriter
 from windvane.incidents.values import Node, Watching
@@ -37,7 +36,7 @@ class Incidents:
     def __init__(self, settings: ServeSettings, engine: Engine, ask: AskRange, clock: Clock) -> None:
         parts = Parts(
             Archive(engine), SeriesWriter(SampleWriter(engine)), ask, KnownChanges(Book(engine), ask),
-            _explainer(ask, clock), clock, settings.monitoring.external_url,
+            _explainer(ask, engine, Book(engine)), clock, settings.monitoring.external_url,
         )  # fmt: skip
         self.desk = Desk(parts)
         self._watch = Watch(self.desk, engine, lambda: _judge(ask), clock=clock) if settings.watch else None
@@ -59,14 +58,14 @@ def _judge(ask: AskRange) -> Judge:
     return Watcher(ask)
 
 
-def _explainer(ask: AskRange, clock: Clock) -> Callable[[Node, str, int], Mapping[str, Any] | None]:
+def _explainer(ask: AskRange, engine: Engine, book: Book) -> Explain:
     def explain(service: Node, signal: str, at: int) -> Mapping[str, Any] | None:
         """Why the service is as it is; None where it is not called."""
-        asked = {"service": ".".join(reversed(service)), "time": str(at)}
-        if signal != "rate":
-            asked["signal"] = signal
+        from windvane.analytics.explain.explained import Sources, explained  # noqa: PLC0415  as above
+
+        followed: Followed | None = "errors" if signal == "errors" else "latency" if signal == "latency" else None
         try:
-            return analytics_seeing._why(ask, QueryParams(asked), clock).model_dump()
+            return explained(Sources(ask, engine, book), name_of(service), at, followed).json()
         except NotFoundError:
             return None
 

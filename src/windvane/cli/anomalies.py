@@ -79,12 +79,12 @@ def show(incident: str, output: str, server: str, tenant: str | None) -> None:
 @click.option("--note", default="", help="Why.")
 @server_option
 @output_option
-def feedback(incident: str, verdict: str, note: str, output: str, server: str, tenant: str | None) -> None:
+def feedback(incident: str, output: str, server: str, tenant: str | None, **given: str) -> None:
     """Say whether INCIDENT was one; VERDICT none takes back what was said.
 
     What is not-an-anomaly ends, and the same signal must depart clearly farther to alarm again for some weeks.
     """
-    body = {"verdict": "" if verdict == "none" else verdict, "note": note}
+    body = {"verdict": "" if given["verdict"] == "none" else given["verdict"], "note": given["note"]}
     found = answer(
         server, tenant, f"incidents/{_id(incident)}/feedback", content=orjson.dumps(body),
         headers={"Content-Type": "application/json"},

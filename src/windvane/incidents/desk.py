@@ -146,7 +146,8 @@ class Desk:
             found = self._parts.explain(one.node, one.leading.signal, at)
             if found is not None and (found.get("causes") or not why):
                 why = found
-            changes = tuple(self._parts.changes.near(one.start, one.services))
+            causes = [(each["namespace"], each["service"]) for each in (why or {}).get("causes", [])[:1]]
+            changes = tuple(self._parts.changes.near(one.start, list(dict.fromkeys([*causes, *one.services]))))
         except WindvaneError as error:
             log.warning("incident %s: its cause cannot be looked for: %s", one.id, error)
         return replace(one, why=why, changes=changes, asked=(*one.asked, at))
