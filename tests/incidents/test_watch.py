@@ -209,8 +209,8 @@ def test_feedback_ends_it_silently_is_kept_and_used(server: Server) -> None:
     server.clock.advance(3_600)
     later = server.now + MINUTE
     told = server.minute(odd(FRONT, start=later, end=later), odd(CART, start=later, end=later))
-    assert [one.resolved for one in told] == [True, False]
-    assert told[0].labels["incident"] != told[1].labels["incident"]
+    assert sorted(one.resolved for one in told) == [False, False, True]
+    assert len({one.labels["incident"] for one in told}) == 3
 
 
 @pytest.mark.parametrize(
@@ -272,29 +272,18 @@ def test_changes_near_the_first_odd_minute(server: Server) -> None:
     server.minute()
     server.minute(odd(CART, start=server.now + MINUTE, end=server.now + MINUTE))
     [one] = server.get()["incidents"]
-    assert one["changes"] == [
-        {"at": NOW - 300, "kind": "configuration", "text": "configuration 2: changed VirtualService shop/cart"}
-    ]
+    [change] = one["changes"]
+    assert (change["at"], change["kind"]) == (NOW - 300, "configuration")
+    assert "cart" in change["text"]
 
 
-def test_a_version_that_began_to_serve_is_a_change_and_the_judge_hears_of_it(server: Server) -> None:
-    labels = {"__name__": "istio_requests_total", "destination_service_name": "cart",
-              "destination_service_namespace": "shop"}  # fmt: skip
-    times = 1_000 * (NOW - 3_600 + MINUTE * np.arange(61))
-    for version, since in (("v1", 0), ("v2", 56)):
-        rows = times[since:]
-        samples = 600.0 * np.arange(len(rows))
-        SampleWriter(server.engine).write([{**labels, "destination_version": version}] * len(rows), rows, samples)
-    ask = analytics_releases.range_asker(QueryEngine(server.engine))
-    known = KnownChanges(Book(server.engine), ask)
-    [change] = known.near(NOW, [CART])
-    assert change.text == "version v2 of cart began to serve"
-    assert abs(change.at - (NOW - 240)) <= 2 * MINUTE
-    assert known.near(NOW, [FRONT]) == []
+def test_the_judge_hears_of_a_version_that_began_to_serve_and_of_configurations(server: Server) -> None:
     server.minute()
     server.judge.known = (*server.judge.known, Scope("version", *CART, "v2"))
+    changed = [Changed("changed", "VirtualService", "shop", "front", "/mesh.yaml", 1, "d", "x", "y")]
+    Book(server.engine).write(Version(2, "b" * 8, (server.now + 5) * 1_000, 2, 2, changes=changed))
     server.minute()
-    assert server.judge.changes == [(scope(CART), server.now)]
+    assert server.judge.changes == [(scope(CART), server.now), (scope(FRONT), server.now - 55)]
 
 
 def test_series_are_bounded_and_parts_are_shown_only_when_suspicious(monkeypatch: pytest.MonkeyPatch) -> None:

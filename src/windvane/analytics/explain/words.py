@@ -198,7 +198,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-def say(language: Language, name: str, **values: object) -> str:
+def say(language: Language, name: str, /, **values: object) -> str:
     """A template, filled."""
     return _TEXTS[name][1 if language == "zh" else 0].format(**values)
 
