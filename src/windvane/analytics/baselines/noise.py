@@ -20,8 +20,8 @@ Small = npt.NDArray[np.float32]
 BINS, LOWEST, RATIO = 25, 0.05, 1.25
 """Bins of a histogram: the first ends at `LOWEST`, each further one is `RATIO` wide, the last is open."""
 OCTAVES = 16
-WINDOWS = (3, *LATENCY_WINDOWS)
-"""Minutes; the shortest only where a level is young and nothing of days is known."""
+WINDOWS = (2, 3, *LATENCY_WINDOWS)
+"""Minutes; those under five only where a level is young and nothing of days is known."""
 PRIOR_WEIGHT = 20.0
 OWN, SAMPLING = 0.08, 1.3
 """A minute's log latency strays by `OWN`, and by `SAMPLING` over the root of its requests (a 95th percentile of a

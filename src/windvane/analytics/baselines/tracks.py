@@ -148,17 +148,15 @@ def _levels(rings: Rings, row: int, signal: int, part: slice, chosen: Flags) -> 
     return float(np.nansum(requests)), float(np.nansum(np.exp(rings.rate_due[row, part][chosen].astype(np.float64))))
 
 
-def learnable(
-    rings: Rings, rows: slice, signal: int, minutes: tuple[int, int], accepted: npt.NDArray[np.int64]
-) -> Flags:
+def learnable(rings: Rings, rows: slice, signal: int, span: tuple[int, int], accepted: npt.NDArray[np.int64]) -> Flags:
     """Minutes [begin, until) that may be learnt: not odd, not between odd ones that belong together, not shortly
     before; what is odd for longer than a day may."""
-    begin, until = minutes
+    begin, until = span
     low = max(0, rings.column(begin) - _GAP - 1)
     here = slice(low, rings.end)
     odd = rings.odd[rows, signal, here]
     minute = np.arange(rings.next - (rings.end - low), rings.next)
-    span = slice(rings.column(begin) - low, rings.column(until) - low)
+    part = slice(rings.column(begin) - low, rings.column(until) - low)
     if not odd.any():
         return np.ones((len(odd), until - begin), bool)
     far = 10 * _GAP
@@ -166,7 +164,7 @@ def learnable(
     after = np.minimum.accumulate(np.where(odd, minute, minute[-1] + far)[:, ::-1], axis=1)[:, ::-1]
     left_out = odd | (after - before <= _GAP) | (after - minute <= _GAP // 2)
     left_out &= minute <= accepted[:, None]
-    return np.asarray(~left_out[:, span])
+    return np.asarray(~left_out[:, part])
 
 
 class Burns:
