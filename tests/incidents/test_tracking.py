@@ -171,7 +171,7 @@ def spoken(factor: float, verdict: str, signal: str = "latency") -> Incident:
         (replace(odd(CART, "errors", factor=120), expected=0.001, seen=0.12),
          "cart fails 12 % of requests (0.1 % may)"),
         (replace(odd(CART, "rate", factor=0.2), expected=300.0, seen=60.0),
-         "cart gets 60 requests a minute, 20% of the usual 300"),
+         "cart gets 60 requests a minute, 20 % of the usual 300"),
         (odd(Scope("version", *CART, "v2")), "cart version v2 answers in 200 ms, 2.0 times the usual 100 ms"),
         (replace(odd(CART, factor=2000), seen=200_000.0), "cart answers in 200 s, 2000.0 times the usual 100 ms"),
     ],
