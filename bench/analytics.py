@@ -171,8 +171,8 @@ def kept(frames: list[RedFrame], whole: float) -> None:
     Watcher(store.ask, WatchSettings(kinds=kinds)).restore(state)
     print(
         f"a minute of {len(judged.readings) // 3} scopes: {1e3 * float(np.median(spent)):.0f} ms, at most "
-        f"{1e3 * max(spent):.0f} ms, {1e3 * cpu:.0f} ms of processor (target for 4,000: 200 ms); state of a day {len(state) / 1e6:.1f} MB, "
-        f"taken up in {time.perf_counter() - began:.2f} s"
+        f"{1e3 * max(spent):.0f} ms, {1e3 * cpu:.0f} ms of processor (target for 4,000: 200 ms); "
+        f"state of a day {len(state) / 1e6:.1f} MB, taken up in {time.perf_counter() - began:.2f} s"
     )
 
 

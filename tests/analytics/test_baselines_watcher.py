@@ -246,6 +246,20 @@ def test_a_state_too_old_is_learnt_anew(kept: bytes) -> None:
     assert watcher.watched.since == MONDAY + 30 * 86_400
 
 
+def test_an_empty_mesh_is_watched_until_there_is_something() -> None:
+    over = Mesh(MONDAY)
+    watcher = Watcher(over.ask, WatchSettings(days=1))
+    judged = watcher.advance(MONDAY + 600)
+    assert (judged.at, judged.found, judged.readings) == (MONDAY + 600, [], [])
+    assert (watcher.watched.since, watcher.watched.days) == (None, 0.0)
+    watcher = taken_up(watcher.dump(), over)
+    values = tuple(np.concatenate([np.full(15, np.nan), one]) for one in steady(np.random.default_rng(1), 30))
+    over.traffic.append(call("cart", *values))
+    judged = watcher.advance(MONDAY + 30 * 60)
+    assert reading(judged.readings, CART, "rate").seen is not None
+    assert watcher.watched.since == MONDAY + 15 * 60
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match=r"slo 99: expected a share between 0 and 1, as 0\.999"):
         WatchSettings(slo=99)

@@ -169,7 +169,7 @@ class Noise:
         part, ratio = octave - low, self.ratio[rows].astype(np.float64)
         flat, begin = ratio.reshape(-1), np.arange(len(ratio))[:, None] * OCTAVES
         below, above = flat[begin + low], flat[begin + low + 1]
-        return np.maximum(prior(many) * (below + (above - below) * part), LEAST_SPREAD)
+        return np.asarray(np.maximum(prior(many) * (below + (above - below) * part), LEAST_SPREAD))
 
 
 def beyond_of(freedom: Floats) -> Floats:

@@ -180,7 +180,7 @@ class Burns:
         here = slice(rings.column(begin), rings.column(until))
         places = np.arange(begin // SLOT, until // SLOT) % BLOCKS
         for number, (sums, values) in enumerate(((self.requests, rings.requests), (self.errors, rings.errors))):
-            fresh = counted(values[:, here]).reshape(len(values), -1, SLOT).sum(axis=2)
+            fresh = counted(values[:, here]).reshape(len(values), len(places), SLOT).sum(axis=2)
             self.total[:, number] += fresh.sum(axis=1) - sums[:, places].sum(axis=1)
             sums[:, places] = fresh
 
@@ -191,22 +191,21 @@ class Burns:
 
     def long(self, rows: slice, rings: Rings, settled: int, size: int) -> dict[int, tuple[Floats, Floats]]:
         """Sums over long windows up to each of the last `size` minutes, their beginning rounded down to a block."""
-        first, block = rings.next - size, settled // SLOT
-        at = rings.column(settled)
-        newest = []
-        for values in (rings.requests, rings.errors):
-            sums = np.cumsum(counted(values[rows, at : rings.end]), axis=1, dtype=np.float64)
-            newest.append(sums[:, sums.shape[1] - size :])
+        first, block, at = rings.next - size, settled // SLOT, rings.column(settled)
+        newest = [
+            np.cumsum(counted(values[rows, at : rings.end]), axis=1, dtype=np.float64)[:, rings.end - at - size :]
+            for values in (rings.requests, rings.errors)
+        ]
         found = {}
         for minutes in _LONG:
-            oldest = (np.arange(first, rings.next) - minutes + 1) // SLOT
+            oldest, begin = (np.arange(first, rings.next) - minutes + 1) // SLOT, block - minutes // SLOT
+            whole = minutes // SLOT >= BLOCKS
+            columns = np.arange(begin, oldest[-1] if whole else block) % BLOCKS
             both = []
-            for number, sums in enumerate((self.requests, self.errors)):
-                begin = block - minutes // SLOT
-                columns = np.arange(begin, block) if minutes // SLOT < BLOCKS else np.arange(begin, oldest[-1])
-                part = sums[rows][:, columns % BLOCKS].astype(np.float64)
-                dropped = np.concatenate([np.zeros((len(part), 1)), np.cumsum(part, axis=1)], axis=1)
-                whole = self.total[rows, number] if minutes // SLOT >= BLOCKS else dropped[:, -1]
-                both.append(whole[:, None] - dropped[:, oldest - begin] + newest[number])
+            for number, blocks in enumerate((self.requests, self.errors)):
+                part = np.cumsum(blocks[rows][:, columns], axis=1, dtype=np.float64)
+                dropped = np.concatenate([np.zeros((len(part), 1)), part], axis=1)
+                total = self.total[rows, number] if whole else dropped[:, -1]
+                both.append(total[:, None] - dropped[:, oldest - begin] + newest[number])
             found[minutes] = (both[0], both[1])
         return found
