@@ -25,11 +25,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Minutes by their place: known from `first`, usual up to `clean`, "now" from `split` on."""
+    """Minutes by their place: known from `first`, usual up to `clean`, "now" from `split` on.
+
+    `began`: the first of the bad minutes that lead up to "now", where they lie before it.
+    """
 
     first: int
     clean: int
     split: int
+    began: int | None = None
 
 
 @dataclass(slots=True)

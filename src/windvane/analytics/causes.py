@@ -18,7 +18,7 @@ from windvane.analytics.seasonal import Floats
 
 NORMAL_OF_MAD = 1.4826
 NORMAL_OF_P99 = 2.326
-LEAST_SPREAD = 0.1
+LEAST_SPREAD = 0.05
 """Share of its level that a signal may always stray."""
 ODD = 3.0
 """Spreads above its level at which a signal is odd: it was looked for where something is known to be wrong, among

@@ -82,7 +82,8 @@ class Answer:
 def why(times: Times, calls: Iterable[CallSeries], service: Service, signal: Followed | None = None) -> Answer:
     """Causes of what a service shows in the last `WINDOW` minutes of these times, compared with those before.
 
-    Where fewer minutes are known, the later half of them (less one) is compared with the rest.
+    Where fewer minutes are known, the later half of them (less one) is compared with the rest. What goes on in the
+    later half of the window is told before what ended in the earlier.
     """
     nodes = accounts(calls)
     window = _window(nodes, len(times))
@@ -90,8 +91,12 @@ def why(times: Times, calls: Iterable[CallSeries], service: Service, signal: Fol
         return Answer(
             service, None, None, (), (f"{_known(nodes)} minutes are too few: {LEAST_WINDOW + LEAST_BEFORE} are needed",)
         )
-    followed = [_followed(times, nodes, service, one, window) for one in SIGNALS[:2] if signal in (None, one)]
-    told = [answer for answer in followed if answer.causes]
+    told: list[Answer] = []
+    for part in (_later(window, len(times)), window):
+        followed = [_followed(times, nodes, service, one, part) for one in SIGNALS[:2] if signal in (None, one)]
+        told = [answer for answer in followed if answer.causes]
+        if told:
+            break
     if not told and signal in (None, "rate"):
         told = [answer for answer in [_asked_otherwise(times, nodes, service, window)] if answer.causes]
     if told:
@@ -121,6 +126,11 @@ def _window(nodes: Mapping[Node, Account], size: int) -> Window | None:
     return Window(size - known, size - last, size - last)
 
 
+def _later(window: Window, size: int) -> Window:
+    """The later half of "now"; what is usual stays the same, so that what just ended is not learnt."""
+    return replace(window, split=size - max(LEAST_WINDOW, (size - window.split + 1) // 2))
+
+
 def _followed(times: Times, nodes: Mapping[Node, Account], service: Service, signal: Followed,
               window: Window) -> Answer:  # fmt: skip
     nothing = Answer(service, signal, None, (), ())
@@ -128,7 +138,7 @@ def _followed(times: Times, nodes: Mapping[Node, Account], service: Service, sig
     if symptom is None:
         return nothing
     values = nodes[symptom].of(signal)
-    worst = at_its_worst(values[window.split :], _level(values[window.first : window.split]))
+    worst = at_its_worst(values[window.split :], _level(values[window.first : window.clean]))
     window = _cleaned(values, window, worst)
     readings = {
         node: found for node, one in nodes.items() if (found := _reading(one, signal, window, worst)) is not None
@@ -148,24 +158,30 @@ def _followed(times: Times, nodes: Mapping[Node, Account], service: Service, sig
         told = _unreachable(told, nodes, window, worst)
     return Answer(
         service, signal, int(times[window.split :][worst][0]), tuple(_without_proxies(told, nodes)), (),
-        int(times[min(window.clean + 1, window.split + int(np.flatnonzero(worst)[0]))]),
+        int(times[window.split + int(np.flatnonzero(worst)[0]) if window.began is None else window.began]),
         (readings[symptom].level, readings[symptom].now),
     )  # fmt: skip
 
 
 def _cleaned(values: Floats, window: Window, worst: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Window:
-    """The window with minutes before it that are already as bad left out of what is usual (one better one allowed)."""
-    level = _level(values[window.first : window.split])
+    """The window without minutes before it that are already as bad (one better one among them allowed).
+
+    They are not learnt as usual, and the symptom began with them.
+    """
+    level = _level(values[window.first : window.clean])
     bar = level + 0.5 * (float(np.nanmean(values[window.split :][worst])) - level)
-    first, end, better = int(np.flatnonzero(worst)[0]), window.split, 0
-    if first > 1:  # it began within the window
+    if int(np.flatnonzero(worst)[0]) > 1:  # it began within the window
         return window
+    end, better = window.split, 0
     while end > window.first + LEAST_BEFORE and better <= 1:
         better = 0 if values[end - 1] > bar else better + 1
         end -= 1
     end += better
-    clean = max(window.first + LEAST_BEFORE, end - 1) if end < window.split else window.split  # its first minute rises
-    return replace(window, clean=clean)
+    began = min(end, window.split)
+    clean = (
+        window.clean if began >= window.clean else max(window.first + LEAST_BEFORE, began - 1)
+    )  # its first minute rises
+    return replace(window, clean=min(window.clean, clean), began=began)
 
 
 def _nearby(nodes: Mapping[Node, Account], service: Service, window: Window) -> tuple[Told, ...]:
@@ -181,7 +197,7 @@ def _nearby(nodes: Mapping[Node, Account], service: Service, window: Window) -> 
             continue
         for signal in SIGNALS[:2]:
             values = account.of(signal)
-            worst = at_its_worst(values[window.split :], _level(values[window.first : window.split]))
+            worst = at_its_worst(values[window.split :], _level(values[window.first : window.clean]))
             one = _reading(account, signal, window, worst)
             if one is not None and _telling(one, account, signal, window, worst):
                 cause = Cause(node.name, 0.0, one.departure, (node.name,), 0.0)
@@ -196,7 +212,7 @@ def _symptom(nodes: Mapping[Node, Account], service: Service, signal: Followed, 
         if node.service != service:
             continue
         values = account.of(signal)
-        worst = at_its_worst(values[window.split :], _level(values[window.first : window.split]))
+        worst = at_its_worst(values[window.split :], _level(values[window.first : window.clean]))
         reading = _reading(account, signal, window, worst)
         if reading is not None and (best is None or reading.excess > best[0]):
             best = (reading.excess, node)
