@@ -216,9 +216,9 @@ def test_feedback_ends_it_silently_is_kept_and_used(server: Server) -> None:
     server.restart()
     server.clock.advance(3_600)
     later = server.now + MINUTE
-    told = server.minute(odd(FRONT, start=later, end=later), odd(CART, start=later, end=later))
-    assert sorted(one.resolved for one in told) == [False, False, True]
-    assert len({one.labels["incident"] for one in told}) == 3
+    every = server.minute(odd(FRONT, start=later, end=later), odd(CART, start=later, end=later))
+    assert sorted(one.resolved for one in every) == [False, False, True]
+    assert len({one.labels["incident"] for one in every}) == 3
 
 
 def test_feedback_that_cannot_be_kept_says_why(server: Server) -> None:
