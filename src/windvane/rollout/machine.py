@@ -237,7 +237,7 @@ def _wished(state: State, wish: Wish, now: float) -> State | None:
         return _moved(state, "Paused", state.weight, "paused as was asked", now)
     if wish == "resume" and state.phase == "Paused":
         phase: Phase = "Initialized" if state.started is None else "Progressing"
-        return _moved(state, phase, state.weight, "resumed as was asked", now)
+        return _moved(state, phase, state.weight, "resumed as was asked", now, anew=True)
     return None
 
 
@@ -251,20 +251,20 @@ def _begun(look: _Look, state: State) -> State:
     plan, now = look.plan, look.now
     if plan.suspend or state.phase == "Paused":
         return state
-    state, opened = _gate(look, state, "confirm-rollout", "Waiting")
+    before, (state, opened) = state, _gate(look, state, "confirm-rollout", "Waiting")
     if not opened:
         return state
     if plan.skip:
         return _moved(state, "Succeeded", 100, "promoted without analysis, as the Canary says", now)
     answer = look.ask("pre-rollout")
     if not answer.passed:
-        return _failed(look, state, answer.text)
+        return _failed(look, replace(state, approved=before.approved), answer.text)
     started = replace(state, started=now, mirrored=plan.mirror > 0, idle=0.0, idle_since=None)
     if plan.strategy == "steps" and not plan.mirror:
         return _moved(started, "Progressing", plan.steps[0], f"{plan.canary} gets its first traffic", now)
     text = {"match": "gets the requests that match", "blue-green": "is checked without traffic"}
     how = f"gets copies of {plan.mirror} % of requests" if plan.mirror else text[plan.strategy]
-    return _moved(started, "Progressing", 0, f"{plan.canary} {how}", now)
+    return _moved(started, "Progressing", 0, f"{plan.canary} {how}", now, anew=True)
 
 
 def _gate(look: _Look, state: State, kind: HookKind, phase: Phase) -> tuple[State, bool]:
@@ -287,7 +287,7 @@ def _onward(look: _Look, state: State) -> State:
     if state.iteration < plan.iterations:
         counted = replace(state, iteration=state.iteration + 1)
         text = f"iteration {counted.iteration} of {plan.iterations} passed"
-        return _moved(counted, "Progressing", state.weight, text, now)
+        return _moved(counted, "Progressing", state.weight, text, now, anew=True)
     following = None if plan.iterations else next((weight for weight in plan.steps if weight > state.weight), None)
     if following is not None:
         return _increased(look, state, following)
@@ -315,9 +315,11 @@ def _promoted(plan: Plan, state: State, why: str, now: float) -> State:
     return _moved(done, "Promoting", weight, f"{why}; on to 100 %", now)
 
 
-def _moved(state: State, phase: Phase, weight: int, text: str, now: float, *, warning: bool = False) -> State:
-    """A change, told. Who ends or goes back waits at no gate."""
-    since = now if weight != state.weight or phase in ("Progressing", "Promoting") else state.since
+def _moved(
+    state: State, phase: Phase, weight: int, text: str, now: float, *, warning: bool = False, anew: bool = False
+) -> State:
+    """A change, told; `hold` begins `anew` with it, as with another weight. Who has ended waits at no gate."""
+    since = now if weight != state.weight or anew else state.since
     ended = phase in ("Succeeded", "Failed")
     kept = replace(state, waiting="", approved="", mirrored=False) if ended else state
     return _told(replace(kept, phase=phase, weight=weight, since=since), Event(now, phase, weight, text, warning))

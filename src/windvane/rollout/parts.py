@@ -103,7 +103,9 @@ def _cookie_value(value: Any) -> str:
         ((how, text),) = value.items()
         if isinstance(text, str) and how in ("exact", "prefix", "regex"):
             return {"exact": literal(text), "prefix": f"{literal(text)}[^;]*", "regex": f"(?:{text})"}[how]
-    raise BadInputError("cookies: a value is text, or one of exact, prefix, regex")
+    raise BadInputError(
+        f"cookies: {value!r} is neither text (quoted where YAML reads it otherwise) nor one of exact, prefix, regex"
+    )
 
 
 def cookie_pattern(name: str, value: str) -> str:

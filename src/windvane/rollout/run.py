@@ -111,8 +111,7 @@ async def run(files: Files, around: Around) -> State:
 def _resumed(files: Files, plan: Plan) -> State:
     """The state to go on from, done: who was here before may have been killed before that."""
     routes, state = locate(files.routes, plan), files.load()
-    if state.events:
-        apply(routes, plan, state)
+    apply(routes, plan, state)
     return state
 
 
@@ -139,9 +138,11 @@ def _looked(files: Files, plan: Plan, state: State, around: Around) -> State:
 
 
 def _done(files: Files, plan: Plan, before: State, following: State) -> None:
-    """Written down, and then done: also by whom a disk that is full keeps from writing it down."""
+    """Written down, and then done: also where a full disk keeps it from being written down."""
     try:
         if following != before or not files.state.exists():
             files.save(following)
-    finally:
+    except OSError:
         apply(locate(files.routes, plan), plan, following)
+        raise
+    apply(locate(files.routes, plan), plan, following)

@@ -52,10 +52,9 @@ def find(text: str, file: str, plan: Plan) -> list[Place]:
 def locate(path: Path, plan: Plan) -> Path:
     """The file that routes a release: the path itself, or the one in the folder.
 
-    `NotFoundError` where none does, `BadInputError` where several do.
+    `NotFoundError` where none in it does, `BadInputError` where several do.
     """
     if not path.is_dir():
-        find(read_text(path), str(path), plan)
         return path
     found: list[Path] = []
     broken: list[Problem] = []
@@ -122,6 +121,8 @@ def divided(place: Place, before: Sequence[int], weight: int) -> tuple[_Weights,
     base, canary = place.pair
     whole = before[base] + before[canary] or 100
     factor = 100 // math.gcd(100, whole * weight) if 0 < weight < 100 else 1
+    if factor > 1 and 100 % whole == 0:
+        factor = 100 // whole  # weights that read as percentages
     if max(whole, *before) * factor > _MOST_WEIGHT:
         factor = 1
     share = whole * factor * weight / 100
