@@ -332,9 +332,9 @@ class KilledError(Exception):
 def killed_after(folder: Path, writes: int) -> State:
     """The end of a release whose process dies at its so many-th write (before it is made), and is begun again."""
     folder.mkdir()
-    files = Files(folder / "canary.yaml", folder)
+    files = Files(folder / "canary.yaml", folder / "routes.yaml")
     files.canary.write_text(CANARY, encoding="utf-8")
-    (folder / "routes.yaml").write_text(ROUTES, encoding="utf-8")
+    files.routes.write_text(ROUTES.partition("---")[0], encoding="utf-8")
     clock, plan, left = ManualClock(), files.plan(), [writes]
     around = Around(lambda plan, start, end: Found("safe", ("fine",)), clock, lambda text: None)
 
