@@ -199,7 +199,7 @@ def test_the_file_that_routes_a_release_is_found(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     own, other = tmp_path / "more" / "routes.yaml", tmp_path / "other.yaml"
     own.write_text(ROUTES, encoding="utf-8")
-    (tmp_path / "broken.yaml").write_text("kind: VirtualService\n  a: b", encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text("kind: VirtualService\n  reviews: [v1, v2]", encoding="utf-8")
     assert locate(tmp_path, AFFINE) == locate(own, AFFINE) == own
     own.write_text(changed(ROUTES, "", MATCHING, Shape(0, matching=True)), encoding="utf-8")
     assert locate(tmp_path, MATCHING) == own

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from windvane.kit.clock import Clock
 from windvane.kit.errors import WindvaneError
+from windvane.rollout.experiment import judged
 from windvane.rollout.hooks import Asking, Post, announced, post
 from windvane.rollout.machine import Check, Found, State, Wish, step
 from windvane.rollout.model import Metric, Plan
@@ -38,8 +39,10 @@ def look(plan: Plan, state: State, around: Around, wish: Wish, now: float) -> St
         return state
     asking = Asking(plan, state, around.post)
     found = _verdict(plan, state, around, now)
+    units = plan.units
+    decide = None if units is None else lambda: judged(units)
     checks = tuple(_checks(plan, state, around, asking, now))
-    following = step(plan, state, found, wish, now, checks=checks, ask=asking)
+    following = step(plan, state, found, wish, now, checks=checks, ask=asking, decide=decide)
     announce(plan, state, following, around)
     return following
 

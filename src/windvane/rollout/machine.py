@@ -145,14 +145,17 @@ def step(
     *,
     checks: Sequence[Check] = (),
     ask: Ask | None = None,
+    decide: Callable[[], Check] | None = None,
 ) -> State:
     """The state after one look; `found` is None before the canary had traffic, and while nobody judges.
 
-    Without `ask` no hook is asked: gates that a plan has stay closed until they are approved.
+    Without `ask` no hook is asked: gates that a plan has stay closed until they are approved. `decide` judges the units
+    of an experiment that has come to its end, once.
     """
     if state.over:
         return state
-    look = _Look(plan, now, found, tuple(checks), ask or (lambda kind: Answer(not plan.hooks_of(kind), "not asked")))
+    asked = ask or (lambda kind: Answer(not plan.hooks_of(kind), "not asked"))
+    look = _Look(plan, now, found, tuple(checks), asked, decide)
     return _timed(plan, _stepped(look, replace(state, checks=look.checks), wish), now)
 
 
@@ -165,6 +168,7 @@ class _Look:
     found: Found | None
     checks: tuple[Check, ...]
     ask: Ask
+    decide: Callable[[], Check] | None
 
 
 def _stepped(look: _Look, state: State, wish: Wish) -> State:
@@ -281,7 +285,7 @@ def _gate(look: _Look, state: State, kind: HookKind, phase: Phase) -> tuple[Stat
 
 
 def _onward(look: _Look, state: State) -> State:
-    plan, found, now = look.plan, look.found, look.now
+    plan, now = look.plan, look.now
     if state.phase == "Promoting":
         return _promoted(plan, state, "promoted", now)
     if state.iteration < plan.iterations:
@@ -291,12 +295,39 @@ def _onward(look: _Look, state: State) -> State:
     following = None if plan.iterations else next((weight for weight in plan.steps if weight > state.weight), None)
     if following is not None:
         return _increased(look, state, following)
-    if (plan.strategy != "blue-green" or plan.mirror) and (found is None or found.verdict != "safe"):
+    return _proven(look, state)
+
+
+def _proven(look: _Look, state: State) -> State:
+    """Promotion, where what it needs is proven and its gate is open."""
+    plan, found = look.plan, look.found
+    if plan.units is not None and state.phase != "WaitingPromotion":
+        state = _decided(look, state)
+        if state.over or state.checks[-1].passed is not True:
+            return state
+    elif plan.units is None and not _is_proven(plan, found):
         return state
     state, opened = _gate(look, state, "confirm-promotion", "WaitingPromotion")
     if not opened:
         return state
-    return _promoted(plan, state, f"promoted: {'; '.join(found.reasons) if found else 'all checks passed'}", now)
+    return _promoted(plan, state, f"promoted: {'; '.join(found.reasons) if found else 'all checks passed'}", look.now)
+
+
+def _is_proven(plan: Plan, found: Found | None) -> bool:
+    """Whether promotion may come: without requests that were meant for the canary, checks alone decide."""
+    return (plan.strategy == "blue-green" and not plan.mirror) or (found is not None and found.verdict == "safe")
+
+
+def _decided(look: _Look, state: State) -> State:
+    """An experiment judged: it goes on to promotion, back, or waits for its units."""
+    check = look.decide() if look.decide is not None else Check("units", None, "nobody here judges them")
+    state = replace(state, checks=(*state.checks, check))
+    if check.passed is False:
+        return _moved(state, "Failed", 0, f"rolled back: {check.text}", look.now, warning=True)
+    text = f"units: {check.text}"
+    if state.events and state.events[-1].text == text:
+        return state
+    return _noted(state, text, look.now, warning=check.passed is None)
 
 
 def _increased(look: _Look, state: State, weight: int) -> State:

@@ -248,6 +248,8 @@ def _misfits(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "mirror", "is of no use beside match, which gives the canary requests of its own"
     if plan.affinity and plan.iterations:
         yield "sessionAffinity", "is of no use with iterations, where no weight divides users"
+    if plan.units is not None and not plan.iterations:
+        yield "units", "needs iterations: they are judged once, when all are over"
     if plan.strategy == "blue-green" and not (plan.mirror or plan.metrics or plan.hooks_of("rollout") or plan.skip):
         yield "iterations", "moves no traffic without match: add mirror, metrics or rollout webhooks to check by"
     if plan.route_kind == "HTTPRoute":
