@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,14 @@ from releases import CANARY, ROUTES
 
 from windvane.analytics.releases.judge import Verdict
 from windvane.kit.clock import ManualClock
-from windvane.kit.errors import UnavailableError
+from windvane.kit.errors import ConflictError, UnavailableError
 from windvane.rollout import hooks
 from windvane.rollout.hooks import post
 from windvane.rollout.look import Around, close, look
-from windvane.rollout.machine import Answer, Check, Found, State, Wish, shape, step
+from windvane.rollout.machine import Answer, Check, Found, State, Wish, begun, shape, step
 from windvane.rollout.model import Hook, Plan
 from windvane.rollout.plan import read
-from windvane.rollout.run import Files, _looked, _resumed
+from windvane.rollout.run import Files, _looked, _resumed, run
 from windvane.rollout.weights import find
 
 GATES = """\
@@ -360,6 +362,25 @@ def killed_after(folder: Path, writes: int) -> State:
                 state = State()
     assert routed(folder, plan) == state.weight
     return files.load()
+
+
+def test_other_versions_are_another_release(tmp_path: Path) -> None:
+    plan, later = read(CANARY, ""), read(CANARY.replace("canary: v2", "canary: v3"), "")
+    state = begun(plan, State())
+    assert begun(plan, state) == state
+    with pytest.raises(ConflictError, match="shop/reviews is for v1 and v3, and the release of v1 and v2 is not over"):
+        begun(later, state)
+    over = replace(state, phase="Succeeded", weight=100, finished=True)
+    assert begun(plan, over) == over
+    assert begun(later, over) == State(versions="v1 v3")
+    files = Files(tmp_path / "canary.yaml", tmp_path / "routes.yaml")
+    files.canary.write_text(CANARY, encoding="utf-8")
+    files.routes.write_text(ROUTES, encoding="utf-8")
+    files.save(over)
+    told: list[str] = []
+    around = Around(lambda plan, start, end: Found("safe", ()), ManualClock(), told.append)
+    assert asyncio.run(run(files, around)) == over
+    assert told == ["Succeeded: this release is over, long since"]
 
 
 def routed(folder: Path, plan: Plan) -> int:

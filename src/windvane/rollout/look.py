@@ -10,7 +10,7 @@ from windvane.kit.clock import Clock
 from windvane.kit.errors import WindvaneError
 from windvane.rollout.experiment import judged
 from windvane.rollout.hooks import Asking, Post, announced, post
-from windvane.rollout.machine import Check, Found, State, Wish, step
+from windvane.rollout.machine import Check, Found, State, Wish, begun, step
 from windvane.rollout.model import Metric, Plan
 
 Judge = Callable[[Plan, float, float], Found]
@@ -34,7 +34,11 @@ class Around:
 
 
 def look(plan: Plan, state: State, around: Around, wish: Wish, now: float) -> State:
-    """The state after one look; blocks as long as judge, metrics and hooks take. Event hooks are told what happened."""
+    """The state after one look; blocks as long as judge, metrics and hooks take. Event hooks are told what happened.
+
+    `ConflictError` where the state is of a release of other versions that is not over.
+    """
+    state = begun(plan, state)
     if state.over:
         return state
     asking = Asking(plan, state, around.post)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from windvane.analytics.releases.judge import Verdict
+from windvane.kit.errors import ConflictError
 from windvane.rollout.model import HookKind, Plan
 
 Phase = Literal[
@@ -75,7 +76,7 @@ class State:
     `waiting` is the gate that is waited for, `approved` one that a person opened. `failed` counts failed checks,
     `iteration` looks of a plan with iterations. `idle` is for how many seconds it was held by people and gates (since
     `idle_since`, too): the deadline does not count them. `finished`: nothing is left to be told after the end.
-    `wished` marks the last wish that was taken up.
+    `wished` marks the last wish that was taken up. `versions` are whose release it is.
     """
 
     phase: Phase = "Initialized"
@@ -92,6 +93,7 @@ class State:
     idle_since: float | None = None
     finished: bool = False
     wished: int = 0
+    versions: str = ""
     checks: tuple[Check, ...] = field(default_factory=tuple)
 
     @property
@@ -109,6 +111,21 @@ class State:
         events = tuple(Event(**one) for one in data.get("events", ()))
         checks = tuple(Check(**one) for one in data.get("checks", ()))
         return cls(**{**data, "events": events, "checks": checks})
+
+
+def begun(plan: Plan, state: State) -> State:
+    """The state to go on from: a plan for other versions than those whose release is over begins anew.
+
+    `ConflictError` where theirs is not over: its canary would keep the requests that it has.
+    """
+    if state.versions in ("", plan.versions):
+        return replace(state, versions=plan.versions)
+    if not state.over:
+        raise ConflictError(
+            f"{plan.id} is for {plan.versions.replace(' ', ' and ')}, and the release of "
+            f"{state.versions.replace(' ', ' and ')} is not over: roll it back or promote it first"
+        )
+    return State(versions=plan.versions)
 
 
 @dataclass(frozen=True, slots=True)

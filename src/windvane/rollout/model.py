@@ -159,6 +159,11 @@ class Plan:
         """Which requests the canary gets, as HTTPMatchRequests."""
         return [json.loads(one) for one in self.matches]
 
+    @property
+    def versions(self) -> str:
+        """What makes it another release: which version is to follow which."""
+        return f"{self.baseline} {self.canary}"
+
     def hooks_of(self, kind: HookKind) -> tuple[Hook, ...]:
         """The hooks of a kind, in their order."""
         return tuple(one for one in self.hooks if one.kind == kind)

@@ -17,7 +17,7 @@ from windvane.kit.errors import BadInputError, NotFoundError, WindvaneError
 from windvane.kit.strict_yaml import read_text
 from windvane.mesh.files import expand
 from windvane.rollout.look import Around, Judge, close, look
-from windvane.rollout.machine import State, Wish
+from windvane.rollout.machine import State, Wish, begun
 from windvane.rollout.parts import Templates
 from windvane.rollout.plan import Plan, read, templates
 from windvane.rollout.weights import apply, locate, write
@@ -100,8 +100,10 @@ async def run(files: Files, around: Around) -> State:
     for note in plan.notes:
         around.tell(note)
     state = await asyncio.to_thread(_resumed, files, plan)
+    if state.finished:
+        around.tell(f"{state.phase}: this release is over, {state.events[-1].text if state.events else 'long since'}")
     while not state.finished:
-        plan = _again(files, plan, around)
+        plan = _again(files, plan, state, around)
         state = await asyncio.to_thread(_looked, files, plan, state, around)
         if not state.over:
             await around.clock.sleep(plan.interval)
@@ -110,15 +112,17 @@ async def run(files: Files, around: Around) -> State:
 
 def _resumed(files: Files, plan: Plan) -> State:
     """The state to go on from, done: who was here before may have been killed before that."""
-    routes, state = locate(files.routes, plan), files.load()
+    routes, state = locate(files.routes, plan), begun(plan, files.load())
     apply(routes, plan, state)
     return state
 
 
-def _again(files: Files, plan: Plan, around: Around) -> Plan:
+def _again(files: Files, plan: Plan, state: State, around: Around) -> Plan:
     """The plan as it is now; an edit that is wrong is told and not taken."""
     try:
-        return files.plan()
+        following = files.plan()
+        begun(following, state)
+        return following
     except WindvaneError as error:
         around.tell(f"the plan is not changed: {error.message}")
         return plan
