@@ -10,7 +10,7 @@ from windvane.kit.clock import Clock
 from windvane.kit.errors import WindvaneError
 from windvane.rollout.experiment import judged
 from windvane.rollout.hooks import Asking, Post, announced, post
-from windvane.rollout.machine import Check, Found, State, Wish, begun, step
+from windvane.rollout.machine import Check, Found, State, Wish, resumed, step
 from windvane.rollout.model import Metric, Plan
 
 Judge = Callable[[Plan, float, float], Found]
@@ -38,7 +38,7 @@ def look(plan: Plan, state: State, around: Around, wish: Wish, now: float) -> St
 
     `ConflictError` where the state is of a release of other versions that is not over.
     """
-    state = begun(plan, state)
+    state = resumed(plan, state)
     if state.over:
         return state
     asking = Asking(plan, state, around.post)

@@ -113,7 +113,7 @@ class State:
         return cls(**{**data, "events": events, "checks": checks})
 
 
-def begun(plan: Plan, state: State) -> State:
+def resumed(plan: Plan, state: State) -> State:
     """The state to go on from: a plan for other versions than those whose release is over begins anew.
 
     `ConflictError` where theirs is not over: its canary would keep the requests that it has.
@@ -226,9 +226,14 @@ def _judged(look: _Look, state: State) -> State:
                       warning=True)  # fmt: skip
     if (failing := next((one for one in look.checks if one.passed is False), None)) is not None:
         return _failed(look, state, f"{failing.name}: {failing.text}")
-    if any(one.passed is None for one in look.checks) or not _has_traffic(plan, found) or now - state.since < plan.hold:
-        return state
-    return _onward(look, state)
+    return _onward(look, state) if _may_go_on(look, state) else state
+
+
+def _may_go_on(look: _Look, state: State) -> bool:
+    """Whether enough is known, and it has been as it is for long enough."""
+    if any(one.passed is None for one in look.checks) or not _has_traffic(look.plan, look.found):
+        return False
+    return look.now - state.since >= (look.plan.interval if state.phase == "Promoting" else look.plan.hold)
 
 
 def _has_traffic(plan: Plan, found: Found | None) -> bool:

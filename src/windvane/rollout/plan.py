@@ -54,15 +54,16 @@ __all__ = ["API_VERSION", "KIND", "Plan", "read", "templates"]
 
 
 def read(text: str, file: str, known: parts.Templates | None = None) -> Plan:
-    """The plan of a text with one Canary, Windvane's or Flagger's; `FileError` with every problem.
+    """The plan of a text with one Canary, Windvane's or Flagger's, or Experiment; `FileError` with every problem.
 
-    MetricTemplates may stand in the same text; `known` are those of other files.
+    Other objects may stand in the same text, MetricTemplates among them; `known` are those of other files.
     """
     document = Document(file)
     roots = document.roots(text)
-    canaries = [one for one in roots if not _is_template(one)]
+    canaries = [one for one in roots if _is_plan(one)]
+    canaries = canaries or [one for one in roots if not _is_template(one)]  # what is wrong with the one there is
     if not document.problems and len(canaries) != 1:
-        document.problem(None, "", f"has {len(canaries)} objects, one {KIND} is needed")
+        document.problem(None, "", f"has {len(canaries)} releases or objects that are none, one {KIND} is needed")
     if document.problems:
         raise FileError(document.problems)
     own = flagger.templates([one for one in roots if _is_template(one)])
@@ -79,6 +80,14 @@ def templates(text: str, file: str) -> dict[tuple[str, str], Template]:
     if document.problems:
         raise FileError(document.problems)
     return found
+
+
+def _is_plan(root: Mapping) -> bool:
+    group = root.peek("apiVersion").partition("/")[0]
+    return root.peek("kind") in (KIND, EXPERIMENT) and f"{group}/" in (
+        flagger.GROUP,
+        f"{API_VERSION.partition('/')[0]}/",
+    )
 
 
 def _is_template(root: Mapping) -> bool:
