@@ -29,7 +29,7 @@ RNG = np.random.default_rng(3)
 def config(*metrics: Mapping[str, Any], **more: Any) -> Config:
     """A config of these metrics: name, groups, and what its analysis says."""
     made = [
-        {"name": one["name"], "groups": one["groups"], 
+        {"name": one["name"], "groups": one["groups"],
          "query": {"customInlineTemplate": f"PromQL:{one['name']}_${{scope}}"},
          "analysisConfigurations": {"canary": {k: v for k, v in one.items() if k not in ("name", "groups")}}}
         for one in metrics

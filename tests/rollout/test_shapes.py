@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,15 @@ def test_an_http_route(analysis: str, shape: Shape, how: Any, tmp_path: Path) ->
         assert found[0]["filters"][-1]["requestMirror"] == {
             "backendRef": {"name": "reviews-v2", "port": 9080}, "percent": 25,
         }  # fmt: skip
+
+
+def test_json_has_no_comments() -> None:
+    text = json.dumps(next(yaml.safe_load_all(ROUTES)), indent=2)
+    assert json.loads(changed(text, "routes.json", AFFINE, 20))["spec"]["http"][1]["route"][1]["weight"] == 20
+    few = text.replace("100", "3")
+    assert json.loads(changed(few, "routes.json", AFFINE, 20))["spec"]["http"][1]["route"][1]["weight"] == 1
+    with pytest.raises(BadInputError, match=r"routes\.json: copies, matches and cookies are put in between comments"):
+        changed(text, "routes.json", AFFINE, Shape(20, cookie="x"))
 
 
 def weighted(weights: list[int]) -> str:
