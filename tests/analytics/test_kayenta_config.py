@@ -19,7 +19,7 @@ from windvane.cli import canary, kayenta_options
 from windvane.kit.errors import BadInputError
 from windvane.kit.yaml_nodes import FileError
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "releases" / "kayenta.json"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "kayenta" / "reviews.json"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 CONTROL = {"scope": "v1", "location": "shop", "service": "reviews"}
 EXPERIMENT = CONTROL | {"scope": "v2"}
@@ -151,7 +151,7 @@ def test_beside_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
                  "--kayenta-config", str(EXAMPLE), "--scope-param", "service=reviews"]  # fmt: skip
     shown = CliRunner().invoke(command, arguments)
     assert shown.exit_code == 0  # it does not count
-    assert "kayenta.json: 0 Fail (critical: errors)" in shown.output
+    assert "reviews.json: 0 Fail (critical: errors)" in shown.output
     told = json.loads(CliRunner().invoke(command, [*arguments, "--output", "json"]).output)
     assert told["kayenta_config"]["metrics"][0]["label"] == "High"
     assert CliRunner().invoke(command, [*arguments[:-1], "service"]).exception is not None
