@@ -180,7 +180,7 @@ def weighted(weights: list[int]) -> str:
 
 
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=4), st.lists(st.integers(0, 100), max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_shares_are_exact_and_come_back(weights: list[int], steps: list[int]) -> None:
     weights[1] = 0
     text = weighted(weights)
