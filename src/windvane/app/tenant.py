@@ -54,6 +54,7 @@ from windvane.api.windvane import (
     logs,
     logs_import,
     logs_tail,
+    objectives,
     propagation,
     sampling,
     status,
@@ -65,6 +66,7 @@ from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.history import edit_settings, keep_history
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.objectives import Objectives
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
@@ -190,6 +192,7 @@ class _Rooms:
     sampling: Sampling
     tail: Tail
     imports: AccessLogImport
+    objectives: Objectives
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -250,10 +253,13 @@ class _Rooms:
         sampled.start(stack, common.keep)
         if own.control is not None:
             await keep_history(own.control, engine, clock, stack, common.keep)
+        kept = Objectives(own.monitoring.slos, own.control, monitoring.rules, clock)
+        await kept.start(stack, common.keep)
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
-            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
-        )
+            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports,
+            kept,
+        )  # fmt: skip
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -275,6 +281,9 @@ class _Rooms:
             *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
+            *objectives.routes(
+                self.objectives.kept, self.monitoring.rules.alerts, analytics_releases.range_asker(self.queries), clock
+            ),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
             *config_resources.routes(lambda: control),

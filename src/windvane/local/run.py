@@ -73,7 +73,10 @@ def _run(
     faces = Faces(**addresses)
     faults = tuple(map(parse_fault, given["fault"]))
     edits: bool = given["allow_edits"]
-    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits)
+    slos = tuple(str(Path.cwd() / glob) for glob in given["slos"])
+    options = MeshOptions(
+        files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits, slos=slos
+    )
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:
