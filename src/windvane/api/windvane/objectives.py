@@ -144,9 +144,7 @@ _ONE = RouteDoc(
 )
 
 
-def routes(
-    kept: KeptObjectives, alerts: Callable[[], Sequence[Alert]], ask: AskRange, clock: Clock
-) -> list[BaseRoute]:
+def routes(kept: KeptObjectives, alerts: Callable[[], Sequence[Alert]], ask: AskRange, clock: Clock) -> list[BaseRoute]:
     """The routes; `ask` may block, `alerts` are all that are pending or firing."""
     face = _Face(kept, alerts, ask, HourlySums(ask))
 
