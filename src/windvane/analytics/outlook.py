@@ -80,13 +80,18 @@ class Outlook:
     """The past as far as it was read. `ask` may block; one caller at a time."""
 
     ask: AskRange
+    made: Made = field(default_factory=Made)
+    """The newest forecasts; `at` 0 before the first."""
     _times: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _rows: dict[tuple[Service, Signal], Floats] = field(default_factory=dict)
 
-    def make(self, now: int) -> Made:
-        """Read what is new and forecast everything."""
+    def make(self, now: int) -> Iterator[None]:
+        """Read what is new and forecast everything, into `made`; between two pieces of work others may have a turn."""
         end = now // STEP * STEP
-        self._read_up_to(end)
+        for part in self._unread(end):
+            self._add(part)
+            yield
+        self._forget()
         chosen, left_out = self._chosen()
         paths: list[Path] = []
         refused: list[Refused] = []
@@ -100,7 +105,8 @@ class Outlook:
                     paths.append(Path(service, signal, found))
                 except BadInputError as error:
                     refused.append(Refused(service, signal, error.message))
-        return Made(now, tuple(paths), tuple(refused), len(chosen), left_out)
+            yield
+        self.made = Made(now, tuple(paths), tuple(refused), len(chosen), left_out)
 
     def _chosen(self) -> tuple[list[Service], int]:
         day = DAY // STEP
@@ -110,11 +116,14 @@ class Outlook:
         names = sorted((one for one in traffic if traffic[one] > 0), key=lambda one: (-traffic[one], one))
         return names[:MOST], len(names[MOST:])
 
-    def _read_up_to(self, end: int) -> None:
+    def _unread(self, end: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Times up to the end that were not read yet, a day at a time."""
         last = int(self._times[-1]) if len(self._times) else end - HISTORY
         for begin in range(last + STEP, end + 1, DAY):
-            until = min(begin + DAY - STEP, end)
-            self._add(np.arange(begin, until + 1, STEP))
+            yield np.arange(begin, min(begin + DAY - STEP, end) + 1, STEP)
+
+    def _forget(self) -> None:
+        """Drop what is too old, and series that have nothing left."""
         kept = min(len(self._times), HISTORY // STEP)
         self._times = self._times[-kept:]
         self._rows = {key: row[-kept:] for key, row in self._rows.items() if np.isfinite(row[-kept:]).any()}

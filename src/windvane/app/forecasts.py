@@ -9,11 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import sys
-import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -32,7 +28,9 @@ EVERY = 3_600.0
 WRITE_EVERY = 60.0
 _SETTLE = 120.0
 """Seconds after the start before the past is read: a server that starts has better to do."""
-_IDLE = 19
+_REST = 3.0
+"""After each piece of work a pause, so many times as long: a quarter of the time of one processor at most."""
+_DONE = object()
 
 Keep = Callable[[contextlib.AsyncExitStack, Coroutine[Any, Any, None]], None]
 
@@ -44,40 +42,52 @@ class Forecasts:
         self._outlook = Outlook(ask)
         self._writer = writer
         self._clock = clock
-        self.made = Made()
-        """The newest; its `at` is 0 before the first."""
         self.error = ""
         """Why the last making failed; empty when it did not."""
-        self._seconds = metrics.gauge("windvane_forecast_seconds", "How long the last making of forecasts took")
+        self._seconds = metrics.gauge("windvane_forecast_seconds", "How long the last making of forecasts worked")
         self._series = metrics.gauge("windvane_forecast_series", "Series of forecasts that are written")
         self._failures = metrics.counter("windvane_forecast_failures_total", "Makings of forecasts that failed")
 
+    @property
+    def made(self) -> Made:
+        """The newest; its `at` is 0 before the first."""
+        return self._outlook.made
+
     async def run(self) -> None:
         """Make and write until cancelled."""
-        threads = ThreadPoolExecutor(1, thread_name_prefix="forecasts", initializer=_yield_to_others)
-        loop = asyncio.get_running_loop()
-        next_at = self._clock.monotonic() + _SETTLE
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._make_always())
+            group.create_task(self._write_always())
+
+    async def _make_always(self) -> None:
+        await self._clock.sleep(_SETTLE)
+        while True:
+            began = self._clock.monotonic()
+            await self.make()
+            await self._clock.sleep(max(0.0, EVERY - (self._clock.monotonic() - began)))
+
+    async def _write_always(self) -> None:
+        while True:
+            await self._clock.sleep(WRITE_EVERY)
+            await asyncio.to_thread(self.write)
+
+    async def make(self) -> None:
+        """Forecast anew; the forecasts of before stay in force when that fails."""
+        pieces, worked = self._outlook.make(self._clock.now_ns() // 10**9), 0.0
         try:
             while True:
-                await self._clock.sleep(WRITE_EVERY)
-                if self._clock.monotonic() >= next_at:
-                    next_at = self._clock.monotonic() + EVERY
-                    await loop.run_in_executor(threads, self.make)
-                await loop.run_in_executor(threads, self.write)
-        finally:
-            await asyncio.to_thread(threads.shutdown)
-
-    def make(self) -> None:
-        """Forecast anew; the forecasts of before stay in force when that fails."""
-        began = self._clock.monotonic()
-        try:
-            self.made = self._outlook.make(self._clock.now_ns() // 10**9)
+                began = self._clock.monotonic()
+                if await asyncio.to_thread(next, pieces, _DONE) is _DONE:
+                    break
+                took = self._clock.monotonic() - began
+                worked += took
+                await self._clock.sleep(_REST * took)
             self.error = ""
         except Exception as error:  # a defect here must not end the server
             self._failures.inc()
             self.error = error.message if isinstance(error, WindvaneError) else f"{type(error).__name__}: {error}"
             log.exception("forecasts could not be made, those of before stay")
-        self._seconds.set(self._clock.monotonic() - began)
+        self._seconds.set(worked)
 
     def write(self) -> None:
         """Write what is expected now of each horizon; nothing once the path is used up."""
@@ -97,10 +107,3 @@ class Forecasts:
             self._writer.write(labels, np.full(len(values), now * 1_000, np.int64), np.array(values, dtype=np.float64))
         except WindvaneError as error:
             log.warning("forecasts were not written, the next minute tries again: %s", error)
-
-
-def _yield_to_others() -> None:
-    """Let this thread run when nothing else wants to, where the system has such a thing for threads."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _IDLE)
