@@ -25,7 +25,7 @@ _WHOLE = 0.9
 """An hour is taken from recorded sums when so much of it was recorded."""
 _SETTLED_MS = 300_000
 """Samples of an hour may come so long after its end."""
-_CHUNK = 7 * 24
+_CHUNK = 14 * 24
 _MOST_HOURS = 24 * 185
 
 
