@@ -8,6 +8,8 @@ from windvane.alerting.slo_file import read, read_among
 from windvane.kit.yaml_nodes import FileError
 
 WHO = 'reporter="destination",destination_service_name="reviews",destination_service_namespace="shop"'
+ALL = f"sum(rate(istio_requests_total{{{WHO}}}[5m]))"
+GOOD = f'sum(rate(istio_requests_total{{{WHO},response_code!~"5.."}}[5m]))'
 OPEN = f"""
 apiVersion: openslo/v1
 kind: SLO
@@ -21,9 +23,9 @@ spec:
       ratioMetric:
         counter: true
         good:
-          metricSource: {{type: Prometheus, spec: {{query: 'sum(rate(istio_requests_total{{{WHO},response_code!~"5.."}}[5m]))'}}}}
+          metricSource: {{type: Prometheus, spec: {{query: '{GOOD}'}}}}
         total:
-          metricSource: {{type: Prometheus, spec: {{query: 'sum(rate(istio_requests_total{{{WHO}}}[5m]))'}}}}
+          metricSource: {{type: Prometheus, spec: {{query: '{ALL}'}}}}
   timeWindow: [{{duration: 4w, isRolling: true}}]
   budgetingMethod: Occurrences
   objectives: [{{displayName: ok, target: 0.995}}]

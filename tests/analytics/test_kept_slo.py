@@ -9,7 +9,7 @@ import pytest
 from asgi_client import AsgiClient
 from canary_series import NOW, write_version
 
-from windvane.alerting.rules import NS, Alert, State
+from windvane.alerting.rules import Alert, State
 from windvane.alerting.slo_kept_files import KeptObjectives
 from windvane.api.windvane import analytics_releases, objectives
 from windvane.api.windvane.objective_sums import HOUR_MS, HourlySums
