@@ -48,8 +48,8 @@ class Path:
     def at(self, seconds: float) -> Iterator[tuple[str, str, float]]:
         """Bound (`expected`, `low`, `high`), share of the band ('' for the first) and value at a Unix time."""
         rows = [("expected", "", self.found.mean)]
-        for share in BANDS:
-            rows += [("low", f"{share:g}", self.found.low[share]), ("high", f"{share:g}", self.found.high[share])]
+        for of in BANDS:
+            rows += [("low", f"{of:g}", self.found.low[of]), ("high", f"{of:g}", self.found.high[of])]
         for bound, share, values in rows:
             value = float(np.interp(seconds, self.found.times, values))
             yield bound, share, min(value, 1.0) if self.signal == "errors" else value

@@ -13,7 +13,7 @@ import { parseDuration } from "../lib/time";
 import { useData } from "../lib/useData";
 import { useRested } from "../lib/useRested";
 import { type Band, BandChart, type BandLine, type Level, type Moment } from "./BandChart";
-import { band, daysText, figure, rate } from "./words";
+import { band, capacityWords, daysText, figure, interpolated, rate } from "./words";
 
 const DAY = 86_400;
 /** Steps of a slider: a factor grows alike with each. */
@@ -72,7 +72,7 @@ export function CapacityDetail({ service, latency }: { service: string; latency:
         {found && (
           <>
             <p class="in-words" data-testid="capacity-words">
-              {inWords(found)}
+              {capacityWords(found)}
             </p>
             <div class="outlook-charts">
               <CurveChart found={found} what={what} />
@@ -117,30 +117,6 @@ function Slider({ label, at, name }: { label: string; at: number; name: string }
       />
     </label>
   );
-}
-
-/** The answer in one or two sentences. */
-export function inWords(found: Capacity): string {
-  const [limit, days] = found.limit ? [found.limit, found.days] : [found.saturation, found.full_days];
-  const what = found.limit
-    ? t("outlook.capacity.words.objective", {
-        quantile: `p${Number((100 * found.quantile).toFixed(2))}`,
-        time: formatMs((found.latency ?? 0) * 1000),
-      })
-    : t("outlook.capacity.words.saturation");
-  const start = t("outlook.capacity.words.hit", {
-    what,
-    rate: figure(limit, rate),
-    band: band(limit, rate),
-    peak: rate(found.peak * found.traffic),
-  });
-  if (days === null)
-    return `${start} ${t(found.peaks ? "outlook.capacity.words.never" : "outlook.capacity.words.unknown")}`;
-  if (days.value === 0) return `${start} ${t("outlook.capacity.words.already")}`;
-  return `${start} ${t("outlook.capacity.words.days", {
-    days: figure(days, daysText),
-    band: band(days, daysText),
-  })}`;
 }
 
 const part = (figures: Figure[], name: keyof Figure, factor: number, top: number): (number | null)[] =>
@@ -221,17 +197,6 @@ function CurveChart({ found, what }: { found: Capacity; what: "time" | "busy" })
       testId="capacity-curve"
     />
   );
-}
-
-/** A curve's value between its points; nothing outside of them. */
-export function interpolated(xs: number[], values: (number | null)[], x: number): number | null {
-  const after = xs.findIndex((one) => one >= x);
-  if (after < 0) return null;
-  if (xs[after] === x || after === 0) return xs[after] === x ? (values[after] ?? null) : null;
-  const [a, b] = [values[after - 1], values[after]];
-  if (a === null || a === undefined || b === null || b === undefined) return null;
-  const [from, to] = [xs[after - 1]!, xs[after]!];
-  return a + ((b - a) * (x - from)) / (to - from);
 }
 
 function PeaksChart({ found }: { found: Capacity }) {

@@ -6,12 +6,11 @@ import { type Labels, queryRange, type Series } from "../api/prometheus";
 import { Select } from "../components/Controls";
 import { EmptyState, LoadStates } from "../components/States";
 import { t } from "../i18n";
-import { formatNumber } from "../lib/format";
 import { useData } from "../lib/useData";
 import { dateTime } from "../lib/time";
 import { BandChart } from "./BandChart";
 import { shownHistory } from "./signals";
-import { daysText } from "./words";
+import { labelsText, quality, refusal } from "./words";
 
 interface Props {
   found: Forecasts;
@@ -69,23 +68,10 @@ export function ForecastCard({ found, horizon, title, format }: Props) {
   );
 }
 
-export function labelsText(labels: Labels): string {
-  const pairs = Object.entries(labels).filter(([name]) => name !== "__name__");
-  return pairs.length === 0
-    ? (labels.__name__ ?? t("outlook.forecast.noLabels"))
-    : pairs.map(([name, value]) => `${name}=${value}`).join(", ");
-}
-
 const key = (labels: Labels): string => JSON.stringify(Object.entries(labels).sort());
 
 const matching = (all: Series[] | undefined, labels: Labels): Series | undefined =>
   all?.find((one) => key(one.labels) === key(labels));
-
-/** The server's reason, in the reader's language where it is the usual one. */
-export function refusal(reason: string): string {
-  const found = /history of ([\d.]+) days is too short.*?: ([\d.]+) days/.exec(reason);
-  return found ? t("outlook.forecast.tooShort", { known: found[1] ?? "", needed: found[2] ?? "" }) : reason;
-}
 
 function inWords(one: Forecast, format: Props["format"]): string {
   const last = one.times.length - 1;
@@ -99,19 +85,6 @@ function inWords(one: Forecast, format: Props["format"]): string {
     peak: format(one.mean[top]!),
     at: dateTime(one.times[top]!).slice(5, 16),
   });
-}
-
-/** The backtest's error in plain words: 1 is what repeating the day before errs by. */
-export function quality(one: Forecast): string {
-  const error = one.error ?? 1;
-  const learnt = daysText(one.days ?? 0);
-  const words =
-    error < 0.95
-      ? t("outlook.forecast.better", { percent: `${Math.round(100 * (1 - error))}%` })
-      : error <= 1.05
-        ? t("outlook.forecast.same")
-        : t("outlook.forecast.worse", { percent: `${Math.round(100 * (error - 1))}%` });
-  return t("outlook.forecast.quality", { days: learnt, words, error: formatNumber(error) });
 }
 
 function ForecastChart(props: {

@@ -13,7 +13,7 @@ import { useData } from "../lib/useData";
 import { Ago } from "../targets/Ago";
 import { BandChart, type Level, type Moment } from "./BandChart";
 import { BurnRate } from "./Budget";
-import { budgetText, endDetail, endText, percentText, promise, type Row } from "./words";
+import { budgetText, endDetail, endText, percentText, promise, type Row, stretches } from "./words";
 
 export function ObjectiveDetail({ row }: { row: Row }) {
   const { objective } = row;
@@ -120,22 +120,6 @@ function Charts({ one }: { one: Indicator }) {
       />
     </div>
   );
-}
-
-/** Stretches of the axis in which a budget went faster than its period allows. */
-export function stretches(
-  times: number[],
-  burn: (number | null)[],
-  step: number,
-): { at: number; until: number }[] {
-  const found: { at: number; until: number }[] = [];
-  times.forEach((time, index) => {
-    if ((burn[index] ?? 0) <= 1) return;
-    const last = found[found.length - 1];
-    if (last && time - step <= last.until) last.until = time;
-    else found.push({ at: time - step, until: time });
-  });
-  return found;
 }
 
 function Windows({ one }: { one: Indicator }) {

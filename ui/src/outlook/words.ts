@@ -1,6 +1,15 @@
 /** Figures of objectives, capacity and forecasts in words, and what the pages share. */
 
-import type { BudgetEnd, Figure, Indicator, Objective, ServiceCapacity } from "../api/outlook";
+import type {
+  BudgetEnd,
+  Capacity,
+  Figure,
+  Forecast,
+  Indicator,
+  Objective,
+  ServiceCapacity,
+} from "../api/outlook";
+import type { Labels } from "../api/prometheus";
 import { t } from "../i18n";
 import { DASH, formatMs, formatNumber, formatRate, formatRatio } from "../lib/format";
 import { dateTime } from "../lib/time";
@@ -104,3 +113,80 @@ export function headroomTone(headroom: number | null): Tone {
 export const limitOf = (one: ServiceCapacity): Figure | null => one.limit ?? one.saturation;
 
 export const rate = formatRate;
+
+/** The answer in one or two sentences. */
+export function capacityWords(found: Capacity): string {
+  const [limit, days] = found.limit ? [found.limit, found.days] : [found.saturation, found.full_days];
+  const what = found.limit
+    ? t("outlook.capacity.words.objective", {
+        quantile: `p${Number((100 * found.quantile).toFixed(2))}`,
+        time: formatMs((found.latency ?? 0) * 1000),
+      })
+    : t("outlook.capacity.words.saturation");
+  const start = t("outlook.capacity.words.hit", {
+    what,
+    rate: figure(limit, rate),
+    band: band(limit, rate),
+    peak: rate(found.peak * found.traffic),
+  });
+  if (days === null)
+    return `${start} ${t(found.peaks ? "outlook.capacity.words.never" : "outlook.capacity.words.unknown")}`;
+  if (days.value === 0) return `${start} ${t("outlook.capacity.words.already")}`;
+  return `${start} ${t("outlook.capacity.words.days", {
+    days: figure(days, daysText),
+    band: band(days, daysText),
+  })}`;
+}
+
+/** A curve's value between its points; nothing outside of them. */
+export function interpolated(xs: number[], values: (number | null)[], x: number): number | null {
+  const after = xs.findIndex((one) => one >= x);
+  if (after < 0) return null;
+  if (xs[after] === x || after === 0) return xs[after] === x ? (values[after] ?? null) : null;
+  const [a, b] = [values[after - 1], values[after]];
+  if (a === null || a === undefined || b === null || b === undefined) return null;
+  const [from, to] = [xs[after - 1]!, xs[after]!];
+  return a + ((b - a) * (x - from)) / (to - from);
+}
+
+export function labelsText(labels: Labels): string {
+  const pairs = Object.entries(labels).filter(([name]) => name !== "__name__");
+  return pairs.length === 0
+    ? (labels.__name__ ?? t("outlook.forecast.noLabels"))
+    : pairs.map(([name, value]) => `${name}=${value}`).join(", ");
+}
+
+/** The server's reason, in the reader's language where it is the usual one. */
+export function refusal(reason: string): string {
+  const found = /history of ([\d.]+) days is too short.*?: ([\d.]+) days/.exec(reason);
+  return found ? t("outlook.forecast.tooShort", { known: found[1] ?? "", needed: found[2] ?? "" }) : reason;
+}
+
+/** The backtest's error in plain words: 1 is what repeating the day before errs by. */
+export function quality(one: Forecast): string {
+  const error = one.error ?? 1;
+  const learnt = daysText(one.days ?? 0);
+  const words =
+    error < 0.95
+      ? t("outlook.forecast.better", { percent: `${Math.round(100 * (1 - error))}%` })
+      : error <= 1.05
+        ? t("outlook.forecast.same")
+        : t("outlook.forecast.worse", { percent: `${Math.round(100 * (error - 1))}%` });
+  return t("outlook.forecast.quality", { days: learnt, words, error: formatNumber(error) });
+}
+
+/** Stretches of the axis in which a budget went faster than its period allows. */
+export function stretches(
+  times: number[],
+  burn: (number | null)[],
+  step: number,
+): { at: number; until: number }[] {
+  const found: { at: number; until: number }[] = [];
+  times.forEach((time, index) => {
+    if ((burn[index] ?? 0) <= 1) return;
+    const last = found[found.length - 1];
+    if (last && time - step <= last.until) last.until = time;
+    else found.push({ at: time - step, until: time });
+  });
+  return found;
+}
