@@ -69,7 +69,7 @@ class Forecasts:
     async def _write_always(self) -> None:
         while True:
             await self._clock.sleep(WRITE_EVERY)
-            await asyncio.to_thread(self.write)
+            await _finished(self.write)
 
     async def make(self) -> None:
         """Forecast anew; the forecasts of before stay in force when that fails."""
@@ -77,7 +77,7 @@ class Forecasts:
         try:
             while True:
                 began = self._clock.monotonic()
-                if await asyncio.to_thread(next, pieces, _DONE) is _DONE:
+                if await _finished(next, pieces, _DONE) is _DONE:
                     break
                 took = self._clock.monotonic() - began
                 worked += took
@@ -107,3 +107,14 @@ class Forecasts:
             self._writer.write(labels, np.full(len(values), now * 1_000, np.int64), np.array(values, dtype=np.float64))
         except WindvaneError as error:
             log.warning("forecasts were not written, the next minute tries again: %s", error)
+
+
+async def _finished(function: Callable[..., object], *args: object) -> object:
+    """What a function in a thread answers; who is cancelled waits for its end, for the store closes after us."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await work
+        raise

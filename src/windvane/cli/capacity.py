@@ -89,6 +89,8 @@ def _words(found: Mapping[str, Any]) -> str:
     else:
         what = f"the objective of {1_000 * found['latency']:g} ms on p{100 * found['quantile']:g}"
     value, band = _figure(limit, 1, "/s")
+    if days is None and found["growth"] is None:
+        return f"{what} is hit at {value} ({band}); when daily peaks will be there is not known"
     if days is None:
         return f"{what} is hit at {value} ({band}); daily peaks are not expected there within twelve weeks"
     when, between = _figure(days, 1, " days")

@@ -2,6 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { type Capacity, type CapacityQuestion, fetchCapacity, type Figure } from "../api/outlook";
+import { language } from "../app/prefs";
 import { linkTo, params, setParams } from "../app/router";
 import { Segmented, TextField } from "../components/Controls";
 import { Icon } from "../components/Icon";
@@ -177,7 +178,7 @@ function CurveChart({ found, what }: { found: Capacity; what: "time" | "busy" })
         : []),
     ];
     return { x, lines, bands, levels, moments, top };
-  }, [found, what]);
+  }, [found, what, language.value]);
   const time = what === "time";
   return (
     <BandChart
@@ -233,7 +234,7 @@ function PeaksChart({ found }: { found: Capacity }) {
           ? []
           : [{ at: now + reach * DAY, label: daysText(reach), colour: "--bad" } as Moment],
     };
-  }, [found]);
+  }, [found, language.value]);
   if (!shape) return <p class="muted chart-refused">{t("outlook.capacity.noGrowth")}</p>;
   return <BandChart title={t("outlook.capacity.chart.peaks")} time format={rate} height={260} {...shape} />;
 }

@@ -3,6 +3,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Forecast, Forecasts } from "../api/outlook";
 import { type Labels, queryRange, type Series } from "../api/prometheus";
+import { language } from "../app/prefs";
 import { Select } from "../components/Controls";
 import { EmptyState, LoadStates } from "../components/States";
 import { t } from "../i18n";
@@ -123,7 +124,7 @@ function ForecastChart(props: {
         })),
       moments: [{ at: one.times[0]! - 1, label: t("outlook.forecast.now"), colour: "--text-3" }],
     };
-  }, [one, past]);
+  }, [one, past, language.value]);
   return (
     <BandChart
       title={t("outlook.forecast.bands")}

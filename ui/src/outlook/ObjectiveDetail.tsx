@@ -2,6 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { type BurnWindow, fetchObjective, type Indicator, type SloAlert } from "../api/outlook";
+import { language } from "../app/prefs";
 import { linkTo } from "../app/router";
 import { Icon } from "../components/Icon";
 import { LoadStates } from "../components/States";
@@ -95,7 +96,7 @@ function Charts({ one }: { one: Indicator }) {
       none: [{ value: 0, label: t("outlook.slo.nothingLeft"), colour: "--bad" }] as Level[],
       lasting: [{ value: 1, label: t("outlook.slo.lasting"), colour: "--text-3" }] as Level[],
     };
-  }, [history, one.alerts]);
+  }, [history, one.alerts, language.value]);
   return (
     <div class="outlook-charts">
       <BandChart
