@@ -117,6 +117,19 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     metavar="GLOB",
     help="Rule files in Prometheus's format, or istio for those that come with Windvane; may be repeated.",
 )
+@click.option(
+    "--slo",
+    "slos",
+    multiple=True,
+    metavar="GLOB",
+    help="Files of service-level objectives, kept and alerted about; may be repeated. Those among --mesh are kept too.",
+)
+@click.option(
+    "--forecast/--no-forecast",
+    default=True,
+    show_default=True,
+    help="Forecast every service hourly, at low priority, and write windvane_forecast.",
+)
 @click.option("--alertmanager", multiple=True, metavar="URL", help="An Alertmanager; may be repeated.")
 @click.option(
     "--alert-webhook", multiple=True, metavar="URL", help="Gets alerts as Alertmanager's webhooks do; may be repeated."
@@ -222,6 +235,7 @@ def command(**options: Any) -> None:
                 options["alertmanager"],
                 options["alert_webhook"],
                 options["external_url"] or f"http://{options['http']}",
+                options["slos"],
             ),
             queries=QuerySettings(
                 cache_bytes=parse_size(options["query_cache"]),
@@ -230,6 +244,7 @@ def command(**options: Any) -> None:
                 max_series=options["query_max_series"],
                 timeout=parse_duration(options["query_timeout"]),
             ),
+            forecast=options["forecast"],
             admin_api=options["admin_api"],
             otlp_metrics=OtlpMetricSettings(
                 Strategy(options["otlp_names"]),

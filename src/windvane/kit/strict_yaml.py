@@ -179,6 +179,11 @@ class Mapping:
             return None
         return node
 
+    def peek(self, name: str) -> str:
+        """A scalar as it is written, left to be taken; '' for none."""
+        node = self._fields.get(name)
+        return str(node.value) if isinstance(node, ScalarNode) else ""
+
     def text(self, name: str, default: str = "") -> str:
         """A scalar as it is written."""
         node = self._take(name, ScalarNode, "text")

@@ -73,8 +73,18 @@ def _run(
     faces = Faces(**addresses)
     faults = tuple(map(parse_fault, given["fault"]))
     edits, watched = given["allow_edits"], given["watch"]
+    slos = tuple(str(Path.cwd() / glob) for glob in given["slos"])
     options = MeshOptions(
-        files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits, watch=watched
+        files,
+        held.path,
+        faces,
+        gateway,
+        given["retention"],
+        traffic,
+        faults,
+        allow_edits=edits,
+        watch=watched,
+        slos=slos,
     )
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
