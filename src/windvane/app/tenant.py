@@ -43,6 +43,7 @@ from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
     analytics_capacity,
+    analytics_detect,
     analytics_releases,
     analytics_seeing,
     analytics_slo,
@@ -273,6 +274,7 @@ class _Rooms:
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_detect.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
