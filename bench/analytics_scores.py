@@ -41,7 +41,6 @@ CHECKS = {
     "occupancy_6005": ("nab", "realTraffic/occupancy_6005", "15min"),
     "grok_asg": ("nab", "realAWSCloudwatch/grok_asg_anomaly", "5min"),
     "mongo_3": ("cloud", "mongodb-application-rps/mongo-03", "5min"),
-    "ingress_2": ("cloud", "data-ingress-rate/ingress-02", "5min"),
     "machine": ("cloud", "mongodb-machine-rps/machine-01", "5min"),
     "purchase_2": ("cloud", "consumer-purchase-rate/purchase-02", "1h"),
     "purchase_4": ("cloud", "consumer-purchase-rate/purchase-04", "1h"),

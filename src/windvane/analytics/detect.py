@@ -3,7 +3,8 @@
 Four ways to be odd are scored: far from all that was, far from the same time of other days, in a shape that never was
 (the nearest neighbour of the last values), and sudden (the spectrum's residual). A score becomes a surprise, the rank
 it has among its own past scores, so that scores of unlike series and ways can be averaged and one threshold suits all.
-An alert is given once, where the surprise exceeds all of the last hours: one page an incident.
+An alert is given once, where the surprise exceeds all of the last hours: one page an incident. Series that alert often
+must be odder for the next.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from windvane.analytics.detect_kernels import fading, lagging_median, records, same_time_median, surprise
+from windvane.analytics.detect_kernels import fading, lagging_median, records, same_time_median, surprise, tired
 from windvane.analytics.seasonal import DAY, Flags, Floats
 
 Way = Literal["level", "season", "shape", "sudden"]
@@ -25,19 +26,25 @@ WEIGHTS: Mapping[Way, float] = {"level": 0.7, "season": 0.3, "shape": 1.0, "sudd
 one each. Chosen among a few mixes by the labelled series named in `docs/reference/anomalies.md`."""
 THRESHOLD = 1.8
 """Mean surprise of an alert: in every way together, about the oddest of sixty."""
+RANK = 0.2
+"""Share of the mean surprise's own rank in the verdict: series that are odd often must be odder."""
+CHANCES = 0.1
+"""What a surprise loses for each tenfold of points within `ONCE`: the finer the step, the more chances to be odd."""
+WEARY, WEARY_DAYS = 0.2, 14
+"""What a surprise loses for each tenfold of alerts of late, and after how many days an alert counts half."""
 ONCE = 12 * 3_600
 """Seconds that an alert must exceed; and points, where these are few."""
 ONCE_POINTS = 12
 KEEP = 0.9
 """What is left of a score a point later: incidents last longer than their oddest moment."""
+SETTLE = 100
+"""Points (or a day) whose scores are forgotten when as many more are known: everything was new then."""
 WARM = 150
 """Points before which shapes are not compared."""
 SHAPE = 12
 NEIGHBOURS = 4_000
 """Past shapes that are searched: the newest."""
 SPECTRUM = 64
-RANK = 0.3
-"""Share of the mean surprise's own rank in the verdict: series that are odd often must be odder."""
 BELOW = 0.499
 """The highest score of what is no alert."""
 FULL = 6.0
@@ -73,22 +80,31 @@ def detect(times: npt.NDArray[np.int64], values: Floats) -> Detected:
     series = _filled(np.asarray(values, float))
     day = round(DAY / step) if 0 < step <= DAY / 4 else 0
     usual, moment, seasonal = _level(series), _moment(series, day), _season(series, day)
-    far = surprise(_scaled(series - moment, max(50, 2 * day or 200)))
+    settle = day or SETTLE
+    far = surprise(_scaled(series - moment, max(50, 2 * day or 200)), settle)
     ways: dict[Way, Floats] = {
-        "level": surprise(_scaled(series - usual, size)),
-        "season": surprise(_scaled(series - seasonal, max(50, 2 * day) if day else 200)),
-        "shape": _shape(series),
-        "sudden": surprise(_sudden(series)),
+        "level": surprise(_scaled(series - usual, size), settle),
+        "season": surprise(_scaled(series - seasonal, max(50, 2 * day) if day else 200), settle),
+        "shape": surprise(_shape(series), settle),
+        "sudden": surprise(_sudden(series), settle),
     }
-    mixed = sum(weight * ways[way] for way, weight in WEIGHTS.items()) / sum(WEIGHTS.values())
-    mixed = (1 - RANK) * mixed + RANK * surprise(np.asarray(mixed))
-    width = max(ONCE_POINTS, round(ONCE / step)) if step > 0 else ONCE_POINTS
-    first = records(np.asarray(mixed), width)
+    mixed = np.asarray(sum(weight * ways[way] for way, weight in WEIGHTS.items()) / sum(WEIGHTS.values()))
+    first = _first((1 - RANK) * mixed + RANK * surprise(mixed, settle), step)
     alert = first >= THRESHOLD
     lasting = (ways["level"] + ways["season"] + ways["shape"] + far) / 4
     base = np.minimum(fading(lasting, KEEP) / FULL, 1.0) * BELOW
     score = np.where(alert, 0.5 + 0.5 * np.minimum(first / FULL, 1.0), base)
     return Detected(score, alert, ways, {"level": usual, "season": seasonal, "sudden": moment})
+
+
+def _first(odd: Floats, step: float) -> Floats:
+    """What counts towards an alert: a surprise that exceeds those of the last hours, the less the more points those
+    have and the more alerts there were of late; nought elsewhere."""
+    width = max(ONCE_POINTS, round(ONCE / step)) if step > 0 else ONCE_POINTS
+    record = records(odd, width)
+    chance = np.where(record > 0, record - CHANCES * np.log10(width / ONCE_POINTS), 0.0)
+    keep = 0.5 ** (max(step, 1.0) / (WEARY_DAYS * DAY))
+    return np.asarray(tired(chance, THRESHOLD, WEARY, keep))
 
 
 def warm() -> None:
