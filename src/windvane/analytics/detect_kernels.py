@@ -110,7 +110,7 @@ def leaning(values: Floats, keep: float, first: int) -> Floats:
 
 @kernel
 def tired(records: Floats, threshold: float, weary: float, keep: float) -> Floats:
-    """Records less `weary` for each tenfold of alerts (one and more) that were; of those `keep` is left a point later."""
+    """Records less `weary` for each tenfold of alerts (one and more) that were; `keep` of those is left a point on."""
     found, alerts = np.zeros(len(records)), 0.0
     for at in range(len(records)):
         alerts *= keep

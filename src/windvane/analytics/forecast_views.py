@@ -59,7 +59,6 @@ class Series:
         swing = self.level(origin, WEEK * self.day, self.swings)
         return np.maximum(swing, 0.02 * np.abs(self.level(origin, WEEK * self.day)) + 1e-9)
 
-
     @cached_property
     def departures(self) -> Floats:
         """Of each value how far it was from what days and weeks had said of it; nought where they said nothing."""
@@ -82,8 +81,8 @@ class Views:
     """Forecasts of each point from history alone: `days` (median of the days before), `levelled` (the same, each
     day moved to the level of the last), `scaled` (likewise by a factor), `weeks` (the same weekday), `both` (days and
     weeks), and both moved by how far the past was off of late: `moved` by the last hour, half of which is left after
-    three hours, `quick` and `slow` by a quarter of an hour and four, half of which is left after twelve; `spread` is how
-    unlike the days were."""
+    three hours, `quick` and `slow` by a quarter of an hour and four, half of which is left after twelve;
+    `spread` is how unlike the days were."""
 
     days: Floats
     levelled: Floats

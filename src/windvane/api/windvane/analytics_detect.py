@@ -117,9 +117,7 @@ def _one(result: MatrixResult, number: int, step: int, since: int) -> DetectedOf
     try:
         judged = judge(times // 1_000, values, step)
     except BadInputError as error:
-        return DetectedOf(
-            labels=labels, refused=error.message, days=days, times=[], values=[], scores=[], alerts=[]
-        )
+        return DetectedOf(labels=labels, refused=error.message, days=days, times=[], values=[], scores=[], alerts=[])
     told = judged.times >= since
     return DetectedOf(
         labels=labels, refused=None, days=days, times=judged.times[told].tolist(),
