@@ -44,6 +44,7 @@ from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
     analytics_capacity,
+    analytics_detect,
     analytics_outlook,
     analytics_releases,
     analytics_seeing,
@@ -297,6 +298,7 @@ class _Rooms:
                 analytics_releases.range_asker(self.queries), clock, lambda: self.objectives.kept.objectives
             ),
             *analytics_outlook.routes(self._ahead),
+            *analytics_detect.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
             *incidents.routes(
                 self.incidents.desk, self.incidents.watching, clock, self.common.settings.monitoring.external_url

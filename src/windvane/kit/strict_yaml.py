@@ -276,11 +276,6 @@ class Mapping:
         """Whether a field that was not taken yet is given."""
         return name in self._fields
 
-    def peek(self, name: str) -> str:
-        """A scalar that stays to be taken; empty where there is none."""
-        node = self._fields.get(name)
-        return str(node.value) if isinstance(node, ScalarNode) else ""
-
     def skip(self, *names: str) -> list[str]:
         """Take fields without a look at them; those that are given."""
         return [name for name in names if self._fields.pop(name, None) is not None]
