@@ -305,7 +305,7 @@ def demand(service: Service, context: Context) -> Demand | None:
     return Demand(rates[0], rates[1], name_of(most.caller) if most is not None and most.caller else "?")
 
 
-def _rates(account: Account, before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:  # type: ignore[type-arg]
+def _rates(account: Account, before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
     if not before.any() or not now.any():
         return None
     usual, present = account.requests[before], account.requests[now]
