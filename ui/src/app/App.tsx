@@ -34,6 +34,8 @@ const ResourcesPage = lazy(() => import("../config/ResourcesPage").then((m) => m
 const ProxiesPage = lazy(() => import("../config/ProxiesPage").then((m) => m.ProxiesPage));
 const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.HistoryPage));
 const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
+const IncidentsPage = lazy(() => import("../insights/IncidentsPage").then((m) => m.IncidentsPage));
+const WhyPage = lazy(() => import("../insights/WhyPage").then((m) => m.WhyPage));
 const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
 
 /** Below /traces: no trace's id is called like them. */
@@ -53,7 +55,10 @@ const CONFIGURATION: Record<string, unknown> = {
 };
 
 /** Below /insights. */
-const INSIGHTS: Record<string, unknown> = {};
+const INSIGHTS: Record<string, unknown> = {
+  incidents: IncidentsPage,
+  why: WhyPage,
+};
 
 interface Match {
   page: ComponentType<Record<string, string>>;

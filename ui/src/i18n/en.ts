@@ -1,6 +1,7 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
 import { configEn } from "./config.en";
+import { incidentsEn } from "./incidents.en";
 import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
@@ -11,6 +12,7 @@ export const en = {
   ...tracesEn,
   ...logsEn,
   ...configEn,
+  ...incidentsEn,
   ...insightsEn,
 
   "app.title": "Windvane",

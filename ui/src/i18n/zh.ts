@@ -2,6 +2,7 @@
 
 import type { Key } from "./en";
 import { configZh } from "./config.zh";
+import { incidentsZh } from "./incidents.zh";
 import { insightsZh } from "./insights.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
@@ -12,6 +13,7 @@ export const zh: Record<Key, string> = {
   ...tracesZh,
   ...logsZh,
   ...configZh,
+  ...incidentsZh,
   ...insightsZh,
 
   "app.title": "风向标 Windvane",
