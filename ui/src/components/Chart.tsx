@@ -173,7 +173,7 @@ function Expected({ band, time, format }: { band: Band; time: number | undefined
   return (
     <span>
       <i class="band-swatch" />
-      {t("events.expected")}
+      {band.name ? t("events.expectedOf", { name: band.name }) : t("events.expected")}
       <b>{found < 0 ? "–" : `${format(band.low[found]!)} – ${format(band.high[found]!)}`}</b>
     </span>
   );

@@ -4,6 +4,8 @@ import type uPlot from "uplot";
 
 /** What was expected at each time, with its bounds; null where it is not known. */
 export interface Band {
+  /** What is expected, where a chart's several lines leave that open. */
+  name?: string;
   times: readonly number[];
   low: readonly (number | null)[];
   expected: readonly (number | null)[];
@@ -31,6 +33,8 @@ export interface Overlay {
   band?: Band | null | undefined;
   stretches?: readonly Stretch[];
   points?: readonly Point[];
+  /** Stretches that may have nothing to do with the lines: hardly shaded. */
+  faint?: boolean;
 }
 
 type Colours = (token: string) => string;
@@ -44,21 +48,21 @@ export function drawOverlay(chart: uPlot, overlay: Overlay | undefined, colour: 
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  for (const one of overlay.stretches ?? []) drawStretch(chart, one, colour);
+  for (const one of overlay.stretches ?? []) drawStretch(chart, one, colour, overlay.faint ? "0d" : "1c");
   if (overlay.band) drawBand(chart, overlay.band, colour);
   for (const one of overlay.points ?? []) drawPoint(chart, one, colour);
   ctx.restore();
 }
 
 /** Shaded, with a bar on top that is seen where the shade is not. */
-function drawStretch(chart: uPlot, one: Stretch, colour: Colours): void {
+function drawStretch(chart: uPlot, one: Stretch, colour: Colours, alpha: string): void {
   const { ctx, bbox, scales } = chart;
   const right = Math.min(one.to ?? Infinity, scales.x!.max!);
   if (one.from > scales.x!.max! || right < scales.x!.min!) return;
   const left = chart.valToPos(Math.max(one.from, scales.x!.min!), "x", true);
   const width = Math.max(chart.valToPos(right, "x", true) - left, 2 * devicePixelRatio);
   const tone = colour(`--${one.tone}`);
-  ctx.fillStyle = `${tone}1a`;
+  ctx.fillStyle = `${tone}${alpha}`;
   ctx.fillRect(left, bbox.top, width, bbox.height);
   ctx.fillStyle = tone;
   ctx.fillRect(left, bbox.top, width, 2.5 * devicePixelRatio);

@@ -157,7 +157,7 @@ function Signals({ one }: { one: IncidentDetails }) {
       </header>
       {shown.length === 0 && <p class="card-body muted">{t("incidents.signals.none")}</p>}
       {shown.length > 0 && (
-        <div class={`incident-charts ${shown.length === 1 ? "incident-charts-one" : ""}`}>
+        <div class={`incident-charts`}>
           {shown.map((signal, index) => (
             <SignalChart
               key={`${scopeName(signal.scope)} ${signal.signal}`}
@@ -197,7 +197,7 @@ function SignalChart({
       <Chart
         title={`${signalName(signal.signal)} · ${scopeName(signal.scope)}`}
         columns={courseOf(signal)}
-        lines={[{ label: t("why.now"), colour }]}
+        lines={[{ label: t("events.seen"), colour }]}
         format={format}
         height={first ? 168 : 148}
         overlay={{

@@ -10,7 +10,7 @@ import { Ago } from "../targets/Ago";
 export function WatchedCard({ watching }: { watching: Watching }) {
   const { trouble, learning, days, since } = watching;
   const facts: [string, ComponentChildren][] = [
-    [t("incidents.watched"), count("incidents.watched.services", watching.services)],
+    ["", count("incidents.watched.services", watching.services)],
     ["", count("incidents.watched.scopes", watching.scopes)],
     [t("incidents.watched.days"), t("unit.d", { n: formatNumber(days) })],
     [t("incidents.watched.last"), <Ago key="last" time={watching.last} />],

@@ -71,23 +71,32 @@ function Question({ service, at, rows }: { service: string; at: number | null; r
         onChange={(signal) => setParams({ signal })}
         testId="why-signal"
       />
-      <label class="why-time">
-        <span class="muted">{t("why.ask.time")}</span>
+      <Segmented
+        label={t("why.ask.time")}
+        value={at === null ? "now" : "at"}
+        options={[
+          { value: "now", label: t("why.ask.now") },
+          { value: "at", label: t("why.ask.moment") },
+        ]}
+        onChange={(next) =>
+          setParams({ at: next === "now" ? null : String(at ?? Math.floor(Date.now() / 1000)) })
+        }
+        testId="why-when"
+      />
+      {at !== null && (
         <input
           class="input"
           type="datetime-local"
           step="1"
-          value={at === null ? "" : inputTime(at)}
+          value={inputTime(at)}
+          aria-label={t("why.ask.time")}
           data-testid="why-time"
           onChange={(event) => {
             const chosen = fromInputTime(event.currentTarget.value);
             setParams({ at: chosen === null ? null : String(Math.round(chosen)) });
           }}
         />
-      </label>
-      <Button aria-pressed={at === null} onClick={() => setParams({ at: null })}>
-        {t("why.ask.now")}
-      </Button>
+      )}
     </section>
   );
 }
@@ -229,8 +238,13 @@ function Chips({ list }: { list: Suggestion[] }) {
             </span>
           </button>
           {incident && (
-            <a class="link" href={incidentHref(incident)}>
-              {t("why.suggested.incident")}
+            <a
+              class="link"
+              href={incidentHref(incident)}
+              aria-label={`${t("why.suggested.incident")}: ${name}`}
+              title={t("why.suggested.incident")}
+            >
+              <Icon name="insights" size={14} />
             </a>
           )}
         </li>

@@ -9,7 +9,7 @@ import { currentRange } from "../app/range";
 import type { Stretch } from "../components/overlay";
 import { read, write } from "../lib/stored";
 import { rangeSeconds, type TimeRange } from "../lib/time";
-import { fullName, ordered, servicesOf, sinceText } from "./model";
+import { concerns, fullName, ordered, servicesOf, sinceText } from "./model";
 import { titleOf } from "./words";
 
 /** Where pages do not refresh by themselves the badge still does, this often. */
@@ -36,8 +36,17 @@ export const openByService = computed(() => {
 });
 
 /** Of a node of the graph, by the name of its service or its app. */
-export const incidentsOf = (node: { service: string; app: string; namespace: string }): Incident[] =>
-  openByService.value.get(fullName({ service: node.service || node.app, namespace: node.namespace })) ?? [];
+export function incidentsOf(node: Node): Incident[] {
+  const name = fullName({ service: node.service || node.app, namespace: node.namespace });
+  return (openByService.value.get(name) ?? []).filter((one) => concerns(one, name, node.version));
+}
+
+interface Node {
+  service: string;
+  app: string;
+  version: string;
+  namespace: string;
+}
 
 let absent = false;
 
@@ -107,7 +116,7 @@ export const stretchesOf = (incidents: readonly Incident[]): Stretch[] =>
       tone: one.severity === "page" ? "bad" : "warn",
     }));
 
-/** The odd times of one signal of a service. */
+/** The odd times of one signal of a service: of all of it, or of a part; one stretch an incident. */
 export const stretchesOfSignal = (
   incidents: readonly Incident[],
   service: string,
@@ -115,14 +124,17 @@ export const stretchesOfSignal = (
 ): Stretch[] =>
   incidents
     .filter((one) => one.feedback?.verdict !== "not-an-anomaly")
-    .flatMap((one) =>
-      one.anomalies
-        .filter((odd) => fullName(odd.scope) === service && odd.signal === wanted)
-        .map((odd, index) => ({
-          key: `${one.id} ${index}`,
-          from: odd.start,
-          to: odd.open ? null : odd.end,
+    .flatMap((one) => {
+      const odd = one.anomalies.filter((each) => fullName(each.scope) === service && each.signal === wanted);
+      if (odd.length === 0) return [];
+      const goesOn = odd.some((each) => each.open);
+      return [
+        {
+          key: one.id,
+          from: Math.min(...odd.map((each) => each.start)),
+          to: goesOn ? null : Math.max(...odd.map((each) => each.end)),
           text: titleOf(one),
           tone: one.severity === "page" ? ("bad" as const) : ("warn" as const),
-        })),
-    );
+        },
+      ];
+    });

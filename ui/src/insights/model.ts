@@ -50,6 +50,14 @@ export const servicesOf = (one: Placed): string[] => [
   ...new Set([fullName(one), ...one.anomalies.flatMap(({ scope }) => [fullName(scope), ...callerOf(scope)])]),
 ];
 
+/** Whether a version of a service takes part: all do, unless only some versions of it are odd. */
+export function concerns(one: Incident, service: string, version: string): boolean {
+  const versions = one.anomalies
+    .filter(({ scope }) => scope.kind === "version" && fullName(scope) === service)
+    .map(({ scope }) => scope.detail);
+  return !version || versions.length === 0 || versions.includes(version);
+}
+
 /** Who calls, where a call is what was watched. */
 export const callerOf = (scope: Scope): string[] =>
   scope.kind === "edge" && scope.detail ? [scope.detail] : [];

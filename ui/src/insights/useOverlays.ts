@@ -24,8 +24,12 @@ export function useOverlays(namespace: string, service: string, range: TimeRange
   );
   return useMemo(() => {
     const name = fullName({ service, namespace });
+    const band = (signal: string) => {
+      const found = loaded.data?.get(signal);
+      return found && signal === "latency" ? { ...found, name: "p95" } : found;
+    };
     const one = (signal: string): Overlay => ({
-      band: loaded.data?.get(signal),
+      band: band(signal),
       stretches: stretchesOfSignal(incidents, name, signal),
     });
     return { rate: one("rate"), errors: one("errors"), latency: one("latency") };

@@ -54,6 +54,7 @@ interface Pointer {
 interface Events {
   changes: readonly ConfigMark[];
   stretches: readonly Stretch[];
+  faint: true;
 }
 
 const SYNC = uPlot.sync("windvane");
@@ -144,7 +145,11 @@ function useEvents(): Events {
   const incidents = useIncidents();
   const shown = eventsShown.value;
   return useMemo(
-    () => (shown ? { changes, stretches: stretchesOf(incidents) } : { changes: [], stretches: [] }),
+    () => ({
+      changes: shown ? changes : [],
+      stretches: shown ? stretchesOf(incidents) : [],
+      faint: true as const,
+    }),
     [changes, incidents, shown],
   );
 }
