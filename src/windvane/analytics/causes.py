@@ -25,6 +25,9 @@ ODD = 3.0
 some tens of services, not every minute of a day as alerts are."""
 TELLING = 0.1
 """A cause explains at least this share of the symptom; less is told as a hint only."""
+FEW = 20
+"""Values below which a spread is not to be trusted yet: it is widened by the error of learning it from so few."""
+_WIDER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,10 @@ class Reading:
             return None
         level = float(np.median(known))
         spread = NORMAL_OF_MAD * float(np.median(np.abs(known - level)))
-        if len(known) >= 20:  # tails that a median does not see
+        if len(known) >= FEW:  # tails that a median does not see
             spread = max(spread, (float(np.quantile(known, 0.99)) - level) / NORMAL_OF_P99)
+        else:
+            spread = max(spread, LEAST_SPREAD * abs(level)) * (1.0 + _WIDER / len(known))
         return cls(level, max(spread, LEAST_SPREAD * abs(level), floor), now, calls if np.isfinite(calls) else 0.0)
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from windvane.alerting.manager import RuleManager, RuleSettings
+from windvane.alerting.manager import Notifier, RuleManager, RuleSettings
 from windvane.alerting.notify import AlertmanagerNotifier, FanOut, NotifySettings
 from windvane.alerting.shipped import names, path_of
 from windvane.alerting.webhook import WebhookNotifier, WebhookSettings
@@ -95,6 +95,11 @@ class Monitoring:
         monitoring = cls(settings, scraper, rules, clock, metrics, fan_out)
         scraper.applied = monitoring._apply
         return monitoring
+
+    @property
+    def notifier(self) -> Notifier:
+        """Where alerts go that no rule makes: wherever those of rules go."""
+        return self._fan_out
 
     async def start(
         self,

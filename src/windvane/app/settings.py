@@ -111,6 +111,9 @@ class ServeSettings:
     allow_edits: bool = False
     """Whether drafts of the console may be written into the files of `mesh`."""
 
+    watch: bool = True
+    """Whether every minute is judged and incidents are noticed, once there are Istio's metrics."""
+
     def flags(self) -> dict[str, str]:
         """The settings under the names that `serve` has for them, as `/api/v1/status/flags` shows them."""
         shown = {name: getattr(self, name) for name in _SHOWN}
@@ -130,5 +133,5 @@ class ServeSettings:
 _SHOWN = (
     "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "jaeger_query", "jaeger_grpc_query",
     "sampling_http", "sampling_grpc", "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
-    "allow_edits",
+    "allow_edits", "watch",
 )  # fmt: skip

@@ -51,6 +51,7 @@ from windvane.api.windvane import (
     config_resources,
     dashboards,
     graphs,
+    incidents,
     logs,
     logs_import,
     logs_tail,
@@ -64,6 +65,7 @@ from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.history import edit_settings, keep_history
+from windvane.app.incidents import Incidents
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
@@ -190,6 +192,7 @@ class _Rooms:
     sampling: Sampling
     tail: Tail
     imports: AccessLogImport
+    incidents: Incidents
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -250,10 +253,13 @@ class _Rooms:
         sampled.start(stack, common.keep)
         if own.control is not None:
             await keep_history(own.control, engine, clock, stack, common.keep)
+        watched = Incidents(settings, engine, analytics_releases.range_asker(queries), clock)
+        watched.start(monitoring.notifier, stack, common.keep)
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
-            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
-        )
+            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports,
+            watched,
+        )  # fmt: skip
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -272,9 +278,12 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock, engine, Book(engine)),
             *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
+            *incidents.routes(
+                self.incidents.desk, self.incidents.watching, clock, self.common.settings.monitoring.external_url
+            ),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
             *config_resources.routes(lambda: control),
@@ -322,7 +331,7 @@ class _Rooms:
         return [
             prometheus.routes(self.queries, clock, info),
             prometheus_facts.routes(engine, clock),
-            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers),
+            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers, self.incidents.desk.alerts),
             prometheus_targets.routes(monitoring.scraper, monitoring.reload),
             prometheus_federate.routes(engine, clock, monitoring.external_labels),
             prometheus_read.routes(engine, monitoring.external_labels),

@@ -41,6 +41,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Let the console write changes into the mesh's files.",
     ),
     click.option(
+        "--watch/--no-watch",
+        default=True,
+        show_default=True,
+        help="Judge every minute of the mesh's metrics, and tell of incidents.",
+    ),
+    click.option(
         "--retention", default="15d", show_default=True, help="How long telemetry is kept: 15d, none, or 15d,traces=3d."
     ),
 )

@@ -89,6 +89,8 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="Let the console write changes into the files of --mesh.")  # fmt: skip
 @click.option("--retention", default="15d", show_default=True,
               help="How long telemetry is kept: 15d, none, or 15d,traces=3d,metrics=none.")  # fmt: skip
+@click.option("--watch/--no-watch", default=True, show_default=True,
+              help="Judge every minute of the mesh's metrics, and tell of incidents.")  # fmt: skip
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
 @click.option(
@@ -206,6 +208,7 @@ def command(**options: Any) -> None:
             mesh=options["mesh"],
             placement=options["placement"],
             allow_edits=options["allow_edits"],
+            watch=options["watch"],
             retention=Retention.parse(options["retention"]),
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
