@@ -109,6 +109,7 @@ function placed(names: string[], edges: PathEdge[], lead: string, one: Placed): 
     const role = name === lead ? "lead" : odd.length ? "odd" : "way";
     return { name, ...readFullName(name), role, odd: worstEach(odd), column, row };
   });
+  nodes.sort((a, b) => a.column - b.column || a.row - b.row); // as it is read, also by those who hear it
   return { nodes, edges, columns: most - least + 1, rows: Math.max(...heights.values()) };
 }
 
