@@ -335,7 +335,6 @@ export const en = {
   "status.proxies.filter": "Filter sidecars",
   "status.proxy": "Proxy",
   "status.proxy.state": "State",
-  "status.proxy.type": "Resources",
   "status.proxy.reason": "Why rejected",
   "status.proxy.sent": "Sent",
   "status.proxy.acked": "Accepted",

@@ -333,7 +333,6 @@ export const zh: Record<Key, string> = {
   "status.proxies.filter": "筛选边车",
   "status.proxy": "代理",
   "status.proxy.state": "状态",
-  "status.proxy.type": "资源",
   "status.proxy.reason": "拒绝原因",
   "status.proxy.sent": "已下发",
   "status.proxy.acked": "已接受",
