@@ -179,6 +179,14 @@ function Expected({ band, time, format }: { band: Band; time: number | undefined
   );
 }
 
+/** Points without a neighbour, which a line would not show. */
+export function aloneAt(values: ArrayLike<number | null | undefined>): number[] {
+  const found: number[] = [];
+  for (let at = 0; at < values.length; at += 1)
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  return found;
+}
+
 const data = (columns: Columns): uPlot.AlignedData => [
   columns.times,
   ...columns.lines.map((line) => line.values),
@@ -267,7 +275,7 @@ function options({
         width: 1.5,
         ...(line.fill ? { fill: `${colour(line.colour)}1f` } : {}),
         ...(line.dash ? { dash: [4, 3] } : {}),
-        points: { show: false },
+        points: { show: true, size: 4, filter: (chart, series) => aloneAt(chart.data[series]!) },
       })),
     ],
     hooks: {

@@ -12,6 +12,7 @@ export const incidentsEn = {
   "incidents.watched.state": "State",
   "incidents.watched.learning": "Learning, {share}",
   "incidents.watched.watching": "Watching",
+  "incidents.watched.waiting": "Waiting for metrics",
   "incidents.watched.off": "Not watching",
   "incidents.watched.young":
     "With less than a day of history, what is usual is taken from the last hours: slow changes are told later than they will be.",
@@ -52,7 +53,8 @@ export const incidentsEn = {
   "incidents.open": "Open",
   "incidents.services": "Services involved",
   "incidents.cause": "Likely cause",
-  "incidents.cause.none": "No cause found yet",
+  "incidents.cause.notYet": "No cause found yet",
+  "incidents.cause.none": "No cause found",
   "incidents.badge.other": "{n} open incidents",
   "incidents.badge.one": "1 open incident",
 

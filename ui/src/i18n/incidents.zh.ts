@@ -14,6 +14,7 @@ export const incidentsZh: Record<keyof typeof incidentsEn, string> = {
   "incidents.watched.state": "状态",
   "incidents.watched.learning": "学习中，{share}",
   "incidents.watched.watching": "监视中",
+  "incidents.watched.waiting": "等待指标",
   "incidents.watched.off": "未监视",
   "incidents.watched.young": "历史不足一天，“平常”取自最近几小时：缓慢的变化会比以后更晚被发现。",
   "incidents.trouble": "目前无法判断：{text}",
@@ -53,7 +54,8 @@ export const incidentsZh: Record<keyof typeof incidentsEn, string> = {
   "incidents.open": "进行中",
   "incidents.services": "涉及的服务",
   "incidents.cause": "可能的原因",
-  "incidents.cause.none": "尚未找到原因",
+  "incidents.cause.notYet": "尚未找到原因",
+  "incidents.cause.none": "未找到原因",
   "incidents.badge.other": "{n} 个进行中的事件",
   "incidents.badge.one": "1 个进行中的事件",
 

@@ -16,7 +16,7 @@ import { Causes, Explanation } from "./Answer";
 import { FeedbackCard } from "./FeedbackCard";
 import { Said, SeverityMark } from "./IncidentRow";
 import { insightHref } from "./InsightTabs";
-import { courseOf, expectedBand, oddChanges, oddOf } from "./courses";
+import { courseOf, expectedBand, inOrder, oddChanges, oddOf } from "./courses";
 import { aroundParams, fullName, signalValue, whyTime } from "./model";
 import { IncidentPath } from "./PathView";
 import { Timeline } from "./Timeline";
@@ -144,7 +144,8 @@ const SHOWN = 4;
 
 function Signals({ one }: { one: IncidentDetails }) {
   const [all, setAll] = useState(false);
-  const shown = all ? one.signals : one.signals.slice(0, SHOWN);
+  const signals = inOrder(one);
+  const shown = all ? signals : signals.slice(0, SHOWN);
   return (
     <section class="card" data-testid="incident-signals">
       <header>

@@ -25,7 +25,9 @@ export function IncidentRow(props: { one: Incident; href: string; chosen: boolea
       <span class="incident-what">
         <b class="incident-title">{titleOf(one)}</b>
         <span class="incident-cause">
-          {one.cause ? one.cause.text : <span class="muted">{t("incidents.cause.none")}</span>}
+          {one.cause?.text ?? (
+            <span class="muted">{t(one.open ? "incidents.cause.notYet" : "incidents.cause.none")}</span>
+          )}
         </span>
         {narrow && <When one={one} />}
       </span>

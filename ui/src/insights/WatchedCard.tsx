@@ -8,7 +8,7 @@ import { formatNumber, formatRatio } from "../lib/format";
 import { Ago } from "../targets/Ago";
 
 export function WatchedCard({ watching }: { watching: Watching }) {
-  const { trouble, learning, days, since } = watching;
+  const { trouble, learning, days, since, last } = watching;
   const facts: [string, ComponentChildren][] = [
     ["", count("incidents.watched.services", watching.services)],
     ["", count("incidents.watched.scopes", watching.scopes)],
@@ -18,7 +18,7 @@ export function WatchedCard({ watching }: { watching: Watching }) {
   return (
     <section class="card watched" aria-label={t("incidents.watched")} data-testid="watched">
       <State watching={watching} />
-      {facts.map(([label, value], index) => (
+      {last !== null && facts.map(([label, value], index) => (
         <span key={index} class="watched-fact">
           {label && <span class="muted">{label}</span>} <b>{value}</b>
         </span>
@@ -37,7 +37,7 @@ export function WatchedCard({ watching }: { watching: Watching }) {
           {t("incidents.trouble", { text: trouble })}
         </p>
       )}
-      {!trouble && learning === null && since !== null && days < 1 && (
+      {!trouble && learning === null && since !== null && last !== null && days < 1 && (
         <p class="watched-note muted">{t("incidents.watched.young")}</p>
       )}
     </section>
@@ -45,14 +45,16 @@ export function WatchedCard({ watching }: { watching: Watching }) {
 }
 
 function State({ watching }: { watching: Watching }) {
-  const { learning, trouble, since } = watching;
-  const tone = trouble ? "warn" : since === null ? "idle" : "ok";
+  const { learning, trouble, since, last } = watching;
+  const tone = trouble ? "warn" : since === null || last === null ? "idle" : "ok";
   const text =
     learning !== null
       ? t("incidents.watched.learning", { share: formatRatio(learning, 0) })
       : since === null
         ? t("incidents.watched.off")
-        : t("incidents.watched.watching");
+        : last === null
+          ? t("incidents.watched.waiting")
+          : t("incidents.watched.watching");
   return (
     <span class={`health health-${tone}`}>
       <i />

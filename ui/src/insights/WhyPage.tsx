@@ -171,6 +171,8 @@ function NearChanges({ why }: { why: Why }) {
 /** Nothing to explain is an answer too, and a good one. */
 function Healthy({ why }: { why: Why }) {
   const name = fullName(why);
+  const told = (why.explanation ?? []).map((one) => one.text).join("");
+  const notes = why.notes.filter((note) => note !== told);
   return (
     <section class="card why-healthy" data-testid="why-healthy">
       <span class="why-healthy-icon">
@@ -178,11 +180,11 @@ function Healthy({ why }: { why: Why }) {
       </span>
       <h2>{t("why.healthy")}</h2>
       <p>{t("why.healthy.text", { service: name })}</p>
-      {(why.explanation?.length ?? 0) > 0 && <Explanation why={why} />}
-      {why.notes.length > 0 && (
+      {told && <Explanation why={why} />}
+      {notes.length > 0 && (
         <div class="why-looked">
           <h3>{t("why.looked")}</h3>
-          <Notes notes={why.notes} />
+          <Notes notes={notes} />
         </div>
       )}
       <p class="why-healthy-links">

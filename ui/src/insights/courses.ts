@@ -14,6 +14,18 @@ export const oddOf = (one: Incident, signal: Pick<IncidentSignal, "scope" | "sig
     .filter((odd) => odd.signal === signal.signal && sameScope(odd.scope, signal.scope))
     .sort((a, b) => a.start - b.start);
 
+/** The signal that leads, then whole services, then parts of them. */
+export function inOrder(one: IncidentDetails): IncidentSignal[] {
+  const lead = one.anomalies[0];
+  const rank = (each: IncidentSignal) =>
+    lead && each.signal === lead.signal && sameScope(each.scope, lead.scope)
+      ? 0
+      : each.scope.kind === "service"
+        ? 1
+        : 2;
+  return [...one.signals].sort((a, b) => rank(a) - rank(b));
+}
+
 const remembered = new WeakMap<object, unknown>();
 
 /** Charts compare what they are given by identity: the same answer gives the same value. */

@@ -71,10 +71,10 @@ export function callsOfWhy(why: Why | null): PathEdge[] {
   );
 }
 
-/** Calls that are odd themselves. */
+/** Calls that are odd; suspect is the one where it seems to begin, for others only pass on what their callee does. */
 const oddCalls = (one: Placed): PathEdge[] =>
-  one.anomalies.flatMap(({ scope }) =>
-    callerOf(scope).map((caller) => ({ caller, callee: fullName(scope), suspect: true })),
+  one.anomalies.flatMap(({ scope }, index) =>
+    callerOf(scope).map((caller) => ({ caller, callee: fullName(scope), suspect: index === 0 })),
   );
 
 /** The picture of an incident. `calls` are all calls that are known of its time. */
