@@ -125,7 +125,7 @@ def test_a_series_is_forecast_and_a_short_one_refused(engine: EmbeddedEngine) ->
     ("path", "given", "message"),
     [
         ("why", {}, "parameter service is missing"),
-        ("why", {"service": "nobody"}, "no calls to service nobody in the 70 minutes before"),
+        ("why", {"service": "nobody"}, "no HTTP or gRPC calls to service nobody in the 70 minutes before"),
         ("why", {"service": "a", "signal": "load"}, "signal 'load': expected errors, latency or rate"),
         ("anomalies", {"since": "8d"}, "since '8d': expected a minute at least and 7d at most"),
         ("anomalies", {"slo": "99"}, "slo '99': expected a share between 0 and 1, as 0.999"),

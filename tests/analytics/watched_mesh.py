@@ -60,7 +60,7 @@ class Mesh:
         names = [name for name in found[1].split(", ") if name != "le"]
         groups: dict[tuple[tuple[str, str], ...], Floats] = {}
         for one in self.traffic:
-            if one.spans != ("traces_spanmetrics" in query) or 'grpc_response_status=~' in query:
+            if one.spans != ("traces_spanmetrics" in query) or "grpc_response_status=~" in query:
                 continue
             key = tuple((name, one.labels.get(name, "")) for name in names)
             if "histogram_quantile" in query:
@@ -97,7 +97,7 @@ def call(
 def steady(
     draw: np.random.Generator, minutes: int, per_minute: float = 300.0, latency: float = 40.0, daily: float = 0.5
 ) -> tuple[Floats, Floats, Floats]:
-    """Requests, failures and latency of a quiet service: a daily shape, counting noise, noise of the 95th percentile."""
+    """Requests, failures and latency of a quiet service: a daily shape, counting noise, noisy latency."""
     shape = 1 + daily * np.cos(2 * np.pi * np.arange(minutes) / 1_440)
     requests = draw.poisson(per_minute * shape).astype(float)
     errors = draw.binomial(requests.astype(int), 0.0001).astype(float)

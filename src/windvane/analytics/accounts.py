@@ -25,11 +25,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Minutes by their place: known from `first`, usual up to `clean`, "now" from `split` on."""
+    """Minutes by their place: known from `first`, usual up to `clean`, "now" from `split` on.
+
+    `began`: the first of the bad minutes that lead up to "now", where they lie before it.
+    """
 
     first: int
     clean: int
     split: int
+    began: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,8 +52,8 @@ class Account:
 
     def share_before(self, window: Window) -> float:
         """Share of the usual minutes' calls that failed, all together."""
-        requests = float(np.nansum(self.requests[window.first : window.clean]))
-        return float(np.nansum(self.errors[window.first : window.clean])) / requests if requests > 0 else 0.0
+        requests = total(self.requests[window.first : window.clean])
+        return total(self.errors[window.first : window.clean]) / requests if requests > 0 else 0.0
 
 
 def accounts(calls: Iterable[CallSeries]) -> dict[Node, Account]:
@@ -71,6 +75,11 @@ def added(one: Floats, other: Floats) -> Floats:
     """The sum, where one at least is known."""
     both = np.nan_to_num(one) + np.nan_to_num(other)
     return np.where(np.isfinite(one) | np.isfinite(other), both, np.nan)
+
+
+def total(values: Floats) -> float:
+    """The sum of what is known."""
+    return float(values[np.isfinite(values)].sum())
 
 
 def usual_rate(account: Account, window: Window) -> float:

@@ -21,7 +21,7 @@ from windvane.analytics.mesh_series import Service, name_of
 from windvane.analytics.releases.read import AskRange
 from windvane.history.book import Book
 from windvane.history.versions import Change as Written
-from windvane.kit.errors import WindvaneError
+from windvane.kit.errors import LimitError, OverloadedError, UnavailableError
 
 BEFORE, AFTER = 30 * 60, 5 * 60
 """Seconds around the moment that are looked at."""
@@ -73,7 +73,7 @@ def configured(book: Book, services: Sequence[Service], moment: float, language:
     try:
         versions = [one for one in book.versions(_MOST_VERSIONS, start, end) if one.live_ms >= start and one.number > 1]
         full = [book.version(str(one.number)) for one in versions]
-    except WindvaneError:
+    except (LimitError, OverloadedError, UnavailableError):
         return
     for version in full:
         for written in version.changes:

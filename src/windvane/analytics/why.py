@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from windvane.analytics.accounts import Account, Node, Window, accounts, usual_rate
+from windvane.analytics.accounts import Account, Node, Window, accounts, total, usual_rate
 from windvane.analytics.causes import ODD, Cause, Reading, at_its_worst, rank
 from windvane.analytics.demand import followed_up
 from windvane.analytics.mesh_series import CallSeries, Service, name_of
@@ -82,7 +82,8 @@ class Answer:
 def why(times: Times, calls: Iterable[CallSeries], service: Service, signal: Followed | None = None) -> Answer:
     """Causes of what a service shows in the last `WINDOW` minutes of these times, compared with those before.
 
-    Where fewer minutes are known, the later half of them (less one) is compared with the rest.
+    Where fewer minutes are known, the later half of them (less one) is compared with the rest. What goes on in the
+    later half of the window is told before what ended in the earlier.
     """
     nodes = accounts(calls)
     window = _window(nodes, len(times))
@@ -90,8 +91,12 @@ def why(times: Times, calls: Iterable[CallSeries], service: Service, signal: Fol
         return Answer(
             service, None, None, (), (f"{_known(nodes)} minutes are too few: {LEAST_WINDOW + LEAST_BEFORE} are needed",)
         )
-    followed = [_followed(times, nodes, service, one, window) for one in SIGNALS[:2] if signal in (None, one)]
-    told = [answer for answer in followed if answer.causes]
+    told: list[Answer] = []
+    for part in (_later(window, len(times)), window):
+        followed = [_followed(times, nodes, service, one, part) for one in SIGNALS[:2] if signal in (None, one)]
+        told = [answer for answer in followed if answer.causes]
+        if told:
+            break
     if not told and signal in (None, "rate"):
         told = [answer for answer in [_asked_otherwise(times, nodes, service, window)] if answer.causes]
     if told:
@@ -121,6 +126,11 @@ def _window(nodes: Mapping[Node, Account], size: int) -> Window | None:
     return Window(size - known, size - last, size - last)
 
 
+def _later(window: Window, size: int) -> Window:
+    """The later half of "now"; what is usual stays the same, so that what just ended is not learnt."""
+    return replace(window, split=size - max(LEAST_WINDOW, (size - window.split + 1) // 2))
+
+
 def _followed(times: Times, nodes: Mapping[Node, Account], service: Service, signal: Followed,
               window: Window) -> Answer:  # fmt: skip
     nothing = Answer(service, signal, None, (), ())
@@ -128,7 +138,7 @@ def _followed(times: Times, nodes: Mapping[Node, Account], service: Service, sig
     if symptom is None:
         return nothing
     values = nodes[symptom].of(signal)
-    worst = at_its_worst(values[window.split :], _level(values[window.first : window.split]))
+    worst = at_its_worst(values[window.split :], _level(values[window.first : window.clean]))
     window = _cleaned(values, window, worst)
     readings = {
         node: found for node, one in nodes.items() if (found := _reading(one, signal, window, worst)) is not None
@@ -148,40 +158,50 @@ def _followed(times: Times, nodes: Mapping[Node, Account], service: Service, sig
         told = _unreachable(told, nodes, window, worst)
     return Answer(
         service, signal, int(times[window.split :][worst][0]), tuple(_without_proxies(told, nodes)), (),
-        int(times[min(window.clean + 1, window.split + int(np.flatnonzero(worst)[0]))]),
+        int(times[window.split + int(np.flatnonzero(worst)[0]) if window.began is None else window.began]),
         (readings[symptom].level, readings[symptom].now),
     )  # fmt: skip
 
 
 def _cleaned(values: Floats, window: Window, worst: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Window:
-    """The window with minutes before it that are already as bad left out of what is usual (one better one allowed)."""
-    level = _level(values[window.first : window.split])
+    """The window without minutes before it that are already as bad (one better one among them allowed).
+
+    They are not learnt as usual, and the symptom began with them.
+    """
+    level = _level(values[window.first : window.clean])
     bar = level + 0.5 * (float(np.nanmean(values[window.split :][worst])) - level)
-    first, end, better = int(np.flatnonzero(worst)[0]), window.split, 0
-    if first > 1:  # it began within the window
+    if int(np.flatnonzero(worst)[0]) > 1:  # it began within the window
         return window
+    end, better = window.split, 0
     while end > window.first + LEAST_BEFORE and better <= 1:
         better = 0 if values[end - 1] > bar else better + 1
         end -= 1
     end += better
-    clean = max(window.first + LEAST_BEFORE, end - 1) if end < window.split else window.split  # its first minute rises
-    return replace(window, clean=clean)
+    began = min(end, window.split)
+    clean = (
+        window.clean if began >= window.clean else max(window.first + LEAST_BEFORE, began - 1)
+    )  # its first minute rises
+    return replace(window, clean=min(window.clean, clean), began=began)
 
 
 def _nearby(nodes: Mapping[Node, Account], service: Service, window: Window) -> tuple[Told, ...]:
     """Services called from here, directly or not, that fail more or are slower than usual, the oddest first."""
+    callees: dict[Service, list[Service]] = {}
+    for node in nodes:
+        if node.caller is not None:
+            callees.setdefault(node.caller, []).append(node.service)
     below, waiting = {service}, [service]
     for caller in waiting:
-        callees = {node.service for node in nodes if node.caller == caller} - below
-        below |= callees
-        waiting += callees
+        new = [one for one in dict.fromkeys(callees.get(caller, ())) if one not in below]
+        below.update(new)
+        waiting += new
     found: list[Told] = []
     for node, account in nodes.items():
         if node.caller is not None or node.service == service or node.service not in below:
             continue
         for signal in SIGNALS[:2]:
             values = account.of(signal)
-            worst = at_its_worst(values[window.split :], _level(values[window.first : window.split]))
+            worst = at_its_worst(values[window.split :], _level(values[window.first : window.clean]))
             one = _reading(account, signal, window, worst)
             if one is not None and _telling(one, account, signal, window, worst):
                 cause = Cause(node.name, 0.0, one.departure, (node.name,), 0.0)
@@ -196,7 +216,7 @@ def _symptom(nodes: Mapping[Node, Account], service: Service, signal: Followed, 
         if node.service != service:
             continue
         values = account.of(signal)
-        worst = at_its_worst(values[window.split :], _level(values[window.first : window.split]))
+        worst = at_its_worst(values[window.split :], _level(values[window.first : window.clean]))
         reading = _reading(account, signal, window, worst)
         if reading is not None and (best is None or reading.excess > best[0]):
             best = (reading.excess, node)
@@ -211,10 +231,8 @@ def _telling(reading: Reading, account: Account, signal: Followed, window: Windo
         return False
     if signal != "errors":
         return True
-    failed = float(np.nansum(account.errors[window.split :][worst]))
-    least = (account.share_before(window) + LEAST_ERRORS / ODD) * float(
-        np.nansum(account.requests[window.split :][worst])
-    )
+    failed = total(account.errors[window.split :][worst])
+    least = (account.share_before(window) + LEAST_ERRORS / ODD) * total(account.requests[window.split :][worst])
     return failed >= FAILURES and poisson_tail(failed, least) < CHANCE
 
 
@@ -226,8 +244,8 @@ def poisson_tail(count: float, expected: float) -> float:
 
 
 def _level(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else 0.0
+    known = np.sort(values[np.isfinite(values)])
+    return float(known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2 if len(known) else 0.0
 
 
 def _reading(
@@ -235,15 +253,15 @@ def _reading(
 ) -> Reading | None:
     before = account.of(signal)[window.first : window.clean]
     requests = account.requests[window.split :][worst]
-    total = float(np.nansum(requests))
-    if total <= 0 or np.isfinite(before).sum() < min(LEAST_BEFORE, window.clean - window.first):
+    asked = total(requests)
+    if asked <= 0 or np.isfinite(before).sum() < min(LEAST_BEFORE, window.clean - window.first):
         return None
     row = account.errors if signal == "errors" else account.milliseconds
-    now = float(np.nansum(row[window.split :][worst])) / total
+    now = total(row[window.split :][worst]) / asked
     floor = (
-        max(LEAST_ERRORS, ((account.share_before(window) + LEAST_ERRORS) / total) ** 0.5) if signal == "errors" else 0.5
+        max(LEAST_ERRORS, ((account.share_before(window) + LEAST_ERRORS) / asked) ** 0.5) if signal == "errors" else 0.5
     )
-    return Reading.learnt(before, now, total / max(1, int(worst.sum())), floor)
+    return Reading.learnt(before, now, asked / max(1, int(worst.sum())), floor)
 
 
 def _edges(
@@ -257,8 +275,8 @@ def _edges(
         edges += [(name_of(node.caller), node.name), (node.name, name_of(node.service))]
         own = nodes.get(Node(node.service))
         if own is not None:
-            all_ = float(np.nansum(own.requests[split:][worst]))
-            share = float(np.nansum(account.requests[split:][worst])) / all_ if all_ > 0 else 0.0
+            all_ = total(own.requests[split:][worst])
+            share = total(account.requests[split:][worst]) / all_ if all_ > 0 else 0.0
             shares[node.name, name_of(node.service)] = min(1.0, share)
     return edges, shares
 
@@ -280,8 +298,8 @@ def _unreachable(told: list[Told], nodes: Mapping[Node, Account], window: Window
 
 def _silent(own: Account, way: Account, window: Window, worst: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> bool:
     usual, asked = usual_rate(own, window), usual_rate(way, window)
-    seen = float(np.nansum(own.requests[window.split :][worst])) / max(1, int(worst.sum()))
-    tried = float(np.nansum(way.requests[window.split :][worst])) / max(1, int(worst.sum()))
+    seen = total(own.requests[window.split :][worst]) / max(1, int(worst.sum()))
+    tried = total(way.requests[window.split :][worst]) / max(1, int(worst.sum()))
     return usual > 0 and seen <= ALIVE * usual and tried >= STILL_ASKED * asked
 
 

@@ -91,7 +91,7 @@ class WatchSettings:
 
     slo: float = 0.999
     days: int = 14
-    scopes: int = 5_000
+    scopes: int = 6_000
     kinds: tuple[Kind, ...] = KINDS
 
     def __post_init__(self) -> None:

@@ -20,8 +20,8 @@ Small = npt.NDArray[np.float32]
 BINS, LOWEST, RATIO = 25, 0.05, 1.25
 """Bins of a histogram: the first ends at `LOWEST`, each further one is `RATIO` wide, the last is open."""
 OCTAVES = 16
-WINDOWS = (3, *LATENCY_WINDOWS)
-"""Minutes; the shortest only where a level is young and nothing of days is known."""
+WINDOWS = (2, 3, *LATENCY_WINDOWS)
+"""Minutes; those under five only where a level is young and nothing of days is known."""
 PRIOR_WEIGHT = 20.0
 OWN, SAMPLING = 0.08, 1.3
 """A minute's log latency strays by `OWN`, and by `SAMPLING` over the root of its requests (a 95th percentile of a
@@ -169,7 +169,7 @@ class Noise:
         part, ratio = octave - low, self.ratio[rows].astype(np.float64)
         flat, begin = ratio.reshape(-1), np.arange(len(ratio))[:, None] * OCTAVES
         below, above = flat[begin + low], flat[begin + low + 1]
-        return np.maximum(prior(many) * (below + (above - below) * part), LEAST_SPREAD)
+        return np.asarray(np.maximum(prior(many) * (below + (above - below) * part), LEAST_SPREAD))
 
 
 def beyond_of(freedom: Floats) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from windvane.analytics.baselines.contract import Kind, Scope, WatchSettings
 from windvane.analytics.baselines.reading import Minutes
 
-SHARES: dict[Kind, float] = {"service": 1.0, "edge": 0.5, "version": 0.2, "workload": 0.1, "operation": 0.2}
+SHARES: dict[Kind, float] = {"service": 1.0, "edge": 0.6, "version": 0.15, "workload": 0.05, "operation": 0.2}
 """Of the budget that services leave."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from windvane.analytics.baselines.contract import ALARM, MOST_SCORE
-from windvane.analytics.baselines.noise import WINDOWS
+from windvane.analytics.baselines.noise import PRIOR_WEIGHT, WINDOWS
 from windvane.analytics.baselines.sums import Rate, counted, running, window
 from windvane.analytics.red_rules import (
     BURNS,
@@ -20,6 +20,7 @@ from windvane.analytics.red_rules import (
     FAST_WINDOW,
     KNOWN_SHARE,
     LATENCY_EFFECT,
+    LEARNT,
     RATE_EFFECT,
     RATE_WINDOWS,
     SMOULDER,
@@ -31,6 +32,13 @@ from windvane.analytics.red_rules import (
 from windvane.analytics.seasonal import Flags, Floats
 
 _LEAST_TAIL = 10.0**-MOST_SCORE
+AT_ONCE = float(np.log(3.0))
+"""The effect that two minutes must have where longer windows would take longer than a young mesh may."""
+YOUNG_EFFECT = float(np.log(2.5))
+"""The effect that latency must have until the noise of a scope is known: where the 95th percentile lies near a bound of
+the histogram, a few requests more in the next bucket already look like twice the time."""
+SETTLED = PRIOR_WEIGHT + LEARNT / 2
+"""Degrees of freedom from which it is."""
 LEAD = max(WINDOWS)
 """Minutes before the first judged one that tests look at."""
 
@@ -132,7 +140,9 @@ def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats) -> Verdict
         mean = window(lag.moved, width, size)[at] / weight
         away = mean / np.sqrt(excess[at[0], place] ** 2 / weight + lag.error[at])
         strongest[at] = np.maximum(strongest[at], away)
-        told = agree[at] & (mean >= lag.effect[at]) & (away >= beyond[at[0]])
+        effect = np.where(lag.young[at] & (freedom[at[0]] < SETTLED), YOUNG_EFFECT, lag.effect[at])
+        effect = np.maximum(effect, AT_ONCE) if width < 3 else effect
+        told = agree[at] & (mean >= effect) & (away >= beyond[at[0]])
         at = (at[0][told], at[1][told])
         factor[at] = np.where(odd[at], factor[at], np.exp(mean[told]))
         odd[at] = True

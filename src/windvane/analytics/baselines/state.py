@@ -10,7 +10,7 @@ import dataclasses
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +105,6 @@ def _taken_up(body: bytes, blank: Callable[[int], Bank], roster: Roster) -> Kept
             value[..., :RING] = _unpacked(next(parts), value[..., :RING])
         else:
             setattr(owner, name, _unpacked(next(parts), value))
-    for one in arrays(bank.rings):
-        one[3][..., RING:] = one[3][..., RING:]
     bank.rings.end, bank.rings.next = RING, meta["next"]
     bank.settled, bank.since = meta["settled"], meta["since"]
     bank.tracks.open = {(one[0], one[1]): Stretch(*one) for one in meta["open"]}
@@ -121,7 +119,7 @@ def _taken_up(body: bytes, blank: Callable[[int], Bank], roster: Roster) -> Kept
     return Kept(bank, roster, names, {Scope(*scope): at for at, *scope in meta["pending"]})
 
 
-def _split(body: bytes):  # type: ignore[no-untyped-def]
+def _split(body: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(body):
         (size,) = struct.unpack_from(">I", body, at)

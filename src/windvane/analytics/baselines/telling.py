@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from windvane.analytics.baselines.bank import Bank
 from windvane.analytics.baselines.contract import Found, Judgement, Reading, Scope
@@ -20,8 +21,9 @@ from windvane.analytics.red_rules import (
     UNSEEN_LATENCY,
     UNSEEN_RATE,
 )
-from windvane.analytics.seasonal import Floats
+from windvane.analytics.seasonal import Flags, Floats
 
+Rows = npt.NDArray[np.int64]
 _NAMES: tuple[Signal, ...] = ("errors", "latency", "rate")
 _SHORT = 5
 """Minutes of the window that the bands are of."""
@@ -83,7 +85,7 @@ def _readings(bank: Bank, scopes: Mapping[int, Scope], at: int, budget: float) -
     return told
 
 
-def _latency(bank: Bank, rows: np.ndarray, many: Floats) -> tuple[Floats, Floats, Floats, Floats]:  # type: ignore[type-arg]
+def _latency(bank: Bank, rows: Rows, many: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Seen, expected, and the band: milliseconds."""
     rings, column, noise = bank.rings, bank.rings.end - 1, bank.noise
     due = rings.slow_due[rows, column].astype(np.float64)
@@ -96,7 +98,7 @@ def _latency(bank: Bank, rows: np.ndarray, many: Floats) -> tuple[Floats, Floats
     return seen, np.exp(due), np.exp(due - margin), np.exp(due + margin)
 
 
-def _rate(bank: Bank, rows: np.ndarray, many: Floats, unrated: np.ndarray) -> tuple[Floats, Floats, Floats, Floats]:  # type: ignore[type-arg]
+def _rate(bank: Bank, rows: Rows, many: Floats, unrated: Flags) -> tuple[Floats, Floats, Floats, Floats]:
     """Seen, expected, and the band: requests a minute."""
     rings, column = bank.rings, bank.rings.end - 1
     due = np.where(unrated, np.nan, np.exp(rings.rate_due[rows, column].astype(np.float64)))

@@ -148,17 +148,15 @@ def _levels(rings: Rings, row: int, signal: int, part: slice, chosen: Flags) -> 
     return float(np.nansum(requests)), float(np.nansum(np.exp(rings.rate_due[row, part][chosen].astype(np.float64))))
 
 
-def learnable(
-    rings: Rings, rows: slice, signal: int, minutes: tuple[int, int], accepted: npt.NDArray[np.int64]
-) -> Flags:
+def learnable(rings: Rings, rows: slice, signal: int, span: tuple[int, int], accepted: npt.NDArray[np.int64]) -> Flags:
     """Minutes [begin, until) that may be learnt: not odd, not between odd ones that belong together, not shortly
     before; what is odd for longer than a day may."""
-    begin, until = minutes
+    begin, until = span
     low = max(0, rings.column(begin) - _GAP - 1)
     here = slice(low, rings.end)
     odd = rings.odd[rows, signal, here]
     minute = np.arange(rings.next - (rings.end - low), rings.next)
-    span = slice(rings.column(begin) - low, rings.column(until) - low)
+    part = slice(rings.column(begin) - low, rings.column(until) - low)
     if not odd.any():
         return np.ones((len(odd), until - begin), bool)
     far = 10 * _GAP
@@ -166,7 +164,7 @@ def learnable(
     after = np.minimum.accumulate(np.where(odd, minute, minute[-1] + far)[:, ::-1], axis=1)[:, ::-1]
     left_out = odd | (after - before <= _GAP) | (after - minute <= _GAP // 2)
     left_out &= minute <= accepted[:, None]
-    return np.asarray(~left_out[:, span])
+    return np.asarray(~left_out[:, part])
 
 
 class Burns:
@@ -182,7 +180,7 @@ class Burns:
         here = slice(rings.column(begin), rings.column(until))
         places = np.arange(begin // SLOT, until // SLOT) % BLOCKS
         for number, (sums, values) in enumerate(((self.requests, rings.requests), (self.errors, rings.errors))):
-            fresh = counted(values[:, here]).reshape(len(values), -1, SLOT).sum(axis=2)
+            fresh = counted(values[:, here]).reshape(len(values), len(places), SLOT).sum(axis=2)
             self.total[:, number] += fresh.sum(axis=1) - sums[:, places].sum(axis=1)
             sums[:, places] = fresh
 
@@ -193,22 +191,21 @@ class Burns:
 
     def long(self, rows: slice, rings: Rings, settled: int, size: int) -> dict[int, tuple[Floats, Floats]]:
         """Sums over long windows up to each of the last `size` minutes, their beginning rounded down to a block."""
-        first, block = rings.next - size, settled // SLOT
-        at = rings.column(settled)
-        newest = []
-        for values in (rings.requests, rings.errors):
-            sums = np.cumsum(counted(values[rows, at : rings.end]), axis=1, dtype=np.float64)
-            newest.append(sums[:, sums.shape[1] - size :])
+        first, block, at = rings.next - size, settled // SLOT, rings.column(settled)
+        newest = [
+            np.cumsum(counted(values[rows, at : rings.end]), axis=1, dtype=np.float64)[:, rings.end - at - size :]
+            for values in (rings.requests, rings.errors)
+        ]
         found = {}
         for minutes in _LONG:
-            oldest = (np.arange(first, rings.next) - minutes + 1) // SLOT
+            oldest, begin = (np.arange(first, rings.next) - minutes + 1) // SLOT, block - minutes // SLOT
+            whole = minutes // SLOT >= BLOCKS
+            columns = np.arange(begin, oldest[-1] if whole else block) % BLOCKS
             both = []
-            for number, sums in enumerate((self.requests, self.errors)):
-                begin = block - minutes // SLOT
-                columns = np.arange(begin, block) if minutes // SLOT < BLOCKS else np.arange(begin, oldest[-1])
-                part = sums[rows][:, columns % BLOCKS].astype(np.float64)
-                dropped = np.concatenate([np.zeros((len(part), 1)), np.cumsum(part, axis=1)], axis=1)
-                whole = self.total[rows, number] if minutes // SLOT >= BLOCKS else dropped[:, -1]
-                both.append(whole[:, None] - dropped[:, oldest - begin] + newest[number])
+            for number, blocks in enumerate((self.requests, self.errors)):
+                part = np.cumsum(blocks[rows][:, columns], axis=1, dtype=np.float64)
+                dropped = np.concatenate([np.zeros((len(part), 1)), part], axis=1)
+                total = self.total[rows, number] if whole else dropped[:, -1]
+                both.append(total[:, None] - dropped[:, oldest - begin] + newest[number])
             found[minutes] = (both[0], both[1])
         return found

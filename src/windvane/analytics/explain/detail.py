@@ -16,6 +16,7 @@ from windvane.analytics.increments import growth, on_grid
 from windvane.analytics.mesh_series import Service, name_of
 from windvane.analytics.releases.read import AskRange, failed, service_matchers
 from windvane.analytics.seasonal import Floats
+from windvane.promql.quoting import quote
 
 STEP = 15
 """Seconds: the finest interval scrapes usually have."""
@@ -77,6 +78,19 @@ def _rows(ask: AskRange, query: str, grid: tuple[int, int, int]) -> list[Row]:
             growth(on_grid(found, number, start, step, steps)))
         for number, labels in enumerate(found.metrics[:_MOST_SERIES])
     ]  # fmt: skip
+
+
+def tcp_peers(ask: AskRange, service: Service, began: int, end: int) -> list[str]:
+    """Services that a service's proxies send TCP to since it began, by NAME.NAMESPACE, most bytes first."""
+    matchers = f'reporter="source",source_canonical_service={quote(service[1])}'
+    by = "destination_service_namespace, destination_service_name"
+    query = f"sum by ({by}) (increase(istio_tcp_sent_bytes_total{{{matchers}}}[{max(120, end - began)}s]))"
+    found = ask(query, end * 1_000, end * 1_000, 1_000)
+    rows = ((labels, float(found.points(at)[1][-1])) for at, labels in enumerate(found.metrics))
+    ends = "destination_service_namespace", "destination_service_name"
+    named = {tuple(one.get(each, "") for each in ends): value for one, value in rows if value > 0}
+    sent = {name_of((space, name)): value for (space, name), value in named.items() if name not in ("", "unknown")}
+    return sorted(sent, key=lambda name: -sent[name])
 
 
 @dataclass(frozen=True, slots=True)

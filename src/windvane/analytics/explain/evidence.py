@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,11 @@ FEW = 5.0
 _TOLD = 3
 _MORE = 1.3
 _SURGE = 1.5
+_SIGMAS = 3.0
+_FLAGGED = 0.1
+"""Share of the calls in question that a flag must be on to be told."""
 _CONCENTRATED = 0.8
-_REST = 0.25
+_SAME, _REST = 0.4, 0.15
 
 _LABELS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "version": lambda labels: labels.get("destination_version") or labels.get("destination_canonical_revision", ""),
@@ -72,16 +75,29 @@ def edge(told: Told, context: Context) -> Iterator[Evidence]:
     yield from _others(told, context, sides[0], key)
 
 
+def refuted(told: Told, context: Context) -> bool:
+    """Whether a way is no cause after all: of these very calls the callee's proxy tells nearly the same."""
+    caller, detail = told.node.caller, context.details.get(told.node.service)
+    if told.kind != "way" or caller is None or detail is None:
+        return False
+    before, now = context.before(detail), context.now(detail)
+    source, own = (parts(detail, before, now, _caller_of, side).get((caller[1],)) for side in ("source", "destination"))
+    if source is None or own is None or own.calls[1] < FEW or source.calls[1] < FEW:
+        return False
+    rose = [one.of(told.signal, 1) - one.of(told.signal, 0) for one in (source, own)]
+    return rose[0] > 0 and rose[0] - rose[1] < _REST * rose[0]
+
+
 def _others(told: Told, context: Context, seen: Mapping[Key, Part], key: Key) -> Iterator[Evidence]:
     """Whether the other callers of the service see the same."""
     rose = {one: part.of(told.signal, 1) - part.of(told.signal, 0) for one, part in seen.items()
             if min(part.calls) >= FEW and one != ("",)}  # fmt: skip
     if len(rose) < 2 or key not in rose:
         return
-    same = [one for one, by in rose.items() if by >= 0.5 * rose[key]]
+    same = [one for one, by in rose.items() if by >= _SAME * rose[key]]
     if len(same) == len(rose):
         text = say(context.language, "edge.all", count=len(rose), cause=name(told.node))
-    elif same == [key]:
+    elif all(by <= _REST * rose[key] for one, by in rose.items() if one != key):
         text = say(context.language, "edge.one", cause=name(told.node), caller=name_of(told.node.caller or ("", "")))
     else:
         return
@@ -93,23 +109,32 @@ def _caller_of(labels: dict[str, str]) -> Key:
 
 
 def flag_counts(told: Told, context: Context) -> dict[str, float]:
-    """Calls since the onset with each flag, beyond as many as before: as callers' proxies tell, else its own."""
+    """Calls since the onset with each flag, where clearly more than before: as callers' proxies tell, else its own.
+
+    Of failures only the flags of calls that failed count; a flag on few of the calls in question is left out.
+    """
     detail = context.details.get(told.node.service)
-    if detail is None:
+    if detail is None or told.signal == "rate":
         return {}
     before, now = context.before(detail), context.now(detail)
     scale = detail.span(now) / max(1, detail.span(before))
-    found: dict[str, float] = {}
     for side in ("source", "destination"):
+        all_, counts = 0.0, dict[str, list[float]]()
         for row in detail.requests:
-            if row.labels.get("reporter") == side and _of_way(row.labels, told):
-                more = float(row.grown[now].sum()) - scale * float(row.grown[before].sum())
-                for flag in flags_of(row.labels.get("response_flags", "")):
-                    found[flag] = found.get(flag, 0.0) + more
-        found = {flag: count for flag, count in found.items() if count >= 1.0}
-        if found:
-            break
-    return dict(sorted(found.items(), key=lambda one: -one[1]))
+            if row.labels.get("reporter") != side or not _of_way(row.labels, told):
+                continue
+            if told.signal == "errors" and not failed(row.labels):
+                continue
+            usual, present = scale * float(row.grown[before].sum()), float(row.grown[now].sum())
+            all_ += present
+            for flag in flags_of(row.labels.get("response_flags", "")):
+                pair = counts.setdefault(flag, [0.0, 0.0])
+                pair[0], pair[1] = pair[0] + usual, pair[1] + present
+        more = {flag: present - usual for flag, (usual, present) in counts.items()
+                if present - usual >= max(1.0, _SIGMAS * usual**0.5, _FLAGGED * all_)}  # fmt: skip
+        if more:
+            return dict(sorted(more.items(), key=lambda one: -one[1]))
+    return {}
 
 
 def _of_way(labels: Mapping[str, str], told: Told) -> bool:
@@ -120,10 +145,21 @@ def _of_way(labels: Mapping[str, str], told: Told) -> bool:
 def flags(told: Told, context: Context, counts: Mapping[str, float]) -> Iterator[Evidence]:
     """The most frequent flags with what they mean and suggest."""
     for flag, count in list(counts.items())[:_TOLD]:
-        meaning, look = FLAGS[flag].words(context.language) if flag in FLAGS else (flag, "Envoy")
+        meaning, look = meaning_of(flag, told, context)
         text = say(context.language, "flag", flag=flag, count=round(count), meaning=meaning, look=look)
         own = service_query(told, context, f'response_flags=~"(.*,)?{flag}(,.*)?"')
         yield Evidence("flags", text, context.onset, context.query(own))
+
+
+def meaning_of(flag: str, told: Told, context: Context) -> tuple[str, str]:
+    """What a flag means and suggests; a service's own proxy that makes no connection speaks of the application."""
+    detail = context.details.get(told.node.service)
+    if flag == "UF" and detail is not None and told.kind != "way":
+        own = any(one.labels.get("reporter") == "destination" and flag in flags_of(one.labels.get("response_flags", ""))
+                  and float(one.grown[context.now(detail)].sum()) >= 1 for one in detail.requests)  # fmt: skip
+        if own:
+            return say(context.language, "own.UF"), say(context.language, "own.UF.look")
+    return FLAGS[flag].words(context.language) if flag in FLAGS else (flag, "Envoy")
 
 
 def service_query(told: Told, context: Context, *more: str) -> str:
@@ -263,7 +299,7 @@ def demand(service: Service, context: Context) -> Demand | None:
             if node.service == service and node.caller is not None and (rates := _rates(one, before, now))}  # fmt: skip
     own = context.nodes.get(Node(service))
     rates = _rates(own, before, now) if own is not None else None
-    if rates is None or rates[0] <= 0 or rates[1] < _SURGE * rates[0]:
+    if rates is None or rates[0] <= 0 or rates[1] < _SURGE * rates[0] + _SIGMAS * rates[0] ** 0.5:
         return None
     most = max(ways, key=lambda node: ways[node][1] - ways[node][0], default=None)
     return Demand(rates[0], rates[1], name_of(most.caller) if most is not None and most.caller else "?")
@@ -309,6 +345,14 @@ def attempts(service: Service, context: Context) -> Iterator[tuple[str, float, f
         usual, present = (arrived.calls[when] / asked.calls[when] for when in (0, 1))
         if present >= 1.15 * max(1.0, usual):
             yield key[0], usual, present
+
+
+def unseen(told: Told, context: Context, peers: Sequence[str]) -> Iterator[Evidence]:
+    """What the cause calls over TCP: no proxy tells how long that takes, or whether it worked."""
+    if peers:
+        text = say(context.language, "unseen", cause=name(told.node), peers=", ".join(peers[:_TOLD]))
+        matcher = f"source_canonical_service={quote(told.node.service[1])}"
+        yield Evidence("edge", text, None, context.query(f"sum(rate(istio_tcp_sent_bytes_total{{{matcher}}}[2m]))"))
 
 
 def load(told: Told, context: Context, asked: Demand | None, again: list[tuple[str, float, float]],

@@ -11,6 +11,7 @@ from windvane.analytics.accounts import Account, Node, accounts
 from windvane.analytics.changes import bearing, changes_near, raised
 from windvane.analytics.explain.context import Context, reporter_of
 from windvane.analytics.explain.detail import STEP, Detail, onset, read_detail
+from windvane.analytics.explain.evidence import refuted
 from windvane.analytics.explain.flags import kinds_of
 from windvane.analytics.explain.model import Change, Explained, Language, Segment
 from windvane.analytics.explain.reasons import Found, gathered, reason
@@ -61,9 +62,10 @@ def explained(sources: Sources, asked: str, at: int, signal: Followed | None = N
             details[one.node.service] = read_detail(sources.ask, one.node.service, began, end)
     moment = _onset(causes[0], details[causes[0].node.service], began)
     context = Context(language, times, accounts(calls), details, moment, end)
+    causes = [one for one in causes if not refuted(one, context)] or causes
     near = changes_near(sources.ask, sources.book, [*details], moment, language=language, details=details)
     causes = _ranked_again(causes, near, moment)
-    found = [gathered(one, context, near, sources.traces if place < 2 else None)
+    found = [gathered(one, context, sources.ask, sources.traces if place < 2 else None)
              for place, one in enumerate(causes[:SUSPECTS])]  # fmt: skip
     return Explained(
         service[1], service[0], answer.signal, answer.since, end, moment,
@@ -77,7 +79,7 @@ def named(asked: str, services: Iterable[Service], minutes: int) -> Service:
     name, _, namespace = asked.partition(".")
     found = sorted(one for one in services if one[1] == name and (not namespace or one[0] == namespace))
     if not found:
-        raise NotFoundError(f"no calls to service {asked} in the {minutes} minutes before")
+        raise NotFoundError(f"no HTTP or gRPC calls to service {asked} in the {minutes} minutes before")
     if len(found) > 1:
         spaces = ", ".join(one[0] for one in found)
         raise BadInputError(f"service {asked} is in namespaces {spaces}: name it NAME.NAMESPACE")

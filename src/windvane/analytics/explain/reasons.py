@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from windvane.analytics.changes import SLACK, bearing
 from windvane.analytics.explain import evidence
 from windvane.analytics.explain.context import Context, callers, name
+from windvane.analytics.explain.detail import tcp_peers
 from windvane.analytics.explain.evidence import Demand, Narrowed
 from windvane.analytics.explain.model import Change, Evidence, Reason, TraceRef
 from windvane.analytics.explain.selftime import Grown, grown
 from windvane.analytics.explain.words import ago, milliseconds, say
 from windvane.analytics.explain.words import share as percent
 from windvane.analytics.mesh_series import name_of
+from windvane.analytics.releases.read import AskRange
 from windvane.analytics.why import Told
 from windvane.store.api import Engine
 
@@ -31,10 +33,11 @@ class Found:
     again: Sequence[tuple[str, float, float]] = ()
     tried: Sequence[tuple[str, float, float]] = ()
     work: Grown | None = None
+    peers: Sequence[str] = ()
     looked: bool = False
 
 
-def gathered(told: Told, context: Context, near: Sequence[Change], traces: Engine | None) -> Found:
+def gathered(told: Told, context: Context, ask: AskRange, traces: Engine | None) -> Found:
     """What the sources say about a cause."""
     service = told.node.service
     rate = told.signal == "rate"
@@ -50,6 +53,7 @@ def gathered(told: Told, context: Context, near: Sequence[Change], traces: Engin
         () if rate else tuple(evidence.repeats(service, context)),
         () if rate else tuple(evidence.attempts(service, context)),
         work,
+        tcp_peers(ask, service, int(context.onset), context.end) if told.kind == "service" and not rate else (),
         looked=True,
     )
 
@@ -99,6 +103,7 @@ def _evidence(found: Found, context: Context, near: Sequence[Change]) -> Iterato
     if found.only is not None:
         yield evidence.only_evidence(told, found.only, context)
     yield from evidence.load(told, context, found.demand, list(found.again), list(found.tried))
+    yield from evidence.unseen(told, context, found.peers)
     if found.work is not None:
         yield from _traced(told, found.work, context)
 

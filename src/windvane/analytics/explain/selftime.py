@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windvane.analytics.mesh_series import Service, name_of
-from windvane.kit.errors import WindvaneError
+from windvane.kit.errors import LimitError, OverloadedError, UnavailableError
 from windvane.store.api import Engine, Limits
 from windvane.tracing.analysis.failures import origins
 from windvane.tracing.analysis.load import read_spans
@@ -39,7 +39,7 @@ _IDS = """SELECT TraceId FROM otel_traces WHERE ServiceName IN {names:Array(Stri
  AND toStartOfMinute(Timestamp) BETWEEN toDateTime({first:Int64}) AND toDateTime({last:Int64})
  AND Timestamp BETWEEN fromUnixTimestamp64Nano({low:Int64}) AND fromUnixTimestamp64Nano({high:Int64})
  GROUP BY TraceId ORDER BY sipHash64(TraceId) LIMIT {limit:UInt32}"""
-_PEER = """SELECT any(Peer) AS Peer FROM otel_traces WHERE TraceId IN {ids:Array(String)} AND SpanName = {name:String}
+_PEER = """SELECT any(Peer) AS Found FROM otel_traces WHERE TraceId IN {ids:Array(String)} AND SpanName = {name:String}
  AND SpanKind IN ('Client', 'Producer') AND Peer != ''"""
 
 
@@ -86,7 +86,11 @@ def grown(engine: Engine, suspect: Service, caller: Service | None, *, onset: fl
             return None
         found = _failing(read, suspect) if signal == "errors" else _slower(read, suspect)
         return None if found is None else _with_peer(engine, found)
-    except WindvaneError:  # too many spans, or a store that does not answer: the rest of the answer stands
+    except (
+        LimitError,
+        OverloadedError,
+        UnavailableError,
+    ):  # too many spans, or a store that does not answer: the rest of the answer stands
         return None
 
 
@@ -220,5 +224,5 @@ def _with_peer(engine: Engine, found: Grown) -> Grown:
     if not found.call:
         return found
     frame = engine.query(_PEER, {"ids": [found.trace], "name": found.operation}, limits=_LIMITS)
-    peer = str(frame["Peer"].iloc[0]) if len(frame) else ""
+    peer = str(frame["Found"].iloc[0]) if len(frame) else ""
     return Grown(**{name: getattr(found, name) for name in Grown.__slots__} | {"peer": peer.partition(" ")[2]})

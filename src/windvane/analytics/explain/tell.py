@@ -42,6 +42,7 @@ def _segments(answer: Answer, found: Sequence[Found], context: Context, near: Se
     yield from _flagged(first, context)
     yield from _loaded(first, context)
     yield from _traced(first, context)
+    yield from _unseen(first, context)
     for other in found[1:]:
         if other.told.cause.confidence >= _MENTIONED and other.told.signal == told.signal:
             yield Segment(say(language, "other", cause=other.told.node.name, share=f"{other.told.cause.explains:.0%}"),
@@ -82,7 +83,7 @@ def _flagged(found: Found, context: Context) -> Iterator[Segment]:
     flag = next((one for one in found.flags if one in FLAGS and one not in _UNTOLD), None)
     if flag is None or found.told.signal == "rate":
         return
-    meaning, look = FLAGS[flag].words(context.language)
+    meaning, look = evidence.meaning_of(flag, found.told, context)
     query = evidence.service_query(found.told, context, f'response_flags=~"(.*,)?{flag}(,.*)?"')
     yield Segment(say(context.language, "flags.told", flag=flag, meaning=meaning, look=look), context.query(query))
 
@@ -93,10 +94,17 @@ def _loaded(found: Found, context: Context) -> Iterator[Segment]:
     if told.signal == "errors" and found.again:
         caller, usual, now = max(found.again, key=lambda one: one[2] / max(one[1], 1e-9))
         yield Segment(say(context.language, "retries.told", caller=caller, usual=f"{usual:.2f}", now=f"{now:.2f}"), ref)
-    elif told.signal == "latency" and found.demand is not None:
+    elif told.signal == "latency" and told.kind == "service" and found.demand is not None:
         asked = found.demand
         yield Segment(say(context.language, "demand.told", factor=f"{asked.factor:.1f}", usual=f"{asked.usual:.0f}",
                           now=f"{asked.now:.0f}"), ref)  # fmt: skip
+
+
+def _unseen(found: Found, context: Context) -> Iterator[Segment]:
+    """A service that is slow of itself may wait for what it calls over TCP."""
+    if found.peers and found.told.signal == "latency" and not (found.work and found.work.call):
+        for one in evidence.unseen(found.told, context, found.peers):
+            yield Segment(say(context.language, "unseen.told", peers=", ".join(found.peers[:3])), one.ref)
 
 
 def _traced(found: Found, context: Context) -> Iterator[Segment]:

@@ -91,6 +91,22 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{cause} 的其他调用方看不到：问题在 {caller} 一端或仅在这条路径上",
     ),
     "flag": ("{flag}, {count} calls: {meaning}; look at {look}", "{flag}，{count} 次调用：{meaning}；请检查{look}"),
+    "own.UF": (
+        "its own proxy cannot connect to the application",
+        "它自己的代理无法连接到应用",
+    ),
+    "own.UF.look": (
+        "whether the application runs and listens on the port of the Service",
+        "应用是否在运行并监听 Service 的端口",
+    ),
+    "unseen": (
+        "{cause} also talks TCP to {peers}: no proxy tells how long that takes, it may lie there",
+        "{cause} 还通过 TCP 访问 {peers}：代理无法得知其耗时，问题可能在那里",
+    ),
+    "unseen.told": (
+        " Or in {peers}, to which it talks TCP: no proxy tells how long that takes.",
+        " 或者在它通过 TCP 访问的 {peers}：代理无法得知其耗时。",
+    ),
     "codes": ("{code}: {now} of calls now, {usual} before", "{code}：现在占调用的 {now}，之前 {usual}"),
     "only": ("only {by} {value}: {now}, the rest {rest}", "仅 {by} {value}：{now}，其余 {rest}"),
     "only.told": (" It is only {by} {value} ({now}, the rest {rest}).", " 仅限 {by} {value}（{now}，其余 {rest}）。"),
@@ -186,8 +202,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{service}：{figures}",
     ),
     "quiet.near": (
-        "{cause}, which it calls, is not as usual, but that does not show here: {figures}.",
-        "它所调用的 {cause} 有异常，但在此没有体现：{figures}。",
+        "Below it {cause} is not as usual, though that does not show here: {figures}.",
+        "其下游 {cause} 有异常，但在此没有体现：{figures}。",
     ),
     "quiet.told": ("Nothing about {service} is out of the usual: {figures}.", "{service} 没有异常：{figures}。"),
     "quiet.figures": (
@@ -198,7 +214,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
-def say(language: Language, name: str, **values: object) -> str:
+def say(language: Language, name: str, /, **values: object) -> str:
     """A template, filled."""
     return _TEXTS[name][1 if language == "zh" else 0].format(**values)
 
