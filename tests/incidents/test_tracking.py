@@ -43,7 +43,8 @@ def test_a_slow_way_joins_both_of_its_ends() -> None:
     way = odd(Scope("edge", *CART, "front.shop"))
     [group] = grouped([odd(FRONT), way], Calls())
     assert group[0] == way
-    assert title(group) == "Calls from front to cart are answered in 200 ms, 2.0 times the usual 100 ms; 1 more service affected"
+    told = "Calls from front to cart are answered in 200 ms, 2.0 times the usual 100 ms; 1 more service affected"
+    assert title(group) == told
 
 
 def test_fewer_requests_below_what_fails_do_not_lead_and_lone_falls_begin_at_the_top() -> None:
@@ -167,9 +168,10 @@ def spoken(factor: float, verdict: str, signal: str = "latency") -> Incident:
     ("anomaly", "told"),
     [
         (odd(CART), "cart answers in 200 ms, 2.0 times the usual 100 ms"),
-        (replace(odd(CART, "errors", factor=120), expected=0.001, seen=0.12), "cart fails 12 % of requests (0.1 % may)"),
+        (replace(odd(CART, "errors", factor=120), expected=0.001, seen=0.12),
+         "cart fails 12 % of requests (0.1 % may)"),
         (replace(odd(CART, "rate", factor=0.2), expected=300.0, seen=60.0),
-         "cart gets 60 requests a minute, 20% of the usual 300"),
+         "cart gets 60 requests a minute, 20 % of the usual 300"),
         (odd(Scope("version", *CART, "v2")), "cart version v2 answers in 200 ms, 2.0 times the usual 100 ms"),
         (replace(odd(CART, factor=2000), seen=200_000.0), "cart answers in 200 s, 2000.0 times the usual 100 ms"),
     ],

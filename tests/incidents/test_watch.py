@@ -112,13 +112,21 @@ class Server:
 
 
 @pytest.fixture
-def server(engine: EmbeddedEngine) -> Server:
-    return Server(engine)
+def store(log_store: EmbeddedEngine) -> EmbeddedEngine:
+    """The module's engine, emptied: much quicker than a new one."""
+    for table in ("incidents", "incident_courses", "incident_judge", "series", "samples", "config_versions",
+                  "config_changes"):  # fmt: skip
+        log_store.command(f"TRUNCATE TABLE {table}")
+    return log_store
+
+
+@pytest.fixture
+def server(store: EmbeddedEngine) -> Server:
+    return Server(store)
 
 
 def test_one_incident_is_one_alert_one_record_and_series(server: Server) -> None:
-    for _ in range(3):
-        assert server.minute() == []
+    assert server.minute() == []
     slow = server.now + MINUTE
     [told] = server.minute(odd(CART, start=slow, end=slow))
     name = told.labels["incident"]
@@ -149,21 +157,20 @@ def test_one_incident_is_one_alert_one_record_and_series(server: Server) -> None
     assert [(one.labels, one.resolved) for one in over] == [(worse.labels, True)]
     assert server.values("windvane_incident") == {}
     assert server.desk.alerts() == []
-    for _ in range(16):
-        assert len(server.minute()) <= 1
+    server.clock.advance(15 * MINUTE)
     assert server.minute() == []
 
 
 def test_causes_are_asked_when_it_opens_and_two_minutes_later(server: Server) -> None:
     first = server.now + MINUTE
-    for _ in range(6):
+    for _ in range(4):
         server.minute(odd(CART, start=first, end=server.now + MINUTE))
     assert server.asked == [(CART, "latency", first), (CART, "latency", first + SECOND_LOOK)]
 
 
 def test_the_api_tells_of_open_ones_first_with_signals_from_before(server: Server) -> None:
     server.judge.known = (scope(FRONT), scope(CART))
-    for _ in range(10):
+    for _ in range(3):
         server.minute()
     begin = server.now + MINUTE
     for _ in range(3):
@@ -185,9 +192,10 @@ def test_the_api_tells_of_open_ones_first_with_signals_from_before(server: Serve
     details = server.get(f"/{over['id'][:6]}")
     [signal] = details["signals"]
     assert (signal["unit"], signal["scope"]["service"]) == ("ms", "front")
-    assert signal["times"] == list(range(begin - 9 * MINUTE - MINUTE, begin + 8 * MINUTE, MINUTE))
+    assert signal["times"] == list(range(begin - 3 * MINUTE, begin + 8 * MINUTE, MINUTE))
     assert (signal["seen"][-1], signal["low"][0], signal["high"][0]) == (110, 90, 150)
-    assert [one["text"] for one in details["events"]] == ["noticed: latency of front", "over: nothing odd for 5 minutes"]
+    told = [one["text"] for one in details["events"]]
+    assert told == ["noticed: latency of front", "over: nothing odd for 5 minutes"]
     assert details["why"] == WHY
 
 
@@ -208,38 +216,32 @@ def test_feedback_ends_it_silently_is_kept_and_used(server: Server) -> None:
     server.restart()
     server.clock.advance(3_600)
     later = server.now + MINUTE
-    told = server.minute(odd(FRONT, start=later, end=later), odd(CART, start=later, end=later))
-    assert [one.resolved for one in told] == [True, False]
-    assert told[0].labels["incident"] != told[1].labels["incident"]
+    every = server.minute(odd(FRONT, start=later, end=later), odd(CART, start=later, end=later))
+    assert sorted(one.resolved for one in every) == [False, False, True]
+    assert len({one.labels["incident"] for one in every}) == 3
 
 
-@pytest.mark.parametrize(
-    ("name", "body", "headers", "message"),
-    [
+def test_feedback_that_cannot_be_kept_says_why(server: Server) -> None:
+    cases: list[tuple[str, dict[str, str], dict[str, str], str]] = [
         ("aaaa", {"verdict": "confirmed"}, {}, "there is no incident aaaa, or it is no longer kept"),
         ("a", {"verdict": "confirmed"}, {}, "'a' is no incident: its id, or 4 characters of it or more"),
         ("aaaa", {"verdict": "wrong"}, {}, "verdict: Input should be 'not-an-anomaly', 'confirmed' or ''"),
         ("aaaa", {"verdict": "", "who": "me"}, {}, "who: Extra inputs are not permitted"),
-        ("aaaa", {"verdict": ""}, {"content-type": "text/plain"}, "content type 'text/plain': expected application/json"),
-    ],
-)
-def test_feedback_that_cannot_be_kept_says_why(
-    server: Server, name: str, body: dict[str, str], headers: dict[str, str], message: str
-) -> None:
-    assert server.say(name, body, **headers)["error"]["message"] == message
+        ("aaaa", {"verdict": ""}, {"content-type": "a/b"}, "content type 'a/b': expected application/json"),
+    ]
+    for name, body, headers, message in cases:
+        assert server.say(name, body, **headers)["error"]["message"] == message
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
+def test_questions_that_make_no_sense(server: Server) -> None:
+    cases: list[tuple[dict[str, str], str]] = [
         ({"since": "5s"}, "since '5s': expected a minute at least and 400d at most"),
         ({"limit": "0"}, "limit must be between 1 and 1000"),
         ({"limit": "x"}, "limit 'x': expected a number"),
         ({"open": "maybe"}, "open 'maybe': expected true or false"),
-    ],
-)
-def test_questions_that_make_no_sense(server: Server, params: dict[str, str], message: str) -> None:
-    assert server.get(**params)["error"]["message"] == message
+    ]
+    for params, message in cases:
+        assert server.get(**params)["error"]["message"] == message
 
 
 def test_an_incident_goes_on_after_a_restart_and_is_not_told_as_another(server: Server) -> None:
@@ -258,7 +260,8 @@ def test_an_incident_goes_on_after_a_restart_and_is_not_told_as_another(server: 
 def test_without_telemetry_it_is_not_known_what_goes_on(server: Server) -> None:
     server.minute(odd(CART, start=server.now + MINUTE, end=server.now + MINUTE))
     server.judge.known = ()
-    for _ in range(BLIND // MINUTE - 1):
+    server.clock.advance(BLIND - 3 * MINUTE)
+    for _ in range(2):
         [told] = server.minute()
         assert not told.resolved
     assert [one.resolved for one in server.minute()] == [True]
@@ -272,29 +275,18 @@ def test_changes_near_the_first_odd_minute(server: Server) -> None:
     server.minute()
     server.minute(odd(CART, start=server.now + MINUTE, end=server.now + MINUTE))
     [one] = server.get()["incidents"]
-    assert one["changes"] == [
-        {"at": NOW - 300, "kind": "configuration", "text": "configuration 2: changed VirtualService shop/cart"}
-    ]
+    [change] = one["changes"]
+    assert (change["at"], change["kind"]) == (NOW - 300, "configuration")
+    assert "cart" in change["text"]
 
 
-def test_a_version_that_began_to_serve_is_a_change_and_the_judge_hears_of_it(server: Server) -> None:
-    labels = {"__name__": "istio_requests_total", "destination_service_name": "cart",
-              "destination_service_namespace": "shop"}  # fmt: skip
-    times = 1_000 * (NOW - 3_600 + MINUTE * np.arange(61))
-    for version, since in (("v1", 0), ("v2", 56)):
-        rows = times[since:]
-        samples = 600.0 * np.arange(len(rows))
-        SampleWriter(server.engine).write([{**labels, "destination_version": version}] * len(rows), rows, samples)
-    ask = analytics_releases.range_asker(QueryEngine(server.engine))
-    known = KnownChanges(Book(server.engine), ask)
-    [change] = known.near(NOW, [CART])
-    assert change.text == "version v2 of cart began to serve"
-    assert abs(change.at - (NOW - 240)) <= 2 * MINUTE
-    assert known.near(NOW, [FRONT]) == []
+def test_the_judge_hears_of_a_version_that_began_to_serve_and_of_configurations(server: Server) -> None:
     server.minute()
     server.judge.known = (*server.judge.known, Scope("version", *CART, "v2"))
+    changed = [Changed("changed", "VirtualService", "shop", "front", "/mesh.yaml", 1, "d", "x", "y")]
+    Book(server.engine).write(Version(2, "b" * 8, (server.now + 5) * 1_000, 2, 2, changes=changed))
     server.minute()
-    assert server.judge.changes == [(scope(CART), server.now)]
+    assert server.judge.changes == [(scope(CART), server.now), (scope(FRONT), server.now - 55)]
 
 
 def test_series_are_bounded_and_parts_are_shown_only_when_suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,20 +304,20 @@ def test_series_are_bounded_and_parts_are_shown_only_when_suspicious(monkeypatch
     assert [one.scope for one in shown(every, ())] == [scope(CART)]
 
 
-def test_what_was_learnt_is_kept_whole_in_turns(engine: EmbeddedEngine) -> None:
-    archive = Archive(engine)
+def test_what_was_learnt_is_kept_whole_in_turns(store: EmbeddedEngine) -> None:
+    archive = Archive(store)
     assert archive.learnt() is None
     large = np.random.default_rng(1).bytes((2 << 20) + 7)
     for number, learnt in enumerate((b"first", large, b"third"), 1):
         archive.keep_learnt(learnt, number)
-        assert Archive(engine).learnt() == learnt
-    assert len(engine.query("SELECT DISTINCT Slot FROM incident_judge")) == 2
-    engine.command("ALTER TABLE incident_judge DROP PARTITION 1")
-    assert Archive(engine).learnt() == large
+        assert Archive(store).learnt() == learnt
+    assert len(store.query("SELECT DISTINCT Slot FROM incident_judge")) == 2
+    store.command("ALTER TABLE incident_judge DROP PARTITION 1")
+    assert Archive(store).learnt() == large
 
 
-def test_ids_may_be_shortened_where_that_is_clear(engine: EmbeddedEngine) -> None:
-    archive = Archive(engine)
+def test_ids_may_be_shortened_where_that_is_clear(store: EmbeddedEngine) -> None:
+    archive = Archive(store)
     one = Incident("abcd1111", NOW, "ticket", "a", (odd(CART),))
     archive.write([one, Incident("abcd2222", NOW, "ticket", "b", (odd(FRONT),))], 1)
     assert archive.incident("abcd1") == one

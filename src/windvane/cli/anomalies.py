@@ -169,7 +169,7 @@ def _why(found: Mapping[str, Any]) -> None:
         click.echo("\nCauses, likeliest first:")
     for place, one in enumerate(causes, 1):
         click.echo(f"  {place}. {one['text']} (confidence {one['confidence']:.0%})")
-    for note in why.get("notes") or []:
+    for note in [] if text else why.get("notes") or []:
         click.echo(f"  {note}")
 
 

@@ -150,6 +150,8 @@ class Desk:
             changes = tuple(self._parts.changes.near(one.start, list(dict.fromkeys([*causes, *one.services]))))
         except WindvaneError as error:
             log.warning("incident %s: its cause cannot be looked for: %s", one.id, error)
+        except Exception:  # an incident is told whatever becomes of its explanation
+            log.exception("incident %s: looking for its cause failed", one.id)
         return replace(one, why=why, changes=changes, asked=(*one.asked, at))
 
     def _told(self, tracker: Tracker) -> list[Notification]:

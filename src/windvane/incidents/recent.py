@@ -43,14 +43,15 @@ class Recent:
             if self._times[slot] < one.at - one.at % 60:
                 self._times[slot] = one.at - one.at % 60
                 self._figures[:, slot] = np.nan
-            self._figures[self._row(one), slot] = one.figures
+            row = self._row(one)  # which may make room: first
+            self._figures[row, slot] = one.figures
 
     def of(self, scope: Scope, signal: Signal) -> list[Minute]:
         """The known minutes of a signal, in their order."""
         row = self._rows.get((scope, signal))
         if row is None:
             return []
-        known = np.isfinite(self._figures[row]).any(axis=1) & (self._times > 0)
+        known = np.isfinite(self._figures[row]).any(axis=1) & (self._times > self._times.max() - 60 * MINUTES)
         order = [int(slot) for slot in np.argsort(self._times) if known[slot]]
         return [Minute(scope, signal, int(self._times[slot]), self._told(row, slot)) for slot in order]
 

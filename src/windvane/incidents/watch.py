@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from windvane.alerting.manager import Notification, Notifier
@@ -48,6 +49,7 @@ class Watch:
     ) -> None:
         self._desk, self._engine, self._make, self._clock = desk, engine, judge, clock
         self._times = times or WatchTimes()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="incidents")  # learning may take long
         self._judge: Judge | None = None
         self._kept = 0
         self._stopping = False
@@ -65,6 +67,7 @@ class Watch:
 
     def close(self) -> None:
         """Keep what was learnt. Blocks."""
+        self._thread.shutdown()
         if self._judge is not None and self._ready:
             try:
                 self._desk.archive.keep_learnt(self._judge.dump(), self._clock.now_ns())
@@ -77,7 +80,7 @@ class Watch:
         return times.interval - (now - times.settle) % times.interval
 
     async def _in_thread(self, work: Callable[[], list[Notification]]) -> list[Notification]:
-        task = asyncio.ensure_future(asyncio.to_thread(work))
+        task = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

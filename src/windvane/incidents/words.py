@@ -51,7 +51,7 @@ def departure(one: Anomaly) -> str:
         return f"{'are answered' if plural else 'answers'}{seen}, {one.factor:.1f} times {usual}"
     seen = "fewer requests" if one.seen is None else f"{one.seen:.3g} requests a minute"
     usual = "the usual" if one.expected is None else f"the usual {one.expected:.3g}"
-    return f"{'are' if plural else 'gets'} {seen}, {one.factor:.0%} of {usual}"
+    return f"{'are' if plural else 'gets'} {seen}, {share(one.factor)} of {usual}"
 
 
 def _failing(one: Anomaly, verb: str) -> str:

@@ -18,11 +18,12 @@ export function WatchedCard({ watching }: { watching: Watching }) {
   return (
     <section class="card watched" aria-label={t("incidents.watched")} data-testid="watched">
       <State watching={watching} />
-      {last !== null && facts.map(([label, value], index) => (
-        <span key={index} class="watched-fact">
-          {label && <span class="muted">{label}</span>} <b>{value}</b>
-        </span>
-      ))}
+      {last !== null &&
+        facts.map(([label, value], index) => (
+          <span key={index} class="watched-fact">
+            {label && <span class="muted">{label}</span>} <b>{value}</b>
+          </span>
+        ))}
       {learning !== null && (
         <progress
           class="watched-progress"

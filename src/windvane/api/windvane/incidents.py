@@ -49,7 +49,7 @@ _LIST = RouteDoc(
     IncidentList,
     (
         Parameter("since", "How far back, such as 6h or 30d.", default="6h"),
-        Parameter("time", "The end, seconds since the epoch or RFC 3339; now if absent."),
+        Parameter("time", "The end, seconds since the epoch; now if absent.", "number"),
         Parameter("service", "NAME or NAME.NAMESPACE of a service that has a part in them."),
         Parameter("open", "true: only those that go on; false: only those that are over."),
         Parameter("limit", "So many, open ones first, then the newest.", "integer", default=DEFAULT_LIMIT),
