@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from windvane.alerting.files import expand_globs
@@ -46,10 +47,10 @@ class KeptObjectives:
         problems: list[Problem] = [*self._missing()]
         found: dict[str, list[Objective]] = {}
         for path in expand_globs(self.globs, None):
-            found[str(path)] = self._read(str(path), lambda path=path: read(read_text(path), str(path)), problems)
+            found[str(path)] = self._read(str(path), partial(_of_file, path), problems)
         for file, text in texts.items():
             if file not in found:
-                found[file] = self._read(file, lambda text=text, file=file: read_among(text, file), problems)
+                found[file] = self._read(file, partial(read_among, text, file), problems)
         self._good = found
         self.objectives = tuple(_distinct([one for each in found.values() for one in each], problems))
         self.problems = tuple(problems)
@@ -65,6 +66,10 @@ class KeptObjectives:
     def _missing(self) -> list[Problem]:
         plain = (glob for glob in self.globs if not _WILD.search(glob))
         return [Problem(glob, 0, "", "there is no such file") for glob in plain if not Path(glob).is_file()]
+
+
+def _of_file(path: Path) -> list[Objective]:
+    return read(read_text(path), str(path))
 
 
 def _distinct(found: list[Objective], problems: list[Problem]) -> list[Objective]:
