@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from windvane.analytics.explain.words import milliseconds, say, valued
 from windvane.analytics.explain.words import share as percent
 from windvane.analytics.mesh_series import Service, name_of
 from windvane.analytics.releases.read import failed
-from windvane.analytics.why import Told
+from windvane.analytics.why import Told, joined
 from windvane.promql.quoting import quote
 
 FEW = 5.0
@@ -86,6 +86,32 @@ def refuted(told: Told, context: Context) -> bool:
         return False
     rose = [one.of(told.signal, 1) - one.of(told.signal, 0) for one in (source, own)]
     return rose[0] > 0 and rose[0] - rose[1] < _REST * rose[0]
+
+
+def answered(causes: Sequence[Told], context: Context) -> list[Told]:
+    """Causes in which a way whose failures the callee answered itself is the callee.
+
+    A proxy that makes up an answer (no connection, a timeout, a full breaker) flags it; a failure without a flag came
+    from the other end, even where the other end's own report is missing or late.
+    """
+    found: dict[tuple[Node, str], Told] = {}
+    for one in causes:
+        own = one if not _from_callee(one, context) else replace(one, node=Node(one.node.service), kind="service")
+        known = found.get((own.node, own.kind))
+        found[own.node, own.kind] = own if known is None else joined(known, own)
+    return list(found.values())
+
+
+def _from_callee(told: Told, context: Context) -> bool:
+    caller, detail = told.node.caller, context.details.get(told.node.service)
+    if told.kind != "way" or told.signal != "errors" or caller is None or detail is None:
+        return False
+    now, counts = context.now(detail), [0.0, 0.0]
+    for row in detail.requests:
+        if row.labels.get("reporter") == "source" and failed(row.labels) and _of_way(row.labels, told):
+            plain = not flags_of(row.labels.get("response_flags", "")) and row.labels.get("response_code") != "0"
+            counts[plain] += float(row.grown[now].sum())
+    return counts[1] >= 1.0 and counts[1] > counts[0]
 
 
 def _others(told: Told, context: Context, seen: Mapping[Key, Part], key: Key) -> Iterator[Evidence]:
