@@ -44,7 +44,7 @@ def asked(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_what_is_odd_and_why(asked: Any) -> None:
-    code, text = asked(anomalies.command, "--since", "1h")
+    code, text = asked(anomalies.command, "--since", "1h", "--history", "8d")
     assert code == 1
     assert "1 incident since 01-07 11:00; 2 services judged by 0.2 days" in text
     assert "reviews.shop" in text
