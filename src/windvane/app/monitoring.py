@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from windvane.alerting.manager import RuleManager, RuleSettings
+from windvane.alerting.manager import Notifier, RuleManager, RuleSettings
 from windvane.alerting.notify import AlertmanagerNotifier, FanOut, NotifySettings
 from windvane.alerting.shipped import names, path_of
 from windvane.alerting.webhook import WebhookNotifier, WebhookSettings
@@ -43,13 +43,16 @@ class MonitoringSettings:
     """URLs that get alerts as Alertmanager's webhooks would."""
     external_url: str = "http://localhost:9900"
     """Where users reach this server: alerts link there."""
+    slos: tuple[str, ...] = ()
+    """Globs of files of service-level objectives, read again on edits; those among the mesh's files are kept too."""
 
     def absolute(self) -> MonitoringSettings:
         """The same with paths that do not depend on the working directory."""
         config = self.prometheus_config.resolve() if self.prometheus_config else None
         shipped = {name.removesuffix(".yaml"): path_of(name) for name in names()}
         rules = tuple(str(shipped.get(glob) or Path.cwd() / glob) for glob in self.rules)
-        return replace(self, prometheus_config=config, rules=rules)
+        slos = tuple(str(Path.cwd() / glob) for glob in self.slos)
+        return replace(self, prometheus_config=config, rules=rules, slos=slos)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ class Monitoring:
         monitoring = cls(settings, scraper, rules, clock, metrics, fan_out)
         scraper.applied = monitoring._apply
         return monitoring
+
+    @property
+    def notifier(self) -> Notifier:
+        """Where alerts go that no rule makes: wherever those of rules go."""
+        return self._fan_out
 
     async def start(
         self,

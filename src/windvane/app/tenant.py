@@ -18,6 +18,7 @@ import grpc
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from windvane.analytics.outlook import Made
 from windvane.api import (
     console,
     jaeger,
@@ -44,6 +45,7 @@ from windvane.api.windvane import (
     analysis,
     analytics_capacity,
     analytics_detect,
+    analytics_outlook,
     analytics_releases,
     analytics_seeing,
     analytics_slo,
@@ -52,9 +54,11 @@ from windvane.api.windvane import (
     config_resources,
     dashboards,
     graphs,
+    incidents,
     logs,
     logs_import,
     logs_tail,
+    objectives,
     propagation,
     sampling,
     status,
@@ -64,8 +68,11 @@ from windvane.api.windvane import (
 from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
+from windvane.app.forecasts import Forecasts
 from windvane.app.history import edit_settings, keep_history
+from windvane.app.incidents import Incidents
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.objectives import Objectives
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
@@ -94,6 +101,7 @@ from windvane.store.delete import SeriesDeletion
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
+from windvane.store.series import SampleWriter
 from windvane.store.snapshot import snapshot
 from windvane.topology.traffic import asker
 from windvane.tracing.logs.tail import Tail
@@ -191,6 +199,9 @@ class _Rooms:
     sampling: Sampling
     tail: Tail
     imports: AccessLogImport
+    incidents: Incidents
+    objectives: Objectives
+    forecasts: Forecasts | None
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -251,10 +262,19 @@ class _Rooms:
         sampled.start(stack, common.keep)
         if own.control is not None:
             await keep_history(own.control, engine, clock, stack, common.keep)
+        watched = Incidents(settings, engine, analytics_releases.range_asker(queries), clock)
+        watched.start(monitoring.notifier, stack, common.keep)
+        kept = Objectives(own.monitoring.slos, own.control, monitoring.rules, clock)
+        await kept.start(stack, common.keep)
+        ahead = None
+        if settings.forecast:
+            ahead = Forecasts(analytics_releases.range_asker(queries), SampleWriter(engine), clock, own.metrics)
+            common.keep(stack, ahead.run())
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
-            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
-        )
+            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports,
+            watched, kept, ahead,
+        )  # fmt: skip
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -273,10 +293,19 @@ class _Rooms:
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
             *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock, engine, Book(engine)),
+            *analytics_capacity.routes(
+                analytics_releases.range_asker(self.queries), clock, lambda: self.objectives.kept.objectives
+            ),
+            *analytics_outlook.routes(self._ahead),
             *analytics_detect.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
             *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
+            *incidents.routes(
+                self.incidents.desk, self.incidents.watching, clock, self.common.settings.monitoring.external_url
+            ),
+            *objectives.routes(
+                self.objectives.kept, self.monitoring.rules.alerts, analytics_releases.range_asker(self.queries), clock
+            ),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
             *config_resources.routes(lambda: control),
@@ -301,6 +330,9 @@ class _Rooms:
             ]
         )
 
+    def _ahead(self) -> tuple[Made, str] | None:
+        return None if self.forecasts is None else (self.forecasts.made, self.forecasts.error)
+
     @property
     def traces(self) -> jaeger.JaegerQueries:
         """What Jaeger's faces ask."""
@@ -324,7 +356,7 @@ class _Rooms:
         return [
             prometheus.routes(self.queries, clock, info),
             prometheus_facts.routes(engine, clock),
-            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers),
+            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers, self.incidents.desk.alerts),
             prometheus_targets.routes(monitoring.scraper, monitoring.reload),
             prometheus_federate.routes(engine, clock, monitoring.external_labels),
             prometheus_read.routes(engine, monitoring.external_labels),

@@ -1,4 +1,4 @@
-"""`windvane canary run|status|pause|resume|promote|rollback`: a release carried out on files."""
+"""`windvane canary run|status|pause|resume|approve|promote|rollback`: a release carried out on files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from windvane.cli.client import answer, server_option
+from windvane.cli.client import answer, server_option, tenant_headers
 from windvane.cli.output import output_option, print_json, print_table
+from windvane.cli.query import ask_promql
 from windvane.kit.clock import SystemClock
-from windvane.kit.errors import NotFoundError
+from windvane.kit.errors import BadInputError, NotFoundError
 from windvane.rollout.machine import Found, Wish
 from windvane.rollout.plan import Plan
 from windvane.rollout.run import Around, Files
@@ -23,10 +24,11 @@ _CANARY = click.argument("file", type=click.Path(exists=True, dir_okay=False, pa
 
 @click.command()
 @_CANARY
-@click.option("--routes", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="The file with the VirtualService whose weights are changed.")  # fmt: skip
+@click.option("--routes", required=True, type=click.Path(exists=True, path_type=Path),
+              help="The VirtualService or HTTPRoute to change: its file, or a folder with one that fits.")  # fmt: skip
+@click.option("--again", is_flag=True, help="Begin anew where the release of these versions is over.")
 @server_option
-def run(file: Path, routes: Path, server: str, tenant: str | None) -> None:
+def run(file: Path, routes: Path, again: bool, server: str, tenant: str | None) -> None:
     """Carry out the release of the Canary in FILE: raise weights while verdicts allow it, promote or roll back.
 
     Goes on where it was when started again. Exit code 0 promoted, 1 rolled back.
@@ -35,7 +37,13 @@ def run(file: Path, routes: Path, server: str, tenant: str | None) -> None:
     def judge(plan: Plan, start: float, end: float) -> Found:
         return ask(server, tenant, plan, start, end)
 
-    state = asyncio.run(carry_out(Files(file, routes), Around(judge, SystemClock(), click.echo)))
+    def measure(query: str, at: float) -> float | None:
+        return measured(server, tenant, query, at)
+
+    files = Files(file, routes)
+    if again and files.load().over:
+        files.state.unlink()
+    state = asyncio.run(carry_out(files, Around(judge, SystemClock(), click.echo, measure)))
     sys.exit(0 if state.phase == "Succeeded" else 1)
 
 
@@ -43,8 +51,7 @@ def ask(server: str, tenant: str | None, plan: Plan, start: float, end: float) -
     """The verdict of a server."""
     settings = plan.settings
     params: dict[str, str | float] = {
-        "service": f"{plan.service}.{plan.namespace}", "baseline": plan.baseline, "canary": plan.canary,
-        "start": start, "end": end, "alpha": settings.alpha, "tolerated": settings.tolerated,
+        **plan.question(), "start": start, "end": end, "alpha": settings.alpha, "tolerated": settings.tolerated,
         "margin": settings.margin, "acceptable": settings.acceptable,
     }  # fmt: skip
     try:
@@ -52,6 +59,16 @@ def ask(server: str, tenant: str | None, plan: Plan, start: float, end: float) -
     except NotFoundError as error:
         return Found("more traffic needed", (error.message,), traffic=False)
     return Found(found["verdict"], found["reasons"], traffic=bool(found["findings"]))
+
+
+def measured(server: str, tenant: str | None, query: str, at: float) -> float | None:
+    """The one value of a PromQL query on a server, None where there is none; of several, `BadInputError`."""
+    data = ask_promql(server, "query", {"query": query, "time": f"{at:.3f}"}, headers=tenant_headers(tenant))["data"]
+    if data["resultType"] == "scalar":
+        return float(data["result"][1])
+    if data["resultType"] != "vector" or len(data["result"]) > 1:
+        raise BadInputError(f"the query has {len(data['result'])} values, one is needed")
+    return float(data["result"][0]["value"][1]) if data["result"] else None
 
 
 @click.command()
@@ -63,7 +80,11 @@ def status(file: Path, output: str) -> None:
     if output == "json":
         print_json(state.json())
         return
-    click.echo(f"{state.phase}, {state.weight} %")
+    click.echo(f"{state.phase}, {state.weight} %{f', waits for {state.waiting}' if state.waiting else ''}")
+    if state.failed:
+        click.echo(f"failed checks: {state.failed}")
+    for check in state.checks:
+        click.echo(f"{check.name}: {check.text}")
     print_table(["time", "phase", "weight", "what"], (
         (datetime.fromtimestamp(one.at, UTC).isoformat(timespec="seconds"), one.phase, f"{one.weight}%", one.text)
         for one in state.events
@@ -85,6 +106,7 @@ COMMANDS = (
     status,
     _wish("pause", "Hold the release of FILE at its weight; a regression still rolls it back."),
     _wish("resume", "Let a paused release go on."),
+    _wish("approve", "Open the gate that the release of FILE waits at, once."),
     _wish("promote", "Give the canary of FILE all traffic."),
     _wish("rollback", "Give the baseline of FILE all traffic."),
 )

@@ -72,8 +72,20 @@ def _run(
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
     faults = tuple(map(parse_fault, given["fault"]))
-    edits: bool = given["allow_edits"]
-    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits)
+    edits, watched = given["allow_edits"], given["watch"]
+    slos = tuple(str(Path.cwd() / glob) for glob in given["slos"])
+    options = MeshOptions(
+        files,
+        held.path,
+        faces,
+        gateway,
+        given["retention"],
+        traffic,
+        faults,
+        allow_edits=edits,
+        watch=watched,
+        slos=slos,
+    )
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:
