@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from windvane.alerting.manager import RuleManager, RuleSettings
+from windvane.alerting.manager import Notifier, RuleManager, RuleSettings
 from windvane.alerting.notify import AlertmanagerNotifier, FanOut, NotifySettings
 from windvane.alerting.shipped import names, path_of
 from windvane.alerting.webhook import WebhookNotifier, WebhookSettings
@@ -125,6 +125,11 @@ class Monitoring:
             if isinstance(one, AlertmanagerNotifier)
             for url in one.alertmanagers()
         ]
+
+    @property
+    def notifier(self) -> Notifier:
+        """Where whatever else has something to tell may send it."""
+        return self._fan_out
 
     def external_labels(self) -> dict[str, str]:
         """Labels that tell this server's series and alerts from another's."""

@@ -55,16 +55,20 @@ from windvane.api.windvane import (
     logs_import,
     logs_tail,
     propagation,
+    releases,
     sampling,
     status,
     telemetry,
     traces,
 )
 from windvane.api.windvane.analysis_exemplars import istio_naming
+from windvane.api.windvane.analytics_releases import range_asker
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.history import edit_settings, keep_history
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.release_shelf import StoreShelf
+from windvane.app.releases import Outside, keep_releases, release_settings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
@@ -88,11 +92,13 @@ from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
 from windvane.promql.rollup.build import RollupBuilder
 from windvane.promql.rollup.build import run as rollup_loop
+from windvane.rollout.keeper import Keeper
 from windvane.store.commit import GroupCommit, Kind
 from windvane.store.delete import SeriesDeletion
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
 from windvane.store.metric_facts import MetadataWriter
 from windvane.store.migrate import Retention, migrate
+from windvane.store.series import SampleWriter
 from windvane.store.snapshot import snapshot
 from windvane.topology.traffic import asker
 from windvane.tracing.logs.tail import Tail
@@ -190,6 +196,7 @@ class _Rooms:
     sampling: Sampling
     tail: Tail
     imports: AccessLogImport
+    keeper: Keeper | None
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -250,10 +257,17 @@ class _Rooms:
         sampled.start(stack, common.keep)
         if own.control is not None:
             await keep_history(own.control, engine, clock, stack, common.keep)
+        keeper = None
+        if own.control is not None and settings.releases:
+            outside = Outside(SampleWriter(engine), monitoring.notifier, settings.monitoring.external_url, clock)
+            keeper = keep_releases(own.control, StoreShelf(engine), range_asker(queries), outside, clock)
+            common.keep(stack, keeper.run())
+            common.keep(stack, outside.run(keeper))
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
-            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports
-        )
+            common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports,
+            keeper,
+        )  # fmt: skip
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
         """All faces on one address, the console last: it answers every path that is left."""
@@ -271,10 +285,13 @@ class _Rooms:
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
-            *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_capacity.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_releases.routes(range_asker(self.queries), clock),
+            *analytics_seeing.routes(range_asker(self.queries), clock),
+            *analytics_capacity.routes(range_asker(self.queries), clock),
+            *analytics_slo.routes(range_asker(self.queries), clock),
+            *releases.routes(
+                self.keeper, range_asker(self.queries), clock, release_settings(self.common.settings, control)
+            ),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
             *config_resources.routes(lambda: control),

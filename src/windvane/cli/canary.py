@@ -10,6 +10,7 @@ import click
 
 from windvane.cli.client import answer, server_option
 from windvane.cli.output import output_option, print_json, print_table
+from windvane.cli.release_commands import COMMANDS as RELEASES
 from windvane.cli.rollout_options import COMMANDS
 
 _CLUMPED = 1.5
@@ -18,7 +19,7 @@ _EXIT = {"safe": 0, "regress": 1, "more traffic needed": 3}
 
 @click.group()
 def command() -> None:
-    """Verdicts on releases, from what the proxies counted."""
+    """Releases: verdicts from what the proxies counted, and canaries carried out."""
 
 
 @command.command()
@@ -111,5 +112,5 @@ def _interval(one: Mapping[str, Any]) -> str:
     return " … ".join(shown)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *RELEASES):
     command.add_command(_command)

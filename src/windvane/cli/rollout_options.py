@@ -1,19 +1,17 @@
-"""`windvane canary run|status|pause|resume|promote|rollback`: a release carried out on files."""
+"""`windvane canary run`: a release carried out on files by this process."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from windvane.cli.client import answer, server_option
-from windvane.cli.output import output_option, print_json, print_table
 from windvane.kit.clock import SystemClock
 from windvane.kit.errors import NotFoundError
-from windvane.rollout.machine import Found, Wish
+from windvane.rollout.machine import Found
 from windvane.rollout.plan import Plan
 from windvane.rollout.run import Around, Files
 from windvane.rollout.run import run as carry_out
@@ -54,37 +52,4 @@ def ask(server: str, tenant: str | None, plan: Plan, start: float, end: float) -
     return Found(found["verdict"], found["reasons"], traffic=bool(found["findings"]))
 
 
-@click.command()
-@_CANARY
-@output_option
-def status(file: Path, output: str) -> None:
-    """Where the release of the Canary in FILE is, and what happened."""
-    state = Files(file, file).load()
-    if output == "json":
-        print_json(state.json())
-        return
-    click.echo(f"{state.phase}, {state.weight} %")
-    print_table(["time", "phase", "weight", "what"], (
-        (datetime.fromtimestamp(one.at, UTC).isoformat(timespec="seconds"), one.phase, f"{one.weight}%", one.text)
-        for one in state.events
-    ))  # fmt: skip
-
-
-def _wish(name: Wish, text: str) -> click.Command:
-    @click.command(name, help=text)
-    @_CANARY
-    def command(file: Path) -> None:
-        Files(file, file).ask(name)
-        click.echo(f"{name}: taken up at the next look")
-
-    return command
-
-
-COMMANDS = (
-    run,
-    status,
-    _wish("pause", "Hold the release of FILE at its weight; a regression still rolls it back."),
-    _wish("resume", "Let a paused release go on."),
-    _wish("promote", "Give the canary of FILE all traffic."),
-    _wish("rollback", "Give the baseline of FILE all traffic."),
-)
+COMMANDS = (run,)

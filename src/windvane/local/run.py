@@ -72,8 +72,10 @@ def _run(
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
     faults = tuple(map(parse_fault, given["fault"]))
-    edits: bool = given["allow_edits"]
-    options = MeshOptions(files, held.path, faces, gateway, given["retention"], traffic, faults, allow_edits=edits)
+    options = MeshOptions(
+        files, held.path, faces, gateway, given["retention"], traffic, faults,
+        allow_edits=given["allow_edits"], releases=given["releases"],
+    )  # fmt: skip
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:

@@ -97,6 +97,8 @@ class MeshOptions:
     faults: tuple[Fault, ...] = ()
     allow_edits: bool = False
     """Whether the console may write into the files of `mesh`."""
+    releases: bool = True
+    """Whether Canaries among the files of `mesh` are carried out."""
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
         "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
@@ -299,6 +301,7 @@ class LocalMesh:
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
         arguments += ["--allow-edits"] if options.allow_edits else []
+        arguments += [] if options.releases else ["--no-releases"]
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
         return ChildSpec(
             name="server",

@@ -101,6 +101,8 @@ CODES: dict[str, Code] = {
     "WV0610": Code("warning", "A patch of an EnvoyFilter changes nothing: what it is for is not there."),
     "WV0611": Code("warning", "A patch of an EnvoyFilter needs what only another build of Envoy has, such as Istio's."),
     "WV0620": Code("error", "The module of a WasmPlugin cannot be had by proxies of this machine.", refuses=True),
+    "WV0701": Code("error", "A Canary that cannot be carried out: it is left as it is, others go on."),
+    "WV0702": Code("warning", "Two Canaries for one service: the first one is carried out."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",
