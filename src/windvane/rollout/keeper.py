@@ -110,6 +110,7 @@ class Keeper:
         self._broken: list[Given] = []
         self._memories: dict[Key, Memory] = {}
         self._files: tuple[tuple[Written, ...], Mapping[str, str]] | None = None
+        self._whole = False
         self._changed = asyncio.Event()
 
     def releases(self) -> list[Release]:
@@ -142,7 +143,7 @@ class Keeper:
         if not whole and self._files is not None:
             known = {(one.kind, one.namespace, one.name) for one in documents}
             documents = [*documents, *(one for one in self._files[0] if one.key not in known)]
-        self._files = (tuple(documents), texts)
+        self._files, self._whole = (tuple(documents), texts), whole
         self._changed.set()
 
     async def ask(self, namespace: str, name: str, action: Action) -> Release:
@@ -191,6 +192,9 @@ class Keeper:
         news = [one for one in all_ if one.key not in self._releases and not one.problems]
         self._broken = [one for one in all_ if one.problems and one.key not in self._releases]
         given = {one.key: one for one in reversed(all_)}
+        for key in [key for key in self._memories if key not in given and key not in self._releases]:
+            if self._whole:
+                await self._forget(key)  # it went while nobody looked
         for key in [key for key in self._releases if key not in given]:
             async with self._releases[key].looking:
                 tasks.pop(key).cancel()
