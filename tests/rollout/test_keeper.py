@@ -21,7 +21,8 @@ from windvane.mesh.files import FileSource
 from windvane.rollout.evidence import Examined
 from windvane.rollout.folder import Key, findings
 from windvane.rollout.keeper import Keeper, Memory, Release, Told
-from windvane.rollout.plan import Plan, read
+from windvane.rollout.model import Plan
+from windvane.rollout.plan import read
 from windvane.rollout.weights import find
 
 PLAN = read(CANARY, "canary.yaml")
@@ -249,7 +250,7 @@ def test_bad_canaries_are_told_and_others_go_on(tmp_path: Path) -> None:
         bad = {one.key[1]: str(one.problems[0]) for one in world.keeper.releases() if one.problems}
         assert "reviews at" in bad["second"]
         assert "moves the weights of reviews already" in bad["second"]
-        assert "no file of the mesh routes reviews.shop to the subsets v1 and v9" in bad["third"]
+        assert "leads to the subset v1 of reviews and the subset v9 of reviews" in bad["third"]
         with pytest.raises(ConflictError, match="shop/second cannot be carried out"):
             await world.keeper.ask("shop", "second", "pause")
 

@@ -20,7 +20,7 @@ from windvane.api.windvane.releases import ReleaseSettings
 from windvane.app.control import MeshControl
 from windvane.app.settings import ServeSettings
 from windvane.kit.clock import Clock
-from windvane.kit.errors import WindvaneError
+from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.rollout.evidence import examine
 from windvane.rollout.keeper import Keeper, Release, Shelf, Told
 from windvane.store.series import NAME, SampleWriter
@@ -38,9 +38,18 @@ _ALERTS = {"Succeeded": ("ReleasePromoted", "info"), "Failed": ("ReleaseRolledBa
 
 def keep_releases(control: MeshControl, shelf: Shelf, ask: AskRange, outside: Outside, clock: Clock) -> Keeper:
     """A keeper of the Canaries of a mesh, told of its files from now on; it carries them out while its `run` runs."""
-    keeper = Keeper(partial(examine, ask), shelf, clock, outside.told)
+    keeper = Keeper(partial(examine, ask), shelf, clock, outside.told, partial(measured, ask))
     control.loaded_also = lambda: keeper.given(control.result.beside, control.texts, whole=control.result.accepted)
     return keeper
+
+
+def measured(ask: AskRange, query: str, at: float) -> float | None:
+    """The one value of a PromQL query at a time (seconds), None where there is none; of several, `BadInputError`."""
+    time_ms = int(at * 1_000)
+    found = ask(query, time_ms, time_ms, 1_000)
+    if len(found.metrics) > 1:
+        raise BadInputError(f"the query has {len(found.metrics)} values, one is needed")
+    return float(found.points(0)[1][0]) if found.metrics and len(found.points(0)[1]) else None
 
 
 def release_settings(settings: ServeSettings, control: MeshControl | None) -> ReleaseSettings:

@@ -31,7 +31,7 @@ def command(promql: str, server: str, explain: bool, output: str, **times: str |
     path, form = _request(promql, times)
     if explain:
         form["stats"] = "all"
-    answer = _post(server, path, form)
+    answer = ask_promql(server, path, form)
     for note in (*answer.get("warnings", ()), *answer.get("infos", ())):
         click.echo(note, err=True)
     data = answer["data"]
@@ -52,10 +52,11 @@ def _request(promql: str, times: dict[str, str | None]) -> tuple[str, dict[str, 
     return "query_range", {"query": promql, **given}
 
 
-def _post(server: str, path: str, form: dict[str, str]) -> dict[str, Any]:
+def ask_promql(server: str, path: str, form: dict[str, str], headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Ask Prometheus's API of a server (`query`, `query_range`); its errors are raised as they are of their kind."""
     url = f"{server.rstrip('/')}/api/v1/{path}"
     try:
-        response = httpx.post(url, data=form, timeout=150)
+        response = httpx.post(url, data=form, headers=headers, timeout=150)
         answer: dict[str, Any] = response.json()
     except httpx.HTTPError as error:
         raise UnavailableError(f"no answer from {url}: {error}") from error

@@ -21,7 +21,9 @@ from windvane.kit.errors import BadInputError, NotFoundError, WindvaneError
 from windvane.rollout.machine import Wish
 from windvane.rollout.run import Files
 
-_FILE_ACTIONS: dict[str, Wish] = {"pause": "pause", "resume": "resume", "promote": "promote", "rollback": "rollback"}
+_FILE_ACTIONS: dict[str, Wish] = {
+    "pause": "pause", "resume": "resume", "promote": "promote", "rollback": "rollback", "approve": "approve"
+}  # fmt: skip
 _EXIT = {"Succeeded": 0, "Failed": 1, "Invalid": 2}
 _GOES_ON = 3
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -83,7 +85,11 @@ def status(release: str, server: str, tenant: str | None, output: str) -> None:
         if output == "json":
             print_json(state.json())
             return
-        click.echo(f"{state.phase}, {state.weight} %")
+        click.echo(f"{state.phase}, {state.weight} %{f', waits for {state.waiting}' if state.waiting else ''}")
+        if state.failed:
+            click.echo(f"failed checks: {state.failed}")
+        for check in state.checks:
+            click.echo(f"{check.name}: {check.text}")
         _print_events(state.json()["events"])
         return
     found = answer(server, tenant, f"releases/{named(release, server, tenant)}")
@@ -165,6 +171,10 @@ def _print_release(found: Mapping[str, Any]) -> None:
     click.echo(f"{_phase(found)}, {found['weight']} % (steps {steps or 'none'}), next look {_time(found['next_look'])}")
     for wrong in [*found["problems"], *([found["trouble"]] if found["trouble"] else [])]:
         click.echo(f"problem: {wrong}")
+    if found["failed"]:
+        click.echo(f"failed checks: {found['failed']} of {found['threshold']}")
+    for check in found["checks"]:
+        click.echo(f"{check['name']}: {check['text']}")
     if found["judged"]:
         print_verdict(found["judged"])
     else:
@@ -190,6 +200,6 @@ COMMANDS = (
     steering("resume", "Let a paused release go on."),
     steering("promote", "Give the canary all traffic."),
     steering("rollback", "Give the baseline all traffic."),
-    steering("approve", "Open the gate that a release of a server waits at."),
+    steering("approve", "Open the gate that a release waits at, once."),
     steering("restart", "Begin a release of a server anew that has ended."),
 )

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
+from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from windvane.kit.errors import BadInputError
@@ -238,6 +239,15 @@ class Mapping:
         inner = Mapping(self.document, node, self.path_of(name))
         return {key: inner.text(key) for key in list(inner._fields)}
 
+    def plain(self, name: str) -> Any:
+        """Any value as plain data, for those who check it themselves; None when absent."""
+        node = self._fields.pop(name, None)
+        try:
+            return None if node is None else SafeConstructor().construct_document(node)
+        except (yaml.YAMLError, ValueError) as error:
+            self.document.problem(node, self.path_of(name), str(getattr(error, "problem", error)))
+        return None
+
     def mapping(self, name: str) -> Mapping:
         """A mapping; an empty one when absent."""
         return Mapping(self.document, self._take(name, MappingNode, "a mapping"), self.path_of(name))
@@ -256,6 +266,19 @@ class Mapping:
         node = self._take(name, SequenceNode, "a list")
         for place, item in enumerate(node.value if node is not None else ()):
             yield item, f"{self.path_of(name)}[{place}]"
+
+    def has(self, name: str) -> bool:
+        """Whether a field that was not taken yet is given."""
+        return name in self._fields
+
+    def peek(self, name: str) -> str:
+        """A scalar that stays to be taken; empty where there is none."""
+        node = self._fields.get(name)
+        return str(node.value) if isinstance(node, ScalarNode) else ""
+
+    def skip(self, *names: str) -> list[str]:
+        """Take fields without a look at them; those that are given."""
+        return [name for name in names if self._fields.pop(name, None) is not None]
 
     def done(self) -> None:
         """Refuse fields that were not taken."""

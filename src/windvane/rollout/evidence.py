@@ -8,7 +8,7 @@ from windvane.analytics.releases.counts import Counts
 from windvane.analytics.releases.judge import Judgement, Settings, judge
 from windvane.analytics.releases.read import AskRange, Question, read_counts
 from windvane.rollout.machine import Found
-from windvane.rollout.plan import Plan
+from windvane.rollout.model import Plan
 
 _MS = 1_000
 
@@ -31,7 +31,7 @@ class Examined:
 
 def examine(ask: AskRange, plan: Plan, start: float, end: float) -> Examined:
     """Judge a release from a start to an end (seconds since the epoch); `NotFoundError` where nothing was counted."""
-    service = f"{plan.service}.{plan.namespace}"
-    question = Question(service, plan.baseline, plan.canary, int(start * _MS), int(end * _MS))
+    asked = plan.question()
+    question = Question(asked["service"], plan.baseline, plan.canary, int(start * _MS), int(end * _MS), plan.by)
     counts = read_counts(ask, question)
     return Examined(end, question, counts, judge(counts, plan.settings), plan.settings)

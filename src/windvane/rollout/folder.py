@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,8 +10,12 @@ from windvane.kit.errors import ConflictError, NotFoundError, WindvaneError
 from windvane.kit.yaml_nodes import FileError, Problem
 from windvane.mesh.findings import Finding, finding
 from windvane.mesh.written import Written
-from windvane.rollout.plan import KIND, Plan, read
+from windvane.rollout.model import Plan
+from windvane.rollout.parts import Templates
+from windvane.rollout.plan import KIND, read, templates
+from windvane.rollout.queries import Template
 from windvane.rollout.weights import find
+from windvane.rollout.yaml_edit import Marks
 
 Key = tuple[str, str]
 """Namespace and name of a Canary."""
@@ -35,9 +40,10 @@ class Given:
 def canaries(documents: Sequence[Written], texts: Mapping[str, str]) -> list[Given]:
     """The Canaries among documents, in their order; `texts` are all files of the mesh."""
     found: list[Given] = []
+    known = _templates(documents)
     for document in documents:
         if document.kind == KIND:
-            given = _read(document, texts)
+            given = _read(document, texts, known)
             found.append(_clashing(given, found) or given)
     return found
 
@@ -59,26 +65,37 @@ def findings(documents: Sequence[Written], texts: Mapping[str, str]) -> Iterator
 def routes_of(plan: Plan, texts: Mapping[str, str]) -> str:
     """The file with a plan's routes; `NotFoundError` where there is none, `ConflictError` where there are two."""
     files = []
+    words = {word for target in plan.routed for word in (target.service, target.subset)}
     for file, text in texts.items():
-        if plan.baseline in text and plan.canary in text and plan.service in text:
+        if plan.route_kind in text and all(word in text for word in words):
             try:
-                find(text, file, plan)
+                find(Marks(plan.id).without(text, file)[0], file, plan)
             except NotFoundError:
                 continue
             files.append(file)
     if not files:
-        raise NotFoundError(
-            f"no file of the mesh routes {plan.service}.{plan.namespace} to the subsets "
-            f"{plan.baseline} and {plan.canary} by weight"
-        )
+        base, canary = plan.routed
+        raise NotFoundError(f"no {plan.route_kind} among the mesh's files leads to the {base} and the {canary}")
     if len(files) > 1:
-        raise ConflictError(f"{' and '.join(files)} both route {plan.service} to {plan.baseline} and {plan.canary}")
+        raise ConflictError(
+            f"{' and '.join(files)} all route {plan.service} to both versions: name the one with spec.routeRef"
+        )
     return files[0]
 
 
-def _read(document: Written, texts: Mapping[str, str]) -> Given:
+def _templates(documents: Sequence[Written]) -> Templates:
+    """Metric templates by namespace and name; one that cannot be read is missed by whoever names it."""
+    found: dict[tuple[str, str], Template] = {}
+    for document in documents:
+        if document.kind == "MetricTemplate":
+            with contextlib.suppress(WindvaneError):
+                found.update(templates(document.text, document.file))
+    return found
+
+
+def _read(document: Written, texts: Mapping[str, str], known: Templates) -> Given:
     try:
-        plan = read("\n" * (document.line - 1) + document.text, document.file)
+        plan = read("\n" * (document.line - 1) + document.text, document.file, known)
     except FileError as error:
         return Given(document, problems=error.problems)
     except WindvaneError as error:

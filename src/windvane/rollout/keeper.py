@@ -22,10 +22,11 @@ from windvane.kit.yaml_nodes import Problem
 from windvane.mesh.written import Written
 from windvane.rollout.evidence import Examined
 from windvane.rollout.folder import Given, Key, canaries
-from windvane.rollout.machine import Event, Found, State, Wish, step
-from windvane.rollout.plan import Plan
-from windvane.rollout.run import Around
-from windvane.rollout.weights import find, set_weight
+from windvane.rollout.look import Around, Measure, close, look
+from windvane.rollout.machine import Event, Found, State, Wish
+from windvane.rollout.model import Plan
+from windvane.rollout.weights import apply, find
+from windvane.rollout.yaml_edit import Marks
 
 Action = Literal["pause", "resume", "promote", "rollback", "approve", "restart"]
 """What a person may ask of a release."""
@@ -69,7 +70,8 @@ class Release:
     """A Canary as it is carried out; times in seconds since the epoch.
 
     `plan` is the one that is in force. `problems` are of the Canary's newest text, `trouble` of the newest look,
-    `unjudged` why there was no verdict then. `next_look` is None where there is nothing to look for.
+    `unjudged` why there was no verdict then, `notes` what else is worth knowing. `next_look` is None where there is
+    nothing to look for.
     `applied`: the routes are as the state says.
     """
 
@@ -81,6 +83,7 @@ class Release:
     examined: Examined | None = None
     trouble: str = ""
     unjudged: str = ""
+    notes: tuple[str, ...] = ()
     applied: bool = False
     next_look: float | None = 0.0
     wish: Wish = ""
@@ -104,8 +107,16 @@ class Told:
 class Keeper:
     """The releases of one mesh. `given` and `ask` are for the event loop's thread; `run` carries out."""
 
-    def __init__(self, examine: Examine, shelf: Shelf, clock: Clock, tell: Callable[[Told], None]) -> None:
+    def __init__(
+        self,
+        examine: Examine,
+        shelf: Shelf,
+        clock: Clock,
+        tell: Callable[[Told], None],
+        measure: Measure | None = None,
+    ) -> None:
         self._examine, self._shelf, self._clock, self._tell = examine, shelf, clock, tell
+        self._measure = measure
         self._releases: dict[Key, Release] = {}
         self._broken: list[Given] = []
         self._memories: dict[Key, Memory] = {}
@@ -205,7 +216,7 @@ class Keeper:
         for one in news:
             release = Release(one, one.plan, Path(one.routes))
             release.state = await asyncio.to_thread(self._remembered, release)
-            release.applied = release.state.over
+            release.applied = release.state.finished
             release.next_look = None if release.applied else 0.0
             self._releases[one.key] = release
             tasks[one.key] = asyncio.create_task(self._carry(release))
@@ -235,7 +246,8 @@ class Keeper:
         if kept is not None:
             return kept.state if (kept.baseline, kept.canary) == (plan.baseline, plan.canary) else State()
         with contextlib.suppress(WindvaneError):
-            weight = max(one.weight for one in find(read_text(release.routes), str(release.routes), plan))
+            text = Marks(plan.id).without(read_text(release.routes), str(release.routes))[0]
+            weight = max(one.weight for one in find(text, str(release.routes), plan))
             return _found(plan, weight, self._clock.now_ns() / 1e9)
         return State()
 
@@ -266,6 +278,7 @@ class Keeper:
         plan, before = release.plan, release.state
         assert plan is not None
         release.trouble = release.unjudged = ""
+        release.notes = plan.notes
         try:
             await asyncio.to_thread(self._looked, release, plan)
         except (WindvaneError, OSError) as error:
@@ -287,21 +300,31 @@ class Keeper:
         def told(text: str) -> None:
             if text.startswith(_NO_VERDICT):
                 release.unjudged = text.removeprefix(_NO_VERDICT)
+            elif "webhook" in text:
+                release.notes = (*release.notes, text)
 
         wish, release.wish = release.wish, ""
         now = self._clock.now_ns() / 1e9
-        following = _look(plan, release.state, Around(judge, self._clock, told), wish, now)
-        if following != release.state:
-            before, release.state = release.state, following
-            try:
-                self._save(release)
-            except WindvaneError:
-                release.state = before  # what is not kept has not happened
-                raise
-            release.applied = False
-        if not (following.over and release.applied):
-            set_weight(release.routes, plan, following.weight)
+        around = Around(judge, self._clock, told, self._measure)
+        if not release.applied:  # what was decided before is done first
+            apply(release.routes, plan, release.state)
             release.applied = True
+        self._kept(release, look(plan, release.state, around, wish, now))
+        apply(release.routes, plan, release.state)
+        release.applied = True
+        self._kept(release, close(plan, release.state, around))
+
+    def _kept(self, release: Release, state: State) -> None:
+        """Let this be a release's state; where it cannot be kept it has not happened."""
+        if state == release.state:
+            return
+        before, release.state = release.state, state
+        try:
+            self._save(release)
+        except WindvaneError:
+            release.state = before
+            raise
+        release.applied = release.applied and before.over  # its end alone changes no routes
 
     def _save(self, release: Release) -> None:
         assert release.plan is not None
@@ -319,23 +342,13 @@ class Keeper:
             release.trouble = text
 
 
-def _look(plan: Plan, state: State, around: Around, wish: Wish, now: float) -> State:
-    found = None
-    if state.started is not None and not state.over and now - state.started >= 60:
-        try:
-            found = around.judge(plan, state.started, now)
-        except WindvaneError as error:
-            around.tell(f"no verdict: {error.message}")
-    return step(plan, state, found, wish, now)
-
-
 def _found(plan: Plan, weight: int, now: float) -> State:
     """The state of a release that was never seen, by the weight that its routes have."""
     if weight <= 0:
         return State()
     if weight >= 100:  # percent
         event = Event(now, "Succeeded", 100, f"{plan.canary} has all traffic already: it was promoted before")
-        return State("Succeeded", 100, now, now, (event,))
+        return State("Succeeded", 100, now, now, (event,), finished=True)
     event = Event(now, "Progressing", weight, f"{plan.canary} has traffic already")
     return State("Progressing", weight, now, now, (event,))
 
@@ -344,7 +357,7 @@ def _pause(release: Release, plan: Plan) -> float | None:
     """Seconds to the next look; None where there is nothing to look for."""
     if release.trouble:
         return min(_AGAIN_SECONDS, plan.interval)
-    return None if release.state.over else plan.interval
+    return None if release.state.finished else plan.interval
 
 
 async def _slept(clock: Clock, seconds: float) -> None:
@@ -371,9 +384,9 @@ def _wish(release: Release, action: Action) -> Wish:
     if action == "promote" and state.started is None:
         raise ConflictError(f"{name} has not begun: its canary had no traffic yet")
     if action == "approve":
-        if state.phase != "WaitingPromotion":
+        if not state.waiting:
             raise ConflictError(f"{name} waits for nobody's approval ({state.phase})")
-        return "promote"
+        return "approve"
     return action
 
 

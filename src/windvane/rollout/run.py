@@ -1,34 +1,34 @@
-"""A release carried out: looks at its interval, weights in a file, its state beside it.
+"""A release carried out: looks at its interval, routes in a file, its state beside the Canary.
 
-The state file survives a restart, which goes on where it was; people's wishes come through it, too.
+The state file survives a restart, which goes on where it was; people's wishes come through it, too. Whatever was
+decided is written down before it is done, and what was written down is done first of all by a process that begins:
+wherever one is killed, the next one makes the routes what the decision was.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
-from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, NotFoundError, WindvaneError
 from windvane.kit.strict_yaml import read_text
-from windvane.rollout.machine import Found, State, Wish, step
-from windvane.rollout.plan import Plan, read
-from windvane.rollout.weights import find, set_weight
+from windvane.mesh.files import expand
+from windvane.rollout.look import Around, Judge, close, look
+from windvane.rollout.machine import State, Wish
+from windvane.rollout.parts import Templates
+from windvane.rollout.plan import Plan, read, templates
+from windvane.rollout.weights import apply, locate, write
 
-Judge = Callable[[Plan, float, float], Found]
-"""Asks for the verdict on a plan's canary from a start to an end, in seconds since the epoch; may block."""
-Tell = Callable[[str], None]
-_SOONEST = 60.0
-"""Seconds of traffic that a verdict needs: counters are read by the minute."""
+__all__ = ["Around", "Files", "Judge", "run"]
+_WISHES: dict[str, Wish] = {one: one for one in ("pause", "resume", "promote", "rollback", "approve")}
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A release's files: its Canary, the routes it changes, and its state."""
+    """A release's files: its Canary, the routes it changes (or the folder they are in), and its state."""
 
     canary: Path
     routes: Path
@@ -43,6 +43,18 @@ class Files:
         """What a person asked for, until it is taken up."""
         return self.canary.with_suffix(".rollout.wish")
 
+    def plan(self) -> Plan:
+        """The Canary as it is now, with the metric templates of its folder."""
+        text = read_text(self.canary)
+        return read(text, str(self.canary), self._templates() if "templateRef" in text else None)
+
+    def _templates(self) -> Templates:
+        found: dict[tuple[str, str], object] = {}
+        for file in map(Path, expand(self.canary.parent)):
+            if file != self.canary and "MetricTemplate" in (text := read_text(file)):
+                found.update(templates(text, str(file)))
+        return found  # type: ignore[return-value]
+
     def load(self) -> State:
         """The state, or that of a release not begun."""
         try:
@@ -54,79 +66,83 @@ class Files:
 
     def save(self, state: State) -> None:
         """Write the state, whole or not at all."""
-        part = self.state.with_suffix(".part")
-        part.write_bytes(orjson.dumps(state.json(), option=orjson.OPT_INDENT_2))
-        part.replace(self.state)
+        write(self.state, orjson.dumps(state.json(), option=orjson.OPT_INDENT_2).decode())
 
     def ask(self, wish: Wish) -> None:
         """Leave a wish for the next look."""
         if not self.state.exists():
             raise NotFoundError(f"{self.state}: there is no release (windvane canary run begins one)")
-        self.wish.write_text(wish, encoding="utf-8")
+        write(self.wish, wish)
+
+    def peek(self) -> tuple[Wish, int]:
+        """The wish that is left, and what tells it from an earlier one."""
+        try:
+            text, stamp = self.wish.read_text(encoding="utf-8").strip(), self.wish.stat().st_mtime_ns
+        except FileNotFoundError:
+            return "", 0
+        return _WISHES.get(text, ""), stamp
+
+    def drop(self, stamp: int) -> None:
+        """Take a wish away that was taken up; one that came later stays."""
+        if stamp and self.peek()[1] == stamp:
+            self.wish.unlink(missing_ok=True)
 
     def take(self) -> Wish:
         """The wish, taken away."""
-        try:
-            text = self.wish.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            return ""
-        self.wish.unlink(missing_ok=True)
-        wishes: dict[str, Wish] = {one: one for one in ("pause", "resume", "promote", "rollback")}
-        return wishes.get(text, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a release needs of its surroundings."""
-
-    judge: Judge
-    clock: Clock
-    tell: Tell
+        wish, stamp = self.peek()
+        self.drop(stamp)
+        return wish
 
 
 async def run(files: Files, around: Around) -> State:
     """Carry a release out until it has ended; its last state."""
-    plan = read(read_text(files.canary), str(files.canary))
-    find(read_text(files.routes), str(files.routes), plan)
-    state = files.load()
-    while True:
-        plan = _again(files, plan, around.tell)
-        state = await asyncio.to_thread(_look, files, plan, state, around)
-        if state.over:
-            return state
-        await around.clock.sleep(plan.interval)
+    plan = files.plan()
+    for note in plan.notes:
+        around.tell(note)
+    state = await asyncio.to_thread(_resumed, files, plan)
+    while not state.finished:
+        plan = _again(files, plan, around)
+        state = await asyncio.to_thread(_looked, files, plan, state, around)
+        if not state.over:
+            await around.clock.sleep(plan.interval)
+    return state
 
 
-def _again(files: Files, plan: Plan, tell: Tell) -> Plan:
+def _resumed(files: Files, plan: Plan) -> State:
+    """The state to go on from, done: who was here before may have been killed before that."""
+    routes, state = locate(files.routes, plan), files.load()
+    apply(routes, plan, state)
+    return state
+
+
+def _again(files: Files, plan: Plan, around: Around) -> Plan:
     """The plan as it is now; an edit that is wrong is told and not taken."""
     try:
-        return read(read_text(files.canary), str(files.canary))
+        return files.plan()
     except WindvaneError as error:
-        tell(f"the plan is not changed: {error.message}")
+        around.tell(f"the plan is not changed: {error.message}")
         return plan
 
 
-def _look(files: Files, plan: Plan, state: State, around: Around) -> State:
+def _looked(files: Files, plan: Plan, state: State, around: Around) -> State:
     now = around.clock.now_ns() / 1e9
-    found = _verdict(plan, state, around, now)
-    following = step(plan, state, found, files.take(), now)
-    if not following.over or following != state:
-        # the weight first: after a crash in between, the next look sets the same weight again
-        set_weight(files.routes, plan, following.weight)
-    if following != state or not files.state.exists():
+    wish, stamp = files.peek()
+    wish = "" if stamp == state.wished else wish
+    following = look(plan, replace(state, wished=stamp or state.wished), around, wish, now)
+    _done(files, plan, state, following)
+    files.drop(stamp)
+    if following.over:
+        following = close(plan, following, around)
         files.save(following)
-        event = following.events[-1] if following.events else None
-        if event is not None:
-            around.tell(f"{event.phase}, {event.weight} %: {event.text}")
     return following
 
 
-def _verdict(plan: Plan, state: State, around: Around, now: float) -> Found | None:
-    """None too soon after the beginning, and while nobody answers: then nothing moves."""
-    if state.started is None or state.over or now - state.started < _SOONEST:
-        return None
+def _done(files: Files, plan: Plan, before: State, following: State) -> None:
+    """Written down, and then done: also where a full disk keeps it from being written down."""
     try:
-        return around.judge(plan, state.started, now)
-    except WindvaneError as error:
-        around.tell(f"no verdict: {error.message}")
-        return None
+        if following != before or not files.state.exists():
+            files.save(following)
+    except OSError:
+        apply(locate(files.routes, plan), plan, following)
+        raise
+    apply(locate(files.routes, plan), plan, following)

@@ -1,143 +1,205 @@
-"""Weights in a VirtualService's file, changed in place: nothing but the numbers, so that comments and order stay.
+"""Routes of a release in files, changed in place: weights, and what is put in around them while the release goes on.
 
-Every HTTP route that has a destination of each of the two subsets of the service is a route of the canary. Where a
-route has other destinations too they keep their weights, and the two share what theirs were together.
+Every route that has a destination of each of the two versions is a route of the canary. The two share what their
+weights were together; other destinations keep their shares: w_i = v_i / Σ v_j. Where the sum of the two cannot be
+divided as a step needs it (1 and 0), all weights of the route grow by one factor until the end. Nothing else that
+stands in the file changes, so that comments and order stay; a rolled back release leaves the file as it was.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import Node
 
 from windvane.kit.errors import BadInputError, NotFoundError
 from windvane.kit.strict_yaml import read_text
 from windvane.kit.yaml_nodes import FileError, Problem
-from windvane.rollout.plan import Plan
+from windvane.mesh.files import expand
+from windvane.rollout import http_routes, virtual_services
+from windvane.rollout.machine import Shape, State, shape
+from windvane.rollout.model import Plan
+from windvane.rollout.places import Place
+from windvane.rollout.yaml_edit import Edit, Marks, applied, before_item, compose, get, items, text_of
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The two weights of a route: their nodes, and their sum."""
-
-    base: ScalarNode
-    canary: ScalarNode
-    whole: int
-
-    @property
-    def weight(self) -> int:
-        """The canary's percentage now."""
-        return round(100 * int(self.canary.value) / self.whole) if self.whole else 0
+_KINDS = {"VirtualService": virtual_services, "HTTPRoute": http_routes}
+_WERE = "weights of route"
+_MOST_WEIGHT = 1_000_000
+"""Gateway API's bound; Istio's lies above."""
 
 
 def find(text: str, file: str, plan: Plan) -> list[Place]:
     """The routes of a canary; `NotFoundError` where there is none, `FileError` where one has no weights to change."""
-    try:
-        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise FileError([Problem(file, 0, "", f"not YAML: {error}")]) from None
+    kind = _KINDS[plan.route_kind]
     found = [
         place
-        for root in documents
-        if root is not None and _is_of(root, plan)
-        for route in _items(_get(_get(root, "spec"), "http"))
-        if (place := _place(route, file, plan)) is not None
+        for document in compose(text, file)
+        for root in _objects(document)
+        if text_of(get(root, "kind")) == plan.route_kind
+        and (text_of(get(root, "metadata", "namespace")) or "default") == plan.namespace
+        and (not plan.route_name or text_of(get(root, "metadata", "name")) == plan.route_name)
+        for place in kind.places(root, file, plan)
     ]
     if not found:
-        raise NotFoundError(
-            f"{file}: no VirtualService routes {plan.service}.{plan.namespace} "
-            f"to the subsets {plan.baseline} and {plan.canary}"
-        )
+        raise NotFoundError(f"{file}: {_nothing(plan)}")
     return found
 
 
-def changed(text: str, file: str, plan: Plan, weight: int) -> str:
-    """The text with the canary at this percentage."""
-    edits: list[tuple[ScalarNode, str]] = []
-    for place in find(text, file, plan):
-        share = place.whole * weight / 100 if place.whole else weight
-        canary = min(place.whole or 100, max(int(weight > 0), round(share)))
-        edits += [(place.canary, str(canary)), (place.base, str((place.whole or 100) - canary))]
-    for node, value in sorted(edits, key=lambda edit: -edit[0].start_mark.index):
-        text = text[: node.start_mark.index] + value + text[node.end_mark.index :]
-    return text
+def locate(path: Path, plan: Plan) -> Path:
+    """The file that routes a release: the path itself, or the one in the folder.
+
+    `NotFoundError` where none in it does, `BadInputError` where several do.
+    """
+    if not path.is_dir():
+        return path
+    found: list[Path] = []
+    broken: list[Problem] = []
+    for file in map(Path, expand(path)):
+        try:
+            text = read_text(file)
+            if _may_route(text, plan):
+                find(Marks(plan.id).without(text, str(file))[0], str(file), plan)
+                found.append(file)
+        except NotFoundError:
+            continue
+        except FileError as error:
+            broken += error.problems
+    if len(found) > 1:
+        raise BadInputError(
+            f"{' and '.join(map(str, found))} all route {plan.service}.{plan.namespace} to both versions: "
+            f"name the one with spec.routeRef"
+        )
+    if not found and broken:
+        raise FileError(broken)
+    if not found:
+        raise NotFoundError(f"{path}: {_nothing(plan)} in any file")
+    return found[0]
+
+
+def changed(text: str, file: str, plan: Plan, wanted: int | Shape) -> str:
+    """The text with the canary at this percentage, and with whatever else a shape needs."""
+    wanted = Shape(wanted) if isinstance(wanted, int) else wanted
+    marks = Marks(plan.id)
+    text, notes = marks.without(text, file)
+    edits: list[Edit] = []
+    for number, place in enumerate(find(text, file, plan)):
+        weights, factor = divided(place, _before(place, notes, number), wanted.weight)
+        note = f"({_WERE} {number}: {' '.join(map(str, weights.before))})" if factor > 1 else ""
+        edits += _numbers(place, weights.now)
+        news = _KINDS[plan.route_kind].added(place, file, plan, wanted, number)
+        if news or note:
+            edits.append(before_item(text, marks, place.list, place.route, news=news, note=note))
+        edits += _KINDS[plan.route_kind].within(text, marks, place, file=file, plan=plan, wanted=wanted)
+    return applied(text, edits)
+
+
+def apply(path: Path, plan: Plan, state: State) -> bool:
+    """Bring a file to what a state needs; whether anything changed. The same again changes nothing."""
+    return _rewrite(path, plan, shape(plan, state))
 
 
 def set_weight(path: Path, plan: Plan, weight: int) -> bool:
-    """Change a file; whether anything changed. Readers see the old text or the new one, never half of it."""
+    """Set the canary's weight alone; whether anything changed."""
+    return _rewrite(path, plan, Shape(weight))
+
+
+class _Weights:
+    """Weights of a route's destinations, in their order: as people wrote them, and as they are to be."""
+
+    __slots__ = ("before", "now")
+
+    def __init__(self, before: Sequence[int], now: Sequence[int]) -> None:
+        self.before, self.now = tuple(before), tuple(now)
+
+
+def divided(place: Place, before: Sequence[int], weight: int) -> tuple[_Weights, int]:
+    """The weights with the canary at a percentage of what it and the baseline have, and the factor of all."""
+    base, canary = place.pair
+    whole = before[base] + before[canary] or 100
+    factor = 100 // math.gcd(100, whole * weight) if 0 < weight < 100 else 1
+    if factor > 1 and 100 % whole == 0:
+        factor = 100 // whole  # weights that read as percentages
+    if max(whole, *before) * factor > _MOST_WEIGHT:
+        factor = 1
+    share = whole * factor * weight / 100
+    own = min(whole * factor, max(int(weight > 0), round(share)))
+    now = [one * factor for one in before]
+    now[base], now[canary] = whole * factor - own, own
+    return _Weights(before, now), factor
+
+
+def _before(place: Place, notes: Sequence[str], number: int) -> tuple[int, ...]:
+    """The weights as people wrote them: those of the note, unless somebody changed them since."""
+    now = place.weights
+    note = next((one for one in notes if one.startswith(f"({_WERE} {number}: ")), None)
+    if note is None:
+        return now
+    try:
+        before = tuple(int(part) for part in note.strip("()").partition(": ")[2].split())
+    except ValueError:
+        return now
+    base, canary = place.pair
+    if len(before) != len(now) or not before[base] + before[canary]:
+        return now
+    factor, rest = divmod(now[base] + now[canary], before[base] + before[canary])
+    others = [at for at in range(len(now)) if at not in place.pair]
+    return now if rest or any(now[at] != before[at] * factor for at in others) else before
+
+
+def _numbers(place: Place, weights: Sequence[int]) -> Iterator[Edit]:
+    for node, now, weight in zip(place.nodes, place.weights, weights, strict=True):
+        if now != weight:
+            assert node is not None  # one without a weight counts as nothing, and stays so
+            yield Edit(node.start_mark.index, node.end_mark.index, str(weight))
+
+
+def _may_route(text: str, plan: Plan) -> bool:
+    """Whether a text has the words that a route of the release needs: parsing every file of a mesh takes long."""
+    words = {word for target in plan.routed for word in (target.service, target.subset)}
+    return plan.route_kind in text and all(word in text for word in words)
+
+
+def _objects(document: Node) -> Iterator[Node]:
+    """The objects of a document; those of a List are its items."""
+    if text_of(get(document, "kind")).endswith("List"):
+        yield from items(get(document, "items"))
+    else:
+        yield document
+
+
+def _nothing(plan: Plan) -> str:
+    base, canary = plan.routed
+    named = f"{plan.route_kind} {plan.route_name}" if plan.route_name else plan.route_kind
+    if base.subset:
+        return f"no {named} routes {plan.service}.{plan.namespace} to the subsets {base.subset} and {canary.subset}"
+    return f"no {named} of {plan.namespace} routes to the services {base.service} and {canary.service}"
+
+
+def _rewrite(path: Path, plan: Plan, wanted: Shape) -> bool:
     text = read_text(path)
-    following = changed(text, str(path), plan, weight)
+    following = changed(text, str(path), plan, wanted)
     if following == text:
         return False
+    write(path, following)
+    return True
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file. Readers see the old text or the new one, never half of it; a link stays one."""
+    path = path.resolve()
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(following)
-        Path(name).chmod(path.stat().st_mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            Path(name).chmod(path.stat().st_mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return True
-
-
-def _is_of(root: Node, plan: Plan) -> bool:
-    spec, namespace = _get(root, "spec"), _text(_get(_get(root, "metadata"), "namespace")) or "default"
-    if _text(_get(root, "kind")) != "VirtualService" or namespace != plan.namespace:
-        return False
-    return any(_is_service(_text(host), plan) for host in _items(_get(spec, "hosts"))) or any(
-        _is_service(_text(_get(_get(target, "destination"), "host")), plan)
-        for route in _items(_get(spec, "http"))
-        for target in _items(_get(route, "route"))
-    )
-
-
-def _place(route: Node, file: str, plan: Plan) -> Place | None:
-    targets: dict[str, Node] = {}
-    for target in _items(_get(route, "route")):
-        destination = _get(target, "destination")
-        if _is_service(_text(_get(destination, "host")), plan):
-            targets[_text(_get(destination, "subset"))] = target
-    if not targets.keys() >= {plan.baseline, plan.canary}:
-        return None
-    nodes = [_weight(targets[name], file, name) for name in (plan.baseline, plan.canary)]
-    return Place(nodes[0], nodes[1], sum(int(node.value) for node in nodes))
-
-
-def _weight(target: Node, file: str, name: str) -> ScalarNode:
-    node, line = _get(target, "weight"), target.start_mark.line + 1
-    if not isinstance(node, ScalarNode):
-        raise FileError([Problem(file, line, "weight", f"is missing at subset {name}: give both destinations one")])
-    try:
-        if int(node.value) < 0:
-            raise ValueError
-    except ValueError:
-        raise BadInputError(f"{file}:{line}: weight: {node.value!r} is no weight") from None
-    return node
-
-
-def _is_service(host: str, plan: Plan) -> bool:
-    parts = host.split(".")
-    return parts[0] == plan.service and (len(parts) == 1 or parts[1] == plan.namespace)
-
-
-def _get(node: Node | None, name: str) -> Node | None:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if isinstance(key, ScalarNode) and key.value == name:
-                return value  # type: ignore[no-any-return]
-    return None
-
-
-def _items(node: Node | None) -> Iterator[Node]:
-    if isinstance(node, SequenceNode):
-        yield from node.value
-
-
-def _text(node: Node | None) -> str:
-    return str(node.value) if isinstance(node, ScalarNode) else ""

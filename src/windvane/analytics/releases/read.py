@@ -42,8 +42,9 @@ _MOST_MINUTES = 7 * 24 * 60
 class Question:
     """Which two versions of which service, over which time (milliseconds since the epoch).
 
-    `service` is NAME or NAME.NAMESPACE; `by` says which label tells versions apart, `reporter` whose metrics count
-    (the source's where destinations have no proxies that tell).
+    `service` is NAME or NAME.NAMESPACE (names with commas where versions are services of their own); `by` says which
+    label tells versions apart, `reporter` whose metrics count (the source's where destinations have no proxies that
+    tell).
     """
 
     service: str
@@ -57,7 +58,7 @@ class Question:
     def __post_init__(self) -> None:
         if self.base == self.canary:
             raise BadInputError(f"baseline and canary are both {self.base!r}")
-        if not re.fullmatch(r"[\w-]+(\.[\w-]+)?", self.service):
+        if not re.fullmatch(r"[\w-]+(,[\w-]+)*(\.[\w-]+)?", self.service):
             raise BadInputError(f"not a service: {self.service!r} (expected NAME or NAME.NAMESPACE)")
         if not 0 < self.minutes <= _MOST_MINUTES:
             raise BadInputError("the time must be a minute at least and a week at most")
@@ -76,7 +77,8 @@ class Question:
 def service_matchers(service: str) -> list[str]:
     """Matchers of a service's series, by its name and, where given, its namespace."""
     name, _, namespace = service.partition(".")
-    matchers = [f"destination_service_name={quote(name)}"]
+    several = "," in name
+    matchers = [f"destination_service_name{'=~' if several else '='}{quote(name.replace(',', '|'))}"]
     return [*matchers, f"destination_service_namespace={quote(namespace)}"] if namespace else matchers
 
 

@@ -48,7 +48,8 @@ class ReleaseRow(BaseModel):
     are the weights before promotion. `started` is when it first got traffic, `since` when it got this weight.
     `verdict` with `evidence` (`needed` proves harm) is of the newest look, null before there was one; `minutes` is
     how much longer until it is decided, null where it is not at this traffic. `waiting` names the gate that it waits
-    for. `trouble` is what failed at the newest look. `actions` are what may be asked of it now.
+    for; `failed` is how many checks have failed, of which `threshold` roll back. `trouble` is what failed at the
+    newest look. `actions` are what may be asked of it now.
     """
 
     name: str
@@ -70,6 +71,8 @@ class ReleaseRow(BaseModel):
     needed: float | None
     minutes: float | None
     waiting: str
+    failed: int
+    threshold: int
     problems: list[str]
     trouble: str
     actions: list[Verb]
@@ -91,6 +94,16 @@ class ReleaseEvent(BaseModel):
     phase: str
     weight: int
     text: str
+    warning: bool
+
+
+class ReleaseCheck(BaseModel):
+    """What a metric or webhook said at the newest look; `passed` null: nothing that decides."""
+
+    name: str
+    passed: bool | None
+    text: str
+    value: float | None
 
 
 class EvidencePoint(BaseModel):
@@ -118,6 +131,12 @@ class ReleaseDetail(ReleaseRow):
 
     routes: str
     plan: ReleasePlan | None
+    strategy: str
+    iteration: int
+    iterations: int
+    mirror: int
+    notes: list[str]
+    checks: list[ReleaseCheck]
     events: list[ReleaseEvent]
     judged: CanaryVerdict | None
     judged_at: float | None
@@ -231,7 +250,7 @@ def row_of(keeper: Keeper, release: Release) -> dict[str, Any]:
         "evidence": judgement.evidence if judgement else None,
         "needed": 1 / plan.settings.alpha if plan else None,
         "minutes": judgement.minutes if judgement else None,
-        "waiting": "confirm-promotion" if state.phase == "WaitingPromotion" else "",
+        "waiting": state.waiting, "failed": state.failed, "threshold": plan.threshold if plan else 0,
         "problems": [str(one) for one in release.problems], "trouble": release.trouble,
         "actions": keeper.possible(release),
         "file": release.given.document.file, "line": release.given.document.line,
@@ -250,8 +269,16 @@ def _more(release: Release, now: float) -> dict[str, Any]:
         "plan": {
             **{one: getattr(plan, one) for one in names}, **{one: getattr(plan.settings, one) for one in limits}
         } if plan else None,
+        "strategy": plan.strategy if plan else "", "iteration": release.state.iteration,
+        "iterations": plan.iterations if plan else 0, "mirror": plan.mirror if plan and release.state.mirrored else 0,
+        "notes": list(release.notes),
+        "checks": [
+            {"name": one.name, "passed": one.passed, "text": one.text, "value": one.value}
+            for one in release.state.checks
+        ],
         "events": [
-            {"at": one.at, "phase": one.phase, "weight": one.weight, "text": one.text} for one in release.state.events
+            {"at": one.at, "phase": one.phase, "weight": one.weight, "text": one.text, "warning": one.warning}
+            for one in release.state.events
         ],
         "judged": judged, "judged_at": examined.at if examined else None, "now": now,
     }  # fmt: skip
