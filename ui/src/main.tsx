@@ -13,6 +13,7 @@ import "./styles/metrics.css";
 import "./styles/logs.css";
 import "./styles/rules.css";
 import "./styles/config.css";
+import "./styles/releases.css";
 import { render } from "preact";
 import { App } from "./app/App";
 import { followLinks } from "./app/router";

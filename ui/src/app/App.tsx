@@ -34,6 +34,7 @@ const ResourcesPage = lazy(() => import("../config/ResourcesPage").then((m) => m
 const ProxiesPage = lazy(() => import("../config/ProxiesPage").then((m) => m.ProxiesPage));
 const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.HistoryPage));
 const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
+const ReleasesPage = lazy(() => import("../releases/ReleasesPage").then((m) => m.ReleasesPage));
 const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
 
 /** Below /traces: no trace's id is called like them. */
@@ -53,7 +54,9 @@ const CONFIGURATION: Record<string, unknown> = {
 };
 
 /** Below /insights. */
-const INSIGHTS: Record<string, unknown> = {};
+const INSIGHTS: Record<string, unknown> = {
+  releases: ReleasesPage,
+};
 
 interface Match {
   page: ComponentType<Record<string, string>>;

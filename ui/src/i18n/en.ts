@@ -4,6 +4,7 @@ import { configEn } from "./config.en";
 import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
+import { releasesEn } from "./releases.en";
 import { tracesEn } from "./traces.en";
 
 export const en = {
@@ -12,6 +13,7 @@ export const en = {
   ...logsEn,
   ...configEn,
   ...insightsEn,
+  ...releasesEn,
 
   "app.title": "Windvane",
   "app.skip": "Skip to content",

@@ -5,6 +5,7 @@ import { configZh } from "./config.zh";
 import { insightsZh } from "./insights.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
+import { releasesZh } from "./releases.zh";
 import { tracesZh } from "./traces.zh";
 
 export const zh: Record<Key, string> = {
@@ -13,6 +14,7 @@ export const zh: Record<Key, string> = {
   ...logsZh,
   ...configZh,
   ...insightsZh,
+  ...releasesZh,
 
   "app.title": "风向标 Windvane",
   "app.skip": "跳到正文",
