@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -84,7 +85,10 @@ class Outside:
         """Write the series of all releases until cancelled."""
         while True:
             self._told.clear()
-            rows = [row for release in keeper.releases() for row in samples(release)]
+            carried = [release for release in keeper.releases() if keeper.carries(release)]
+            rows = [row for release in carried for row in samples(release)]
+            for namespace, total in Counter(release.key[0] for release in carried).items():
+                rows.append(({NAME: "flagger_canary_total", "namespace": namespace}, float(total)))
             if rows:
                 try:
                     await asyncio.to_thread(self._write, rows)
