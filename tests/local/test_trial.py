@@ -21,9 +21,9 @@ from windvane.cli import test as windvane_test
 from windvane.cli import try_, xds
 from windvane.cli.mesh_files import load_view
 from windvane.kit.errors import BadInputError
+from windvane.kit.shares import wilson
 from windvane.local.trial import echo
 from windvane.local.trial.asking import parse_request
-from windvane.local.trial.outcome import wilson
 from windvane.local.trial.route_names import with_own_names
 
 BOOKS = str(Path(__file__).parent / "data" / "books.yaml")

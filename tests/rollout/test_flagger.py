@@ -162,6 +162,7 @@ def test_its_strategies(analysis: str, strategy: str) -> None:
         (STEPS, "    match: [{headers: {a: {exact: b}}}]\n    stepWeight: 5\n", "match: needs iterations"),
         (STEPS, "    iterations: 3\n    match: [{headers: {a: {glob: b}}}]\n",
          "spec.analysis.match[0].headers.a.glob: unknown field"),
+        (STEPS, "    iterations: 3\n    match: [{headers: {a: {regex: 'a('}}}]\n", "spec.analysis.match[0]: "),
         ("namespace: istio-system}\n        templateV", "namespace: elsewhere}\n        templateV",
          "there is no MetricTemplate elsewhere/not-found-percentage in the files"),
         ("{direction: inbound}", "{}", "{{ variables.direction }} is not among templateVariables"),

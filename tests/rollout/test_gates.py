@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,14 @@ from releases import CANARY, ROUTES
 
 from windvane.analytics.releases.judge import Verdict
 from windvane.kit.clock import ManualClock
-from windvane.kit.errors import UnavailableError
+from windvane.kit.errors import ConflictError, UnavailableError
 from windvane.rollout import hooks
 from windvane.rollout.hooks import post
 from windvane.rollout.look import Around, close, look
-from windvane.rollout.machine import Answer, Check, Found, State, Wish, shape, step
+from windvane.rollout.machine import Answer, Check, Found, State, Wish, resumed, shape, step
 from windvane.rollout.model import Hook, Plan
 from windvane.rollout.plan import read
-from windvane.rollout.run import Files, _looked, _resumed
+from windvane.rollout.run import Files, _looked, _resumed, run
 from windvane.rollout.weights import find
 
 GATES = """\
@@ -222,13 +224,13 @@ def test_promotion_in_steps_and_back() -> None:
     world = of("    stepWeightPromotion: 20\n")
     world.looks(10)
     assert (world.state.phase, world.state.weight) == ("Promoting", 70)
-    world.looks(3)
+    world.looks()
     assert (world.state.phase, world.state.weight) == ("Promoting", 90)
     worse = of("    stepWeightPromotion: 20\n")
     worse.looks(10)
     worse.found = Found("regress", ("worse",))
     assert (worse.looks().phase, worse.state.weight) == ("Failed", 0)
-    assert world.looks(3).phase == "Succeeded"
+    assert world.looks().phase == "Succeeded"
 
 
 def test_without_analysis() -> None:
@@ -360,6 +362,42 @@ def killed_after(folder: Path, writes: int) -> State:
                 state = State()
     assert routed(folder, plan) == state.weight
     return files.load()
+
+
+def test_other_versions_are_another_release(tmp_path: Path) -> None:
+    plan, later = read(CANARY, ""), read(CANARY.replace("canary: v2", "canary: v3"), "")
+    state = resumed(plan, State())
+    assert resumed(plan, state) == state
+    with pytest.raises(ConflictError, match="shop/reviews is for v1 and v3, and the release of v1 and v2 is not over"):
+        resumed(later, state)
+    over = replace(state, phase="Succeeded", weight=100, finished=True)
+    assert resumed(plan, over) == over
+    assert resumed(later, over) == State(versions="v1 v3")
+    files = Files(tmp_path / "canary.yaml", tmp_path / "routes.yaml")
+    files.canary.write_text(CANARY, encoding="utf-8")
+    files.routes.write_text(ROUTES, encoding="utf-8")
+    files.save(over)
+    told: list[str] = []
+    around = Around(lambda plan, start, end: Found("safe", ()), ManualClock(), told.append)
+    assert asyncio.run(run(files, around)) == over
+    assert told == ["Succeeded: this release is over, long since"]
+
+
+def test_a_file_that_somebody_writes_in_is_tried_again(tmp_path: Path) -> None:
+    files = Files(tmp_path / "canary.yaml", tmp_path / "routes.yaml")
+    files.canary.write_text(f"{CANARY}---\n{ROUTES}", encoding="utf-8")  # other objects beside it are none of ours
+    files.routes.write_text(ROUTES, encoding="utf-8")
+    clock, told, plan = ManualClock(), [], files.plan()
+    around = Around(lambda plan, start, end: Found("regress", ("worse",)), clock, told.append)
+    state = _looked(files, plan, State(), around)
+    files.routes.write_text(ROUTES.partition("- route:")[0], encoding="utf-8")
+    clock.advance(60)
+    state = _looked(files, plan, state, around)
+    assert (state.phase, state.finished, files.load()) == ("Failed", False, state)
+    assert told[-1].startswith("the routes are not changed yet:")
+    files.routes.write_text(ROUTES, encoding="utf-8")
+    assert _looked(files, plan, state, around).finished
+    assert routed(tmp_path, plan) == 0
 
 
 def routed(folder: Path, plan: Plan) -> int:

@@ -16,9 +16,10 @@ from releases import CANARY, ROUTES
 from windvane.analytics.releases.counts import Arm, Counts
 from windvane.analytics.releases.judge import Verdict
 from windvane.analytics.releases.judge import judge as judge_counts
+from windvane.cli import rollout_options
 from windvane.cli.canary import command
 from windvane.kit.clock import ManualClock
-from windvane.kit.errors import NotFoundError, UnavailableError
+from windvane.kit.errors import BadInputError, NotFoundError, UnavailableError
 from windvane.rollout.machine import Found, State, Wish, step
 from windvane.rollout.plan import Plan, read
 from windvane.rollout.run import Around, Files, run
@@ -179,3 +180,32 @@ def counted(seed: int, ratio: float) -> Judge:
 @pytest.mark.parametrize(("ratio", "phase"), [(3.0, "Failed"), (1.0, "Succeeded")])
 def test_with_the_real_judge(files: Files, ratio: float, phase: str) -> None:
     assert carried_out(files, counted(7, ratio), 59).phase == phase
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        ({"resultType": "vector", "result": []}, None),
+        ({"resultType": "vector", "result": [{"metric": {}, "value": [1, "99.5"]}]}, 99.5),
+        ({"resultType": "scalar", "result": [1, "2"]}, 2.0),
+        ({"resultType": "vector", "result": [{"metric": {}, "value": [1, "NaN"]}] * 2}, "2 values, one is needed"),
+    ],
+)
+def test_a_metric_is_asked_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, data: dict[str, object], value: float | str | None
+) -> None:
+    asked: list[object] = []
+
+    def answer(*given: object, **named: object) -> dict[str, object]:
+        asked.append((given, named))
+        return {"data": data}
+
+    monkeypatch.setattr(rollout_options, "ask_promql", answer)
+    if isinstance(value, str):
+        with pytest.raises(BadInputError, match=value):
+            rollout_options.measured("http://server", "shop", "up", 1.5)
+    else:
+        assert rollout_options.measured("http://server", "shop", "up", 1.5) == value
+    assert asked == [
+        (("http://server", "query", {"query": "up", "time": "1.500"}), {"headers": {"X-Scope-OrgID": "shop"}})
+    ]

@@ -66,7 +66,7 @@ def mesh_source(
 
 def _canaries(documents: Sequence[Written], texts: Mapping[str, str]) -> Iterable[Finding]:
     """What is wrong with Canaries; who judges them is loaded where there is one."""
-    if not any(one.kind == "Canary" for one in documents):
+    if not any(one.kind in ("Canary", "Experiment") for one in documents):
         return ()
     from windvane.rollout.folder import findings  # noqa: PLC0415
 

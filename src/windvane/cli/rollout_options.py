@@ -24,8 +24,9 @@ _CANARY = click.argument("file", type=click.Path(exists=True, dir_okay=False, pa
 @_CANARY
 @click.option("--routes", required=True, type=click.Path(exists=True, path_type=Path),
               help="The VirtualService or HTTPRoute to change: its file, or a folder with one that fits.")  # fmt: skip
+@click.option("--again", is_flag=True, help="Begin anew where the release of these versions is over.")
 @server_option
-def run(file: Path, routes: Path, server: str, tenant: str | None) -> None:
+def run(file: Path, routes: Path, again: bool, server: str, tenant: str | None) -> None:
     """Carry out the release of the Canary in FILE: raise weights while verdicts allow it, promote or roll back.
 
     Goes on where it was when started again. Exit code 0 promoted, 1 rolled back.
@@ -37,7 +38,10 @@ def run(file: Path, routes: Path, server: str, tenant: str | None) -> None:
     def measure(query: str, at: float) -> float | None:
         return measured(server, tenant, query, at)
 
-    state = asyncio.run(carry_out(Files(file, routes), Around(judge, SystemClock(), click.echo, measure)))
+    files = Files(file, routes)
+    if again and files.load().over:
+        files.state.unlink()
+    state = asyncio.run(carry_out(files, Around(judge, SystemClock(), click.echo, measure)))
     sys.exit(0 if state.phase == "Succeeded" else 1)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError
+from windvane.kit.shares import parse_share
 from windvane.kit.values import parse_duration
 from windvane.local.applications import RUN
 from windvane.local.emulator.plan import EmulatedWorkload
@@ -106,20 +107,13 @@ def _with(fault: Fault, text: str, name: str, value: str) -> Fault:
     if name not in fields:
         raise BadInputError(f"--fault {text}: unknown {name!r} (kind {fault.kind} takes {', '.join(fields)})")
     try:
-        number = _share(value) if name == "share" else parse_duration(value)
-    except (BadInputError, ValueError) as error:
+        number = parse_share(value) if name == "share" else parse_duration(value)
+    except BadInputError as error:
         raise BadInputError(f"--fault {text}: {name}: {error}") from None
     if number <= 0 and name != "after":
         raise BadInputError(f"--fault {text}: {name} must be more than nothing")
     changed: dict[str, Any] = {fields[name]: number}
     return replace(fault, **changed)
-
-
-def _share(value: str) -> float:
-    number = float(value[:-1]) / 100 if value.endswith("%") else float(value)
-    if not 0 < number <= 1:
-        raise ValueError(f"not a share: {value!r} (expected for example 2% or 0.02)")
-    return number
 
 
 def aimed_at(fault: Fault, view: MeshView) -> frozenset[str]:

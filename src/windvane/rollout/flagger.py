@@ -123,7 +123,7 @@ def _plan(spec: Mapping, name: str, namespace: str, annotations: Map[str, str], 
         targets, route_kind, "", parts.whole(analysis, "iterations", 0, 0, 10_000), parts.matches(analysis),
         parts.mirrored(analysis), parts.affinity(analysis), parts.hooks(analysis, gates_without_url=False),
         parts.metrics(analysis, words, known), max(1, parts.whole(analysis, "threshold", 1, 0, 10_000)),
-        parts.whole(analysis, "stepWeightPromotion", 0, 0, 100), skip, tuple(notes),
+        parts.whole(analysis, "stepWeightPromotion", 0, 0, 100), skip, None, tuple(notes),
     )  # fmt: skip
     parts.fitting(analysis, plan)
     for one in (spec, service, analysis):

@@ -12,7 +12,7 @@ from windvane.mesh.findings import Finding, finding
 from windvane.mesh.written import Written
 from windvane.rollout.model import Plan
 from windvane.rollout.parts import Templates
-from windvane.rollout.plan import KIND, read, templates
+from windvane.rollout.plan import EXPERIMENT, KIND, read, templates
 from windvane.rollout.queries import Template
 from windvane.rollout.weights import find
 from windvane.rollout.yaml_edit import Marks
@@ -42,7 +42,7 @@ def canaries(documents: Sequence[Written], texts: Mapping[str, str]) -> list[Giv
     found: list[Given] = []
     known = _templates(documents)
     for document in documents:
-        if document.kind == KIND:
+        if document.kind in (KIND, EXPERIMENT):
             given = _read(document, texts, known)
             found.append(_clashing(given, found) or given)
     return found
@@ -55,7 +55,7 @@ def findings(documents: Sequence[Written], texts: Mapping[str, str]) -> Iterator
             yield finding(
                 given.code,
                 problem.message,
-                resource=f"{KIND} {given.document.namespace}/{given.document.name or '?'}",
+                resource=f"{given.document.kind} {given.document.namespace}/{given.document.name or '?'}",
                 file=problem.file,
                 line=problem.line or given.document.line,
                 path=problem.path,

@@ -2,8 +2,8 @@
 
 The keeper is told of the files whenever they were read. An edited Canary is taken up at once; one that has become
 wrong goes on by the plan it had, and says so; one that is gone is forgotten, its weights stay. A Canary with other
-versions than before is another release. States are kept by a shelf, so that a restart goes on where it was; one
-that was never kept begins with what the routes say, and no promoted canary is set back.
+versions than before is another release, once the one before is over. States are kept by a shelf, so that a restart
+goes on where it was; one that was never kept begins with what the routes say, and no promoted canary is set back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from windvane.mesh.written import Written
 from windvane.rollout.evidence import Examined
 from windvane.rollout.folder import Given, Key, canaries
 from windvane.rollout.look import Around, Measure, close, look
-from windvane.rollout.machine import Event, Found, State, Wish
+from windvane.rollout.machine import Event, Found, State, Wish, resumed
 from windvane.rollout.model import Plan
 from windvane.rollout.weights import apply, find
 from windvane.rollout.yaml_edit import Marks
@@ -228,7 +228,10 @@ class Keeper:
             release.given, release.problems = given, given.problems
             if same or given.plan is None or given.problems or release.plan is None:
                 return
-            other = (given.plan.baseline, given.plan.canary) != (release.plan.baseline, release.plan.canary)
+            other = given.plan.versions != release.plan.versions
+            if other and not release.state.over:
+                release.problems = (_not_over(given, release.plan),)
+                return
             release.plan, release.routes = given.plan, Path(given.routes)
             if other:
                 await asyncio.to_thread(self._begin_anew, release)
@@ -244,7 +247,9 @@ class Keeper:
         plan, kept = release.plan, self._memories.get(release.key)
         assert plan is not None
         if kept is not None:
-            return kept.state if (kept.baseline, kept.canary) == (plan.baseline, plan.canary) else State()
+            with contextlib.suppress(ConflictError):  # other versions by now: what they were given stays theirs
+                return resumed(plan, kept.state)
+            return State()
         with contextlib.suppress(WindvaneError):
             text = Marks(plan.id).without(read_text(release.routes), str(release.routes))[0]
             weight = max(one.weight for one in find(text, str(release.routes), plan))
@@ -351,6 +356,12 @@ def _found(plan: Plan, weight: int, now: float) -> State:
         return State("Succeeded", 100, now, now, (event,), finished=True)
     event = Event(now, "Progressing", weight, f"{plan.canary} has traffic already")
     return State("Progressing", weight, now, now, (event,))
+
+
+def _not_over(given: Given, plan: Plan) -> Problem:
+    document, versions = given.document, plan.versions.replace(" ", " and ")
+    message = f"the release of {versions} is not over: roll it back or promote it first"
+    return Problem(document.file, document.line, "spec.canary", message)
 
 
 def _pause(release: Release, plan: Plan) -> float | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from windvane.kit.clock import Clock
 from windvane.kit.errors import WindvaneError
+from windvane.rollout.experiment import judged
 from windvane.rollout.hooks import Asking, Post, announced, post
-from windvane.rollout.machine import Check, Found, State, Wish, step
+from windvane.rollout.machine import Check, Found, State, Wish, resumed, step
 from windvane.rollout.model import Metric, Plan
 
 Judge = Callable[[Plan, float, float], Found]
@@ -33,13 +34,19 @@ class Around:
 
 
 def look(plan: Plan, state: State, around: Around, wish: Wish, now: float) -> State:
-    """The state after one look; blocks as long as judge, metrics and hooks take. Event hooks are told what happened."""
+    """The state after one look; blocks as long as judge, metrics and hooks take. Event hooks are told what happened.
+
+    `ConflictError` where the state is of a release of other versions that is not over.
+    """
+    state = resumed(plan, state)
     if state.over:
         return state
     asking = Asking(plan, state, around.post)
     found = _verdict(plan, state, around, now)
+    units = plan.units
+    decide = None if units is None else lambda: judged(units)
     checks = tuple(_checks(plan, state, around, asking, now))
-    following = step(plan, state, found, wish, now, checks=checks, ask=asking)
+    following = step(plan, state, found, wish, now, checks=checks, ask=asking, decide=decide)
     announce(plan, state, following, around)
     return following
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from windvane.analytics.releases.judge import Verdict
+from windvane.kit.errors import ConflictError
 from windvane.rollout.model import HookKind, Plan
 
 Phase = Literal[
@@ -75,7 +76,7 @@ class State:
     `waiting` is the gate that is waited for, `approved` one that a person opened. `failed` counts failed checks,
     `iteration` looks of a plan with iterations. `idle` is for how many seconds it was held by people and gates (since
     `idle_since`, too): the deadline does not count them. `finished`: nothing is left to be told after the end.
-    `wished` marks the last wish that was taken up.
+    `wished` marks the last wish that was taken up. `versions` are whose release it is.
     """
 
     phase: Phase = "Initialized"
@@ -92,6 +93,7 @@ class State:
     idle_since: float | None = None
     finished: bool = False
     wished: int = 0
+    versions: str = ""
     checks: tuple[Check, ...] = field(default_factory=tuple)
 
     @property
@@ -109,6 +111,21 @@ class State:
         events = tuple(Event(**one) for one in data.get("events", ()))
         checks = tuple(Check(**one) for one in data.get("checks", ()))
         return cls(**{**data, "events": events, "checks": checks})
+
+
+def resumed(plan: Plan, state: State) -> State:
+    """The state to go on from: a plan for other versions than those whose release is over begins anew.
+
+    `ConflictError` where theirs is not over: its canary would keep the requests that it has.
+    """
+    if state.versions in ("", plan.versions):
+        return replace(state, versions=plan.versions)
+    if not state.over:
+        raise ConflictError(
+            f"{plan.id} is for {plan.versions.replace(' ', ' and ')}, and the release of "
+            f"{state.versions.replace(' ', ' and ')} is not over: roll it back or promote it first"
+        )
+    return State(versions=plan.versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +162,17 @@ def step(
     *,
     checks: Sequence[Check] = (),
     ask: Ask | None = None,
+    decide: Callable[[], Check] | None = None,
 ) -> State:
     """The state after one look; `found` is None before the canary had traffic, and while nobody judges.
 
-    Without `ask` no hook is asked: gates that a plan has stay closed until they are approved.
+    Without `ask` no hook is asked: gates that a plan has stay closed until they are approved. `decide` judges the units
+    of an experiment that has come to its end, once.
     """
     if state.over:
         return state
-    look = _Look(plan, now, found, tuple(checks), ask or (lambda kind: Answer(not plan.hooks_of(kind), "not asked")))
+    asked = ask or (lambda kind: Answer(not plan.hooks_of(kind), "not asked"))
+    look = _Look(plan, now, found, tuple(checks), asked, decide)
     return _timed(plan, _stepped(look, replace(state, checks=look.checks), wish), now)
 
 
@@ -165,6 +185,7 @@ class _Look:
     found: Found | None
     checks: tuple[Check, ...]
     ask: Ask
+    decide: Callable[[], Check] | None
 
 
 def _stepped(look: _Look, state: State, wish: Wish) -> State:
@@ -205,9 +226,14 @@ def _judged(look: _Look, state: State) -> State:
                       warning=True)  # fmt: skip
     if (failing := next((one for one in look.checks if one.passed is False), None)) is not None:
         return _failed(look, state, f"{failing.name}: {failing.text}")
-    if any(one.passed is None for one in look.checks) or not _has_traffic(plan, found) or now - state.since < plan.hold:
-        return state
-    return _onward(look, state)
+    return _onward(look, state) if _may_go_on(look, state) else state
+
+
+def _may_go_on(look: _Look, state: State) -> bool:
+    """Whether enough is known, and it has been as it is for long enough."""
+    if any(one.passed is None for one in look.checks) or not _has_traffic(look.plan, look.found):
+        return False
+    return look.now - state.since >= (look.plan.interval if state.phase == "Promoting" else look.plan.hold)
 
 
 def _has_traffic(plan: Plan, found: Found | None) -> bool:
@@ -281,7 +307,7 @@ def _gate(look: _Look, state: State, kind: HookKind, phase: Phase) -> tuple[Stat
 
 
 def _onward(look: _Look, state: State) -> State:
-    plan, found, now = look.plan, look.found, look.now
+    plan, now = look.plan, look.now
     if state.phase == "Promoting":
         return _promoted(plan, state, "promoted", now)
     if state.iteration < plan.iterations:
@@ -291,12 +317,39 @@ def _onward(look: _Look, state: State) -> State:
     following = None if plan.iterations else next((weight for weight in plan.steps if weight > state.weight), None)
     if following is not None:
         return _increased(look, state, following)
-    if (plan.strategy != "blue-green" or plan.mirror) and (found is None or found.verdict != "safe"):
+    return _proven(look, state)
+
+
+def _proven(look: _Look, state: State) -> State:
+    """Promotion, where what it needs is proven and its gate is open."""
+    plan, found = look.plan, look.found
+    if plan.units is not None and state.phase != "WaitingPromotion":
+        state = _decided(look, state)
+        if state.over or state.checks[-1].passed is not True:
+            return state
+    elif plan.units is None and not _is_proven(plan, found):
         return state
     state, opened = _gate(look, state, "confirm-promotion", "WaitingPromotion")
     if not opened:
         return state
-    return _promoted(plan, state, f"promoted: {'; '.join(found.reasons) if found else 'all checks passed'}", now)
+    return _promoted(plan, state, f"promoted: {'; '.join(found.reasons) if found else 'all checks passed'}", look.now)
+
+
+def _is_proven(plan: Plan, found: Found | None) -> bool:
+    """Whether promotion may come: without requests that were meant for the canary, checks alone decide."""
+    return (plan.strategy == "blue-green" and not plan.mirror) or (found is not None and found.verdict == "safe")
+
+
+def _decided(look: _Look, state: State) -> State:
+    """An experiment judged: it goes on to promotion, back, or waits for its units."""
+    check = look.decide() if look.decide is not None else Check("units", None, "nobody here judges them")
+    state = replace(state, checks=(*state.checks, check))
+    if check.passed is False:
+        return _moved(state, "Failed", 0, f"rolled back: {check.text}", look.now, warning=True)
+    text = f"units: {check.text}"
+    if state.events and state.events[-1].text == text:
+        return state
+    return _noted(state, text, look.now, warning=check.passed is None)
 
 
 def _increased(look: _Look, state: State, weight: int) -> State:

@@ -75,6 +75,24 @@ class Affinity:
 
 
 @dataclass(frozen=True, slots=True)
+class Units:
+    """What the units of an experiment did: a CSV file, its columns for the arm (`a`, `b`) and the unit ("": a row is
+    one), metrics where higher or lower is better; `better`: one of them must be, otherwise none may be worse.
+    """
+
+    file: str
+    arm: str
+    unit: str
+    a: str
+    b: str
+    higher: tuple[str, ...]
+    lower: tuple[str, ...]
+    weights: tuple[float, float]
+    alpha: float
+    better: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A release: names, weights of the canary in their order (percent), and seconds between looks and at a weight.
 
@@ -112,6 +130,7 @@ class Plan:
     threshold: int = 1
     promotion_step: int = 0
     skip: bool = False
+    units: Units | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -139,6 +158,11 @@ class Plan:
     def match(self) -> list[dict[str, Any]]:
         """Which requests the canary gets, as HTTPMatchRequests."""
         return [json.loads(one) for one in self.matches]
+
+    @property
+    def versions(self) -> str:
+        """What makes it another release: which version is to follow which."""
+        return f"{self.baseline} {self.canary}"
 
     def hooks_of(self, kind: HookKind) -> tuple[Hook, ...]:
         """The hooks of a kind, in their order."""

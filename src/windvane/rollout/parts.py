@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from windvane.kit.errors import BadInputError
 from windvane.kit.strict_yaml import Mapping
+from windvane.mesh.files import FileSource
 from windvane.mesh.models import HTTPMatchRequest
+from windvane.mesh.models.base import json_name
 from windvane.rollout.model import GATES, Affinity, Hook, HookKind, Metric, Plan
 from windvane.rollout.queries import Names, Template, builtin, fill
 
@@ -79,7 +81,7 @@ def matches(analysis: Mapping) -> tuple[str, ...]:
 
 
 def _match(given: dict[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in given.items() if name != "cookies"}
+    rest = {json_name(str(name)): value for name, value in given.items() if name != "cookies"}
     cookies = given.get("cookies", {})
     if not isinstance(cookies, dict):
         raise BadInputError("cookies: must be a mapping of names to matches")
@@ -92,7 +94,19 @@ def _match(given: dict[str, Any]) -> dict[str, Any]:
     HTTPMatchRequest.model_validate(rest)
     if not any(rest.values()):
         raise BadInputError("matches everything: name headers, cookies, sourceLabels or others")
+    if (wrong := _refusal(rest)) is not None:
+        raise BadInputError(wrong)
     return rest
+
+
+def _refusal(match: dict[str, Any]) -> str | None:
+    """Why a VirtualService with this match would be refused, such as for a pattern that is none."""
+    route = {"match": [match], "route": [{"destination": {"host": "any"}}]}
+    metadata = {"name": "any", "namespace": "any"}
+    value = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata,
+             "spec": {"hosts": ["any"], "http": [route]}}  # fmt: skip
+    found = FileSource([]).load_texts({"match": json.dumps(value)}).findings
+    return next((one.message for one in found if one.refuses), None)
 
 
 def _cookie_value(value: Any) -> str:
@@ -248,6 +262,8 @@ def _misfits(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "mirror", "is of no use beside match, which gives the canary requests of its own"
     if plan.affinity and plan.iterations:
         yield "sessionAffinity", "is of no use with iterations, where no weight divides users"
+    if plan.units is not None and not plan.iterations:
+        yield "units", "needs iterations: they are judged once, when all are over"
     if plan.strategy == "blue-green" and not (plan.mirror or plan.metrics or plan.hooks_of("rollout") or plan.skip):
         yield "iterations", "moves no traffic without match: add mirror, metrics or rollout webhooks to check by"
     if plan.route_kind == "HTTPRoute":

@@ -38,12 +38,12 @@ from windvane.analytics.releases.judge import Settings
 from windvane.kit.errors import BadInputError
 from windvane.kit.strict_yaml import Document, Mapping
 from windvane.kit.yaml_nodes import FileError
-from windvane.rollout import flagger, parts
+from windvane.rollout import experiment, flagger, parts
 from windvane.rollout.model import Hook, Plan, RouteKind, Target
 from windvane.rollout.queries import Names, Template
 
 API_VERSION = "windvane.dev/v1alpha1"
-KIND = "Canary"
+KIND, EXPERIMENT = "Canary", "Experiment"
 PROVIDERS: dict[str, RouteKind] = {
     "": "VirtualService", "istio": "VirtualService", "gatewayapi": "HTTPRoute", "gatewayapi:v1": "HTTPRoute",
     "gatewayapi:v1beta1": "HTTPRoute",
@@ -54,15 +54,16 @@ __all__ = ["API_VERSION", "KIND", "Plan", "read", "templates"]
 
 
 def read(text: str, file: str, known: parts.Templates | None = None) -> Plan:
-    """The plan of a text with one Canary, Windvane's or Flagger's; `FileError` with every problem.
+    """The plan of a text with one Canary, Windvane's or Flagger's, or Experiment; `FileError` with every problem.
 
-    MetricTemplates may stand in the same text; `known` are those of other files.
+    Other objects may stand in the same text, MetricTemplates among them; `known` are those of other files.
     """
     document = Document(file)
     roots = document.roots(text)
-    canaries = [one for one in roots if not _is_template(one)]
+    canaries = [one for one in roots if _is_plan(one)]
+    canaries = canaries or [one for one in roots if not _is_template(one)]  # what is wrong with the one there is
     if not document.problems and len(canaries) != 1:
-        document.problem(None, "", f"has {len(canaries)} objects, one {KIND} is needed")
+        document.problem(None, "", f"has {len(canaries)} releases or objects that are none, one {KIND} is needed")
     if document.problems:
         raise FileError(document.problems)
     own = flagger.templates([one for one in roots if _is_template(one)])
@@ -81,6 +82,14 @@ def templates(text: str, file: str) -> dict[tuple[str, str], Template]:
     return found
 
 
+def _is_plan(root: Mapping) -> bool:
+    group = root.peek("apiVersion").partition("/")[0]
+    return root.peek("kind") in (KIND, EXPERIMENT) and f"{group}/" in (
+        flagger.GROUP,
+        f"{API_VERSION.partition('/')[0]}/",
+    )
+
+
 def _is_template(root: Mapping) -> bool:
     return root.peek("kind") == flagger.TEMPLATE and root.peek("apiVersion").startswith(flagger.GROUP)
 
@@ -89,11 +98,11 @@ def _canary(root: Mapping, known: parts.Templates) -> Plan | None:
     if root.peek("apiVersion").startswith(flagger.GROUP):
         return flagger.canary(root, known)
     document = root.document
-    for field, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+    kind = root.peek("kind")
+    for field, known_as in (("apiVersion", (API_VERSION, flagger.API_VERSION)), ("kind", (KIND, EXPERIMENT))):
         node = root.field_node(field)
-        if (given := root.text(field)) != wanted:
-            more = f" (or {flagger.API_VERSION})" if field == "apiVersion" else ""
-            document.problem(node, field, f"must be {wanted}{more}, not {given or 'absent'}")
+        if (given := root.text(field)) not in known_as:
+            document.problem(node, field, f"must be {known_as[0]}, not {given or 'absent'} (or {known_as[1]})")
     metadata, spec = root.mapping("metadata"), root.mapping("spec")
     name, namespace = metadata.text("name"), metadata.text("namespace", "default")
     metadata.text_map("labels")
@@ -108,7 +117,10 @@ def _canary(root: Mapping, known: parts.Templates) -> Plan | None:
         document.problem(spec.node, spec.path_of("canary"), "is the baseline")
     for one in (root, metadata):
         one.done()
-    return _plan(spec, name, namespace, names, known)
+    plan = _plan(spec, name, namespace, names, known)
+    if kind == EXPERIMENT and plan is not None and plan.strategy != "match":
+        document.problem(spec.node, "spec.analysis", "an Experiment needs match and iterations: who gets which version")
+    return plan
 
 
 def _plan(spec: Mapping, name: str, namespace: str, names: dict[str, str], known: parts.Templates) -> Plan | None:
@@ -117,19 +129,23 @@ def _plan(spec: Mapping, name: str, namespace: str, names: dict[str, str], known
     targets = _targets(service)
     kind, route_name = _routing(spec)
     interval = analysis.duration("interval", 60.0)
-    confirm = analysis.boolean("confirmPromotion", False)
+    steps, hold = parts.steps(analysis), analysis.duration("hold", interval)
+    iterations, confirm = (
+        parts.whole(analysis, "iterations", 0, 0, 10_000),
+        analysis.boolean("confirmPromotion", False),
+    )
     services = tuple(dict.fromkeys((host, *(one.service for one in targets or ()))))
     words = Names(name, namespace, f"{host}-{names['canary']}", host, "version", names["canary"], services)
     settings = _settings(analysis)
     plan = Plan(
-        name, namespace, host, names["baseline"], names["canary"], parts.steps(analysis), interval,
-        analysis.duration("hold", interval), spec.integer("progressDeadlineSeconds", _DEADLINE),
+        name, namespace, host, names["baseline"], names["canary"], steps, interval,
+        hold, spec.integer("progressDeadlineSeconds", _longest(len(steps), hold, iterations, interval)),
         spec.boolean("suspend", False), confirm, settings or Settings(), "version", targets, kind, route_name,
-        parts.whole(analysis, "iterations", 0, 0, 10_000), parts.matches(analysis), parts.mirrored(analysis),
-        parts.affinity(analysis),
+        iterations, parts.matches(analysis), parts.mirrored(analysis), parts.affinity(analysis),
         (*parts.hooks(analysis, gates_without_url=True), *_confirmation(confirm)),
         parts.metrics(analysis, words, known), parts.whole(analysis, "threshold", 1, 1, 10_000),
         parts.whole(analysis, "stepWeightPromotion", 0, 0, 100), spec.boolean("skipAnalysis", False),
+        experiment.units(analysis, spec.document.file, (names["baseline"], names["canary"])),
     )  # fmt: skip
     parts.fitting(analysis, plan)
     for one in (spec, service, analysis):
@@ -137,6 +153,11 @@ def _plan(spec: Mapping, name: str, namespace: str, names: dict[str, str], known
     if interval < 1:
         spec.document.problem(analysis.node, analysis.path_of("interval"), "must be a second at least")
     return None if settings is None else plan
+
+
+def _longest(steps: int, hold: float, iterations: int, interval: float) -> int:
+    """Seconds that a release may take unless it says: three times the shortest, two hours at least."""
+    return max(_DEADLINE, round(3 * (iterations * max(hold, interval) if iterations else steps * hold)))
 
 
 def _confirmation(confirm: bool) -> tuple[Hook, ...]:

@@ -17,7 +17,7 @@ from windvane.kit.errors import BadInputError, NotFoundError, WindvaneError
 from windvane.kit.strict_yaml import read_text
 from windvane.mesh.files import expand
 from windvane.rollout.look import Around, Judge, close, look
-from windvane.rollout.machine import State, Wish
+from windvane.rollout.machine import State, Wish, resumed
 from windvane.rollout.parts import Templates
 from windvane.rollout.plan import Plan, read, templates
 from windvane.rollout.weights import apply, locate, write
@@ -100,25 +100,29 @@ async def run(files: Files, around: Around) -> State:
     for note in plan.notes:
         around.tell(note)
     state = await asyncio.to_thread(_resumed, files, plan)
+    if state.finished:
+        around.tell(f"{state.phase}: this release is over, {state.events[-1].text if state.events else 'long since'}")
     while not state.finished:
-        plan = _again(files, plan, around)
+        plan = _again(files, plan, state, around)
         state = await asyncio.to_thread(_looked, files, plan, state, around)
-        if not state.over:
+        if not state.finished:
             await around.clock.sleep(plan.interval)
     return state
 
 
 def _resumed(files: Files, plan: Plan) -> State:
     """The state to go on from, done: who was here before may have been killed before that."""
-    routes, state = locate(files.routes, plan), files.load()
+    routes, state = locate(files.routes, plan), resumed(plan, files.load())
     apply(routes, plan, state)
     return state
 
 
-def _again(files: Files, plan: Plan, around: Around) -> Plan:
+def _again(files: Files, plan: Plan, state: State, around: Around) -> Plan:
     """The plan as it is now; an edit that is wrong is told and not taken."""
     try:
-        return files.plan()
+        following = files.plan()
+        resumed(following, state)
+        return following
     except WindvaneError as error:
         around.tell(f"the plan is not changed: {error.message}")
         return plan
@@ -129,7 +133,11 @@ def _looked(files: Files, plan: Plan, state: State, around: Around) -> State:
     wish, stamp = files.peek()
     wish = "" if stamp == state.wished else wish
     following = look(plan, replace(state, wished=stamp or state.wished), around, wish, now)
-    _done(files, plan, state, following)
+    try:
+        _done(files, plan, state, following)
+    except WindvaneError as error:  # somebody writes in the file: the next look tries again
+        around.tell(f"the routes are not changed yet: {error.message}")
+        return following
     files.drop(stamp)
     if following.over:
         following = close(plan, following, around)

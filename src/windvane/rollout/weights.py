@@ -28,6 +28,8 @@ from windvane.rollout.yaml_edit import Edit, Marks, applied, before_item, compos
 
 _KINDS = {"VirtualService": virtual_services, "HTTPRoute": http_routes}
 _WERE = "weights of route"
+_NEARLY = 0.1
+"""How far from the share that is wanted the canary's may lie, as a part of it (of all: a twentieth of this)."""
 _MOST_WEIGHT = 1_000_000
 """Gateway API's bound; Istio's lies above."""
 
@@ -120,9 +122,7 @@ def divided(place: Place, before: Sequence[int], weight: int) -> tuple[_Weights,
     """The weights with the canary at a percentage of what it and the baseline have, and the factor of all."""
     base, canary = place.pair
     whole = before[base] + before[canary] or 100
-    factor = 100 // math.gcd(100, whole * weight) if 0 < weight < 100 else 1
-    if factor > 1 and 100 % whole == 0:
-        factor = 100 // whole  # weights that read as percentages
+    factor = _factor(whole, weight)
     if max(whole, *before) * factor > _MOST_WEIGHT:
         factor = 1
     share = whole * factor * weight / 100
@@ -130,6 +130,15 @@ def divided(place: Place, before: Sequence[int], weight: int) -> tuple[_Weights,
     now = [one * factor for one in before]
     now[base], now[canary] = whole * factor - own, own
     return _Weights(before, now), factor
+
+
+def _factor(whole: int, weight: int) -> int:
+    """By what weights must grow for a share of their sum: not at all for one that is hit nearly."""
+    share = whole * weight / 100
+    away = abs(round(share) - share)
+    if weight in (0, 100) or away <= min(share * _NEARLY, whole * _NEARLY / 20):
+        return 1
+    return 100 // whole if 100 % whole == 0 else 100 // math.gcd(100, whole * weight)
 
 
 def _before(place: Place, notes: Sequence[str], number: int) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from windvane.kit.shares import wilson
 from windvane.local.diff.run import Answer
-from windvane.local.trial.outcome import Outcome, wilson
+from windvane.local.trial.outcome import Outcome
 
 Kind = Literal[
     "answer", "denied", "destination", "route", "path", "headers", "mirror", "redirect", "timeout", "retries", "fault",

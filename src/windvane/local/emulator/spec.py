@@ -27,6 +27,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from windvane.kit.errors import BadInputError
+from windvane.kit.shares import parse_share
 from windvane.kit.values import parse_duration, parse_size
 from windvane.local.emulator.headers import TRACE_HEADERS
 
@@ -59,12 +60,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _ratio(value: Any) -> Any:
-    if isinstance(value, str) and value.endswith("%"):
-        try:
-            return float(value[:-1]) / 100
-        except ValueError:
-            raise ValueError(f"not a share: {value!r} (expected for example 2% or 0.02)") from None
-    return value
+    return _reader(parse_share)(value)
 
 
 def _size(value: Any) -> Any:

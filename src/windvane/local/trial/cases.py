@@ -40,6 +40,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from windvane.kit.errors import BadInputError
+from windvane.kit.shares import parse_share
 from windvane.kit.values import parse_duration
 from windvane.local.trial.asking import Asked, parse_request
 from windvane.mesh.files import expand, read_text
@@ -59,12 +60,10 @@ def _listed(value: Any) -> Any:
 
 
 def _share(value: Any) -> Any:
-    if isinstance(value, str) and value.endswith("%"):
-        try:
-            return float(value[:-1]) / 100
-        except ValueError:
-            raise ValueError(f"not a share: {value!r} (expected for example 20% or 0.2)") from None
-    return value
+    try:
+        return parse_share(value) if isinstance(value, str) else value
+    except BadInputError as error:
+        raise ValueError(error.message) from None
 
 
 def _shares(value: Any) -> Any:

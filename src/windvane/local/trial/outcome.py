@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from windvane.kit.shares import wilson
 from windvane.local.trial.asking import Asked
 from windvane.local.trial.rules import allowed_by, dry_run, is_audited, refused
 from windvane.local.trial.sending import REQUEST_ID, Followed
-
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +106,3 @@ def _changed(sent: Mapping[str, str], got: Mapping[str, str]) -> dict[str, Any]:
         },
         "removed": sorted(name for name in sent if name not in got and name != REQUEST_ID),
     }
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share by Wilson's score (1927): right for shares near 0 and 1 too."""
-    share, square = count / total, _Z95**2
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = _Z95 * math.sqrt(share * (1 - share) / total + square / (4 * total**2)) / (1 + square / total)
-    return max(0.0, middle - half) if count else 0.0, min(1.0, middle + half) if count < total else 1.0

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from windvane.kit.shares import Z95, wilson
 from windvane.tracing.analysis.spans import Floats, Ints
-
-Z95 = 1.959963984540054
-"""Half-width of a 95 % interval in standard errors."""
 
 _ALIKE = 1 + 1e-7  # tables count as equally unlikely within rounding
 _TINY = 1e-300
@@ -52,19 +50,14 @@ def _fisher(a: int, n: int, hits: int, total: int, logs: Floats) -> float:
     return min(1.0, float(chances[chances <= chances[a - possible[0]] * _ALIKE].sum()))
 
 
-def wilson(hits: int, of: int) -> Interval:
+def share_of(hits: int, of: int) -> Interval:
     """A share and its score interval."""
-    if not of:
-        return Interval(0.0, 0.0, 1.0)
-    share, z2 = hits / of, Z95 * Z95
-    centre = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z95 / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(hits / of if of else 0.0, *wilson(hits, of))
 
 
 def share_difference(a: int, n: int, b: int, m: int) -> Interval:
     """a/n - b/m."""
-    first, second = wilson(a, n), wilson(b, m)
+    first, second = share_of(a, n), share_of(b, m)
     difference = first.value - second.value
     return Interval(
         difference,

@@ -18,8 +18,9 @@ from typing import Literal
 
 import numpy as np
 
+from windvane.kit.shares import Z95
 from windvane.tracing.analysis.spans import Floats, Ints, Keys, Mask
-from windvane.tracing.analysis.statistics import Z95, Interval, binomial_tail, wilson
+from windvane.tracing.analysis.statistics import Interval, binomial_tail, share_of
 from windvane.tracing.propagation.calls import Calls, Requests
 from windvane.tracing.propagation.keys import among, among_many, grouped, numbered
 from windvane.tracing.propagation.serving import Chance, Serving
@@ -99,7 +100,7 @@ class Verdict:
         """Lost of all calls made for requests, 95 % interval: Wilson's, wider by what timing leaves open."""
         low, high = round(self.seen + self.lost_low), round(self.seen + self.lost_high)
         of = self.continued + self.lost
-        least, most = wilson(low, self.continued + low), wilson(high, self.continued + high)
+        least, most = share_of(low, self.continued + low), share_of(high, self.continued + high)
         value = self.lost / of if of else 0.0
         return Interval(value, min(value, least.low), max(value, most.high))
 
@@ -178,7 +179,7 @@ def _caused(judged: Judged, rows: Ints, accepted: float) -> Interval:
 def _by_presence(served: Ints, busy: Floats) -> tuple[Interval, float]:
     """The share made for requests from how many found anything served, and the p-value of none being."""
     inside, by_chance = int((served > 0).sum()), float(busy.mean())
-    found = wilson(inside, len(served))
+    found = share_of(inside, len(served))
     shares = ((value - by_chance) / (1 - by_chance) for value in (found.value, found.low, found.high))
     return Interval(*(min(1.0, max(0.0, share)) for share in shares)), binomial_tail(inside, len(served), by_chance)
 
