@@ -58,7 +58,7 @@ describe("releases", () => {
   });
 
   it("puts evidence on a scale of powers of ten", () => {
-    expect(evidenceColumns(release()).lines[0]!.values).toEqual([0, -3]);
+    expect(evidenceColumns(release()).lines[0]!.values).toEqual([1, 0]);
     expect(gaugeShare(1, 20)).toBe(0.5);
     expect(gaugeShare(20, 20)).toBe(1);
     expect(gaugeShare(1e9, 20)).toBe(1);

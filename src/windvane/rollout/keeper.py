@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from windvane.kit.clock import Clock
-from windvane.kit.errors import ConflictError, NotFoundError, WindvaneError
+from windvane.kit.errors import ConflictError, NotFoundError, UnavailableError, WindvaneError
 from windvane.kit.strict_yaml import read_text
 from windvane.kit.yaml_nodes import Problem
 from windvane.mesh.written import Written
 from windvane.rollout.evidence import Examined
 from windvane.rollout.folder import Given, Key, canaries
-from windvane.rollout.look import Around, Measure, close, look
+from windvane.rollout.look import SOONEST, Around, Measure, close, look
 from windvane.rollout.machine import Event, Found, State, Wish, resumed
 from windvane.rollout.model import Plan
 from windvane.rollout.weights import apply, find
@@ -32,7 +32,6 @@ Action = Literal["pause", "resume", "promote", "rollback", "approve", "restart"]
 """What a person may ask of a release."""
 Examine = Callable[[Plan, float, float], Examined]
 """Judges a plan's canary from a start to an end, in seconds since the epoch; may block."""
-_NO_VERDICT = "no verdict: "
 _AGAIN_SECONDS = 5.0
 """After a look that failed (a file that cannot be written, a store that does not answer)."""
 
@@ -94,6 +93,15 @@ class Release:
     def key(self) -> Key:
         """Namespace and name."""
         return self.given.key
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What the judge said of the release that `started` then, or why it said nothing."""
+
+    started: float | None
+    examined: Examined | None = None
+    error: WindvaneError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +171,13 @@ class Keeper:
         if release.key not in self._releases:
             wrong = "; ".join(one.message for one in release.problems)
             raise ConflictError(f"{namespace}/{name} cannot be carried out: {wrong}")
+        # What lies behind a gate needs a verdict; everything else that is asked does not wait for one.
+        evidence = await asyncio.to_thread(self._judged, release) if action == "approve" else None
         async with release.looking:
             release.wish = _wish(release, action)
             if action == "restart":
                 await asyncio.to_thread(self._begin_anew, release)
-            await self._look(release)
+            await self._look(release, evidence)
         release.woken.set()  # its next look counts from now
         if release.trouble:
             raise ConflictError(f"{action} of {namespace}/{name}: {release.trouble}")
@@ -259,8 +269,10 @@ class Keeper:
     async def _carry(self, release: Release) -> None:
         while True:
             await self._until_due(release)
+            # Before the lock, so that who rolls back does not wait for a judge that does not answer.
+            evidence = await asyncio.to_thread(self._judged, release)
             async with release.looking:
-                await self._look(release)
+                await self._look(release, evidence)
 
     async def _until_due(self, release: Release) -> None:
         """Until its next look is due, whatever makes that earlier or later meanwhile."""
@@ -278,14 +290,26 @@ class Keeper:
                 for one in waiting:
                     one.cancel()
 
-    async def _look(self, release: Release) -> None:
-        """Look once; what fails is told and kept as the release's trouble."""
+    def _judged(self, release: Release) -> _Evidence:
+        """What the judge says, or why nothing."""
+        plan, started, now = release.plan, release.state.started, self._clock.now_ns() / 1e9
+        if plan is None or started is None or release.state.over or now - started < SOONEST:
+            return _Evidence(started)
+        try:
+            return _Evidence(started, self._examine(plan, started, now))
+        except WindvaneError as error:
+            return _Evidence(started, error=error)
+
+    async def _look(self, release: Release, evidence: _Evidence | None = None) -> None:
+        """Look once; what fails is told and kept as the release's trouble. Without evidence nobody is asked for it."""
         plan, before = release.plan, release.state
         assert plan is not None
-        release.trouble = release.unjudged = ""
+        release.trouble = ""
         release.notes = plan.notes
+        if evidence is not None:
+            release.unjudged = evidence.error.message if evidence.error else ""
         try:
-            await asyncio.to_thread(self._looked, release, plan)
+            await asyncio.to_thread(self._looked, release, plan, evidence or _Evidence(None))
         except (WindvaneError, OSError) as error:
             release.trouble = error.message if isinstance(error, WindvaneError) else _cause(error, release.routes)
         pause = _pause(release, plan)
@@ -294,18 +318,18 @@ class Keeper:
         for event in news or [None]:
             self._tell(Told(release, event))
 
-    def _looked(self, release: Release, plan: Plan) -> None:
+    def _looked(self, release: Release, plan: Plan, evidence: _Evidence) -> None:
         if release.routes.is_symlink():
             raise ConflictError(f"{release.routes} is a link: the file it leads to is not the mesh's own")
 
         def judge(plan: Plan, start: float, end: float) -> Found:
-            release.examined = self._examine(plan, start, end)
+            if evidence.examined is None or evidence.started != start:
+                raise evidence.error or UnavailableError("nobody was asked")
+            release.examined = evidence.examined
             return release.examined.found
 
         def told(text: str) -> None:
-            if text.startswith(_NO_VERDICT):
-                release.unjudged = text.removeprefix(_NO_VERDICT)
-            elif "webhook" in text:
+            if "webhook" in text:
                 release.notes = (*release.notes, text)
 
         wish, release.wish = release.wish, ""

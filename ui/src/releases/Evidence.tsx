@@ -150,7 +150,6 @@ export function Pods({ judged }: { judged: Judged }) {
           label={t("release.pods")}
           rows={judged.pods}
           rowKey={(row) => `${row.version} ${row.pod}`}
-          compact
           columns={[
             { id: "version", title: t("release.version"), cell: (row) => <b>{row.version}</b> },
             {

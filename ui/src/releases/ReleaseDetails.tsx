@@ -7,7 +7,7 @@ import { Icon } from "../components/Icon";
 import { ErrorState, Skeleton } from "../components/States";
 import { Table } from "../components/Table";
 import { Facts } from "../graph/SidePanel";
-import { durationWords, t } from "../i18n";
+import { durationWords, t, uptimeWords } from "../i18n";
 import { DASH } from "../lib/format";
 import { dateTime } from "../lib/time";
 import { useData } from "../lib/useData";
@@ -95,7 +95,7 @@ function facts(one: ReleaseDetail) {
   ];
   if (one.ended === null) {
     told.push(
-      { label: t("release.since"), value: one.since === null ? DASH : durationWords(one.now - one.since) },
+      { label: t("release.since"), value: one.since === null ? DASH : uptimeWords(one.now - one.since) },
       { label: t("release.next"), value: nextText(one) },
     );
     if (one.started !== null && one.plan)
@@ -263,8 +263,16 @@ function Events({ one }: { one: ReleaseDetail }) {
         rows={rows}
         rowKey={(row) => String(row.index)}
         columns={[
-          { id: "time", title: t("release.event.time"), cell: (row) => dateTime(row.at), width: "150px" },
-          { id: "phase", title: t("release.event.phase"), cell: (row) => t(`release.phase.${row.phase}`) },
+          {
+            id: "time",
+            title: t("release.event.time"),
+            cell: (row) => <span class="nowrap">{dateTime(row.at)}</span>,
+          },
+          {
+            id: "phase",
+            title: t("release.event.phase"),
+            cell: (row) => <span class="nowrap">{t(`release.phase.${row.phase}`)}</span>,
+          },
           {
             id: "weight",
             title: t("release.event.weight"),

@@ -72,16 +72,18 @@ export function weightColumns(detail: ReleaseDetail): Columns {
   return { times, lines: [{ name: "weight", values }] };
 }
 
-const LOWEST = 1e-3;
+/** Charts begin at nought: evidence of a tenth is there, and what is less is not told apart. */
+const LOWEST = 0.1;
 
-/** Evidence as powers of ten, beside what proves harm. */
+/** Evidence as powers of ten above a tenth, beside what proves harm. */
 export function evidenceColumns(detail: ReleaseDetail): Columns {
   const points = detail.evidence_over_time;
-  const bound = Math.log10(detail.needed ?? 20);
+  const power = (evidence: number) => Math.log10(Math.max(evidence, LOWEST) / LOWEST);
+  const bound = power(detail.needed ?? 20);
   return {
     times: points.map((one) => one.at),
     lines: [
-      { name: "evidence", values: points.map((one) => Math.log10(Math.max(one.evidence, LOWEST))) },
+      { name: "evidence", values: points.map((one) => power(one.evidence)) },
       { name: "needed", values: points.map(() => bound) },
     ],
   };
@@ -93,7 +95,7 @@ export function gaugeShare(evidence: number, needed: number): number {
   return Math.min(1, Math.max(0, (Math.log(evidence) / Math.log(needed) + 1) / 2));
 }
 
-export const powerText = (power: number): string => evidenceText(10 ** power);
+export const powerText = (power: number): string => evidenceText(LOWEST * 10 ** power);
 
 /** 0.034 → "0.034", 17.2 → "17", 123456 → "1.2e5". */
 export function evidenceText(value: number): string {

@@ -29,6 +29,8 @@ _MAX_BODY = 1 << 12
 _MOST_POINTS = 300
 _FINEST_SECONDS = 15
 _SHORTEST_SECONDS = 300
+_AFTER_SECONDS = 60
+"""What a release ended with is written just after its end."""
 Verb = Literal["pause", "resume", "promote", "rollback", "approve", "restart"]
 
 
@@ -220,7 +222,7 @@ class _Releases:
         state, (namespace, name) = release.state, release.key
         if state.started is None:
             return
-        end = min(now, _ended(release) or now)
+        end = min(now, (_ended(release) or now) + _AFTER_SECONDS)
         start = min(state.started, end - _SHORTEST_SECONDS)
         step = max(_FINEST_SECONDS, (end - start) / _MOST_POINTS)
         query = f'windvane_release_evidence{{name={quote(name)},namespace={quote(namespace)},metric=""}}'
