@@ -84,7 +84,8 @@ def test_the_report_says_when_it_will_be_too_little() -> None:
     assert found.ratio == pytest.approx(2.5)
     assert found.limit is not None
     assert 140 < found.limit.value < 190
-    assert found.growth == pytest.approx(0.05, abs=0.01)
+    assert found.growth is not None
+    assert found.growth.slope.value == pytest.approx(0.05, abs=0.01)
     assert found.days is not None
     assert found.days.value == pytest.approx(math.log(found.limit.value / found.peak) / 0.05, rel=0.2)
     assert found.notes == ()

@@ -7,7 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from windvane.analytics.detect import ONCE, THRESHOLD, detect
-from windvane.analytics.detect_kernels import fading, lagging_median, records, same_time_median, surprise
+from windvane.analytics.detect_kernels import (
+    fading,
+    lagging_median,
+    leaning,
+    records,
+    same_time_median,
+    surprise,
+    tired,
+)
 
 Floats = NDArray[np.float64]
 STEP = 300
@@ -59,8 +67,14 @@ def test_loops_do_what_they_say() -> None:
     assert same_time_median(np.array([1.0, 2.0, 3.0, 4.0]), 2, 1, 2).tolist()[2:] == [1.5, 2.0]
     assert records(np.array([1.0, 3.0, 2.0, 2.5, 3.0]), 2).tolist() == [1.0, 3.0, 0.0, 0.0, 3.0]
     assert fading(np.array([4.0, 0.0, 3.0]), 0.5).tolist() == [4.0, 2.0, 3.0]
-    ranks = surprise(np.arange(100.0))
+    ranks = surprise(np.arange(100.0), 0)
     assert ranks[-1] == pytest.approx(2.0)
-    assert surprise(np.zeros(100))[-1] == pytest.approx(-np.log10(0.505))
-    assert 1 < THRESHOLD < 2
+    assert surprise(np.zeros(100), 0)[-1] == pytest.approx(-np.log10(0.505))
+    early = np.concatenate([np.full(10, 9.0), np.arange(90.0) / 100])
+    assert surprise(early, 0)[-1] == pytest.approx(-np.log10(11 / 100))
+    assert surprise(early, 10)[-1] == pytest.approx(-np.log10(1 / 90))
+    assert leaning(np.array([9.0, 2.0, 4.0]), 0.5, 1).tolist() == pytest.approx([0.0, 2.0, 10 / 3])
+    often = tired(np.array([2.0, 0.0, 2.0]), 1.5, 1.0, 0.5)
+    assert often.tolist() == pytest.approx([2.0, 0.0, 2.0 - np.log10(1.25)])
+    assert 1 < THRESHOLD < 2.5
     assert ONCE % 3_600 == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -36,6 +39,46 @@ def test_a_daily_and_weekly_load_is_foreseen_within_its_noise() -> None:
         assert sum(found.weights.values()) == pytest.approx(1.0)
     assert found.times[0] == past.times[-1] + STEP
     assert "learnt" not in found.weights
+
+
+def test_what_the_last_hours_were_off_is_carried_on_where_that_lasts() -> None:
+    whole = history(22, noise=0)
+    draw, off = np.random.default_rng(3).normal(0, 4, len(whole.values)), 0.0
+    wandering = np.empty(len(draw))
+    for at, step in enumerate(draw):
+        off = 0.98 * off + step
+        wandering[at] = off
+    values = whole.values + 100 + wandering
+    errors: dict[bool, list[float]] = {True: [], False: []}
+    for back in range(2, 12):
+        past = History(whole.times[:-back], values[:-back], STEP)
+        found = forecast(past, 2, learnt=False)
+        truth = values[len(values) - back :][:2]
+        origin = np.full(2, len(past.values) - 1)
+        naive = views_of(Series(past.values, DAY, 0), origin, np.array([1, 2])).both
+        errors[True].append(float(np.mean(np.abs(found.mean - truth))))
+        errors[False].append(float(np.mean(np.abs(naive - truth))))
+    assert np.mean(errors[True]) < 0.6 * np.mean(errors[False])
+
+
+@pytest.mark.parametrize("error", [OSError("libgomp.so.1: cannot open shared object file"), ImportError("none")])
+def test_where_the_learner_cannot_be_loaded_medians_stand_alone(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Broken:
+        """Finds LightGBM, whose loading fails."""
+
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "lightgbm":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    past, truth = cut(history(22), DAY)
+    found = forecast(past, DAY)
+    assert "learnt" not in found.weights
+    assert np.mean(np.abs(found.mean - truth)) < 7.0
+    assert "lightgbm" not in sys.modules
 
 
 def test_bands_hold_what_they_promise() -> None:
@@ -76,7 +119,9 @@ def test_views_use_nothing_after_their_origin() -> None:
     before = views_of(Series(values, DAY, 0), origin, lead)
     after = values.copy()
     after[501:] = 1e9
-    assert views_of(Series(after, DAY, 0), origin, lead).both[0] == before.both[0]
+    again = views_of(Series(after, DAY, 0), origin, lead)
+    for field in fields(before):
+        assert getattr(again, field.name)[0] == getattr(before, field.name)[0]
 
 
 def test_what_is_never_negative_is_not_forecast_so() -> None:

@@ -8,8 +8,9 @@ import sys
 HEAVY = ("scipy.special", "scipy.stats", "scipy.optimize", "sklearn", "lightgbm")
 _PROGRAM = f"""
 import sys
-from windvane.api.windvane import analytics_capacity, analytics_releases, analytics_seeing, analytics_slo
-from windvane.cli import ab, anomalies, canary, capacity, forecast, slo, why
+from windvane.api.windvane import analytics_capacity, analytics_detect, analytics_releases, analytics_seeing
+from windvane.api.windvane import analytics_slo
+from windvane.cli import ab, anomalies, canary, capacity, detect, forecast, slo, why
 print([one for one in {HEAVY!r} if one in sys.modules])
 """
 

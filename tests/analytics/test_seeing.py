@@ -75,7 +75,9 @@ def test_nothing_unusual_has_no_cause(engine: EmbeddedEngine) -> None:
     write(engine, mesh(75, minutes(75, 8)))
     found = ask(engine, "why", service="front")
     assert found["signal"] is None
-    assert found["notes"] == ["nothing about its answers is out of the usual"]
+    assert found["abstained"]
+    assert found["notes"][0] == "nothing about its answers is out of the usual"
+    assert found["notes"][1].startswith("looked at 3 services and 2 ways between them, the last 10 minutes against 6")
 
 
 def test_an_anomaly_along_the_calls_is_one_incident(engine: EmbeddedEngine) -> None:
@@ -123,8 +125,8 @@ def test_a_series_is_forecast_and_a_short_one_refused(engine: EmbeddedEngine) ->
     ("path", "given", "message"),
     [
         ("why", {}, "parameter service is missing"),
-        ("why", {"service": "nobody"}, "no calls to service nobody in the 70 minutes before"),
-        ("why", {"service": "a", "signal": "rate"}, "signal 'rate': expected errors or latency"),
+        ("why", {"service": "nobody"}, "no HTTP or gRPC calls to service nobody in the 70 minutes before"),
+        ("why", {"service": "a", "signal": "load"}, "signal 'load': expected errors, latency or rate"),
         ("anomalies", {"since": "8d"}, "since '8d': expected a minute at least and 7d at most"),
         ("anomalies", {"slo": "99"}, "slo '99': expected a share between 0 and 1, as 0.999"),
         ("anomalies", {"service": "nobody"}, "no istio_requests_total of service nobody in this time"),

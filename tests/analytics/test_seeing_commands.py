@@ -44,7 +44,7 @@ def asked(engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_what_is_odd_and_why(asked: Any) -> None:
-    code, text = asked(anomalies.command, "--since", "1h")
+    code, text = asked(anomalies.command, "--since", "1h", "--history", "8d")
     assert code == 1
     assert "1 incident since 01-07 11:00; 2 services judged by 0.2 days" in text
     assert "reviews.shop" in text
@@ -54,6 +54,10 @@ def test_what_is_odd_and_why(asked: Any) -> None:
     assert "front.shop: latency since" in text
     assert "1. reviews.shop itself: 7.91 ms a call usually" in text
     assert "by way of front.shop, front.shop → reviews.shop, reviews.shop" in text
+    assert text.startswith("front.shop is slower than usual since ")
+    assert 'windvane query \'sum(rate(istio_request_duration_milliseconds_sum{reporter="destination"' in text
+    code, text = asked(why.command, "front", "--lang", "zh")
+    assert text.startswith("front.shop 自 ")
     code, text = asked(why.command, "front", "--at", "2026-01-07T12:00:00+00:00", "--output", "json")
     assert orjson.loads(text)["causes"][0]["service"] == "reviews"
     code, text = asked(why.command, "front", "--at", str(NOW - 3_600))

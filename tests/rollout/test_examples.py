@@ -46,14 +46,15 @@ def test_an_example(name: str, end: str, tmp_path: Path) -> None:
     files = Files(folder / name, folder)
     plan, state, clock = files.plan(), State(), ManualClock()
     routes = locate(folder, plan)
-    original, before = routes.read_text(encoding="utf-8"), told(FileSource([folder]).load())
+    source = FileSource([folder])
+    original, before = routes.read_text(encoding="utf-8"), told(source.load())
     judge: Callable[[Plan, float, float], Found] = ENDS[end][0]
     around = Around(judge, clock, lambda text: None, lambda query, at: 99.5 if query.startswith("sum") else 1.0, taken)
     for _ in range(100):
         clock.advance(plan.interval)
         following = look(plan, state, around, "approve" if state.waiting else "", clock.now_ns() / 1e9)
         if apply(routes, plan, following):
-            assert told(FileSource([folder]).load()) <= before
+            assert told(source.load()) <= before
         state = following
         if state.over:
             break

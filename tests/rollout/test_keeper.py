@@ -256,8 +256,8 @@ def test_bad_canaries_are_told_and_others_go_on(tmp_path: Path) -> None:
 
     live(world, story)
     source = FileSource([tmp_path], readers=(findings,))
-    told = [(one.code, one.resource) for one in source.load().findings if one.code.startswith("WV07")]
-    assert told == [("WV0701", "Canary shop/third"), ("WV0702", "Canary shop/second")]
+    told = [(one.code, one.resource) for one in source.load().findings if one.code.startswith("WV071")]
+    assert told == [("WV0710", "Canary shop/third"), ("WV0711", "Canary shop/second")]
 
 
 def test_people_steer_it(tmp_path: Path) -> None:

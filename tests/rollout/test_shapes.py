@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,15 @@ def test_an_http_route(analysis: str, shape: Shape, how: Any, tmp_path: Path) ->
         }  # fmt: skip
 
 
+def test_json_has_no_comments() -> None:
+    text = json.dumps(next(yaml.safe_load_all(ROUTES)), indent=2)
+    assert json.loads(changed(text, "routes.json", AFFINE, 20))["spec"]["http"][1]["route"][1]["weight"] == 20
+    few = text.replace("100", "3")
+    assert json.loads(changed(few, "routes.json", AFFINE, 20))["spec"]["http"][1]["route"][1]["weight"] == 1
+    with pytest.raises(BadInputError, match=r"routes\.json: copies, matches and cookies are put in between comments"):
+        changed(text, "routes.json", AFFINE, Shape(20, cookie="x"))
+
+
 def weighted(weights: list[int]) -> str:
     """A route with these weights; the first two are of the release."""
     targets = "".join(
@@ -170,7 +180,7 @@ def weighted(weights: list[int]) -> str:
 
 
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=4), st.lists(st.integers(0, 100), max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_shares_are_exact_and_come_back(weights: list[int], steps: list[int]) -> None:
     weights[1] = 0
     text = weighted(weights)

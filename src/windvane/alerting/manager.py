@@ -108,6 +108,9 @@ class RuleManager:
         self._first = True
         self._reloading = asyncio.Lock()
         self._configured = asyncio.Event()
+        self._read: Sequence[GroupSpec] = ()
+        self._made: Sequence[GroupSpec] = ()
+        self._tried = False
         self.problems: Sequence[Problem] = ()
         """Why the last reading of the files failed; empty when it did not."""
 
@@ -182,11 +185,21 @@ class RuleManager:
             except FileError as error:
                 self.problems = error.problems
                 self._metrics.reload_good.set(0)
+                self._tried = True
+                await self._apply([*self._read, *self._made])
                 raise
             self.problems = ()
             self._metrics.reload_good.set(1)
-            await self._apply(specs)
+            self._read, self._tried = specs, True
+            await self._apply([*specs, *self._made])
             self._first = False
+
+    async def include(self, specs: Sequence[GroupSpec]) -> None:
+        """Run these groups, which no rule file has, beside those of the files; they replace the ones of before."""
+        async with self._reloading:
+            self._made = tuple(specs)
+            if self._tried:  # the first reading of the files takes them along
+                await self._apply([*self._read, *self._made])
 
     def _load(self) -> list[GroupSpec]:
         specs: list[GroupSpec] = []

@@ -28,28 +28,30 @@ _SERVER_ERRORS = "5..|0"
 _GRPC_ERRORS = "2|4|12|13|14|15"
 """gRPC codes that are the server's doing: unknown, deadline exceeded, unimplemented, internal, unavailable,
 data loss."""
+ALERT = "SloErrorBudgetBurn"
 _SHARE = "{{ $value | humanizePercentage }}"
 _DIRECT = ("5m", "30m", "1h", "6h")
-_SUMMED = ("3d", "30d")
-"""Windows too long to read every series of a service: sums over the recorded five-minute rates."""
+"""Longer windows are too long to read every series of a service: they are means of the recorded five-minute rates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """One alert: threshold on the burn rate, its two windows, and the share of a 30-day budget it stands for."""
+    """One alert: threshold on the burn rate of a 30-day budget, and its two windows."""
 
     rate: float
     long: str
     short: str
-    share: str
     severity: str
-    hold: str
+
+    def threshold(self, days: int) -> float:
+        """The burn rate that takes the share of a budget of so many days in the long window; one lasts, at least."""
+        return max(1.0, self.rate * days / 30)
 
 
 BURNS = (
-    Burn(14.4, "1h", "5m", "2 %", "page", "0s"),
-    Burn(6, "6h", "30m", "5 %", "page", "0s"),
-    Burn(1, "3d", "6h", "10 %", "ticket", "0s"),
+    Burn(14.4, "1h", "5m", "page"),
+    Burn(6, "6h", "30m", "page"),
+    Burn(1, "3d", "6h", "ticket"),
 )
 
 
@@ -58,7 +60,8 @@ class Slo:
     """An objective: percent of a service's requests that must succeed, and percent within `latency` seconds.
 
     `service` is NAME.NAMESPACE, a cluster-local host name, or any other host. `minimum` is the number of bad
-    requests in the short window below which nothing fires. `reporter` says whose metrics count.
+    requests in the short window below which nothing fires. `reporter` says whose metrics count. The budget is for
+    `days`. `objective` 0: only times are measured.
     """
 
     service: str
@@ -67,9 +70,11 @@ class Slo:
     latency_objective: float = 0.0
     minimum: int = 5
     reporter: str = "destination"
+    days: int = 30
 
     def __post_init__(self) -> None:
-        for name, value in (("objective", self.objective), ("latency objective", self.latency_objective or 99.0)):
+        errors = 99.0 if not self.objective and self.latency is not None else self.objective
+        for name, value in (("objective", errors), ("latency objective", self.latency_objective or 99.0)):
             if not 0 < value < 100:
                 raise BadInputError(f"{name} must lie between 0 and 100 percent, not {value:g}")
         if not self.service or any(one in self.service for one in " \"'\\{}\n"):
@@ -102,16 +107,18 @@ class Indicator:
     objective: float
     text: str
     slo: Slo
+    named: tuple[tuple[str, str], ...] = ()
+    """Labels that name an objective which has a name of its own; otherwise its service does."""
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of its series and alerts."""
-        return {"slo": self.slo.name, "sli": self.sli}
+        return {**(dict(self.named) or {"slo": self.slo.name}), "sli": self.sli}
 
     @property
     def selector(self) -> str:
         """Its recorded series."""
-        return f'{{slo={quote(self.slo.name)},sli="{self.sli}"}}'
+        return f"{{{','.join(f'{name}={quote(value)}' for name, value in self.labels.items())}}}"
 
     @property
     def budget(self) -> float:
@@ -154,25 +161,30 @@ class Indicator:
         return f"sum(rate(istio_request_duration_milliseconds_bucket{{{self.slo.matchers()},{le}}}[{window}]))"
 
 
-def render(slo: Slo) -> str:
+Named = tuple[tuple[str, str], ...]
+"""Labels that name an objective which has a name of its own; an empty one is named by its service."""
+
+
+def render(slo: Slo, named: Named = ()) -> str:
     """A rule file for an objective."""
-    return f"{_HEAD.format(name=slo.name)}{yaml.dump(rules(slo), Dumper=_Dumper, sort_keys=False, width=1_000)}"
+    text = yaml.dump(rules(slo, named), Dumper=_Dumper, sort_keys=False, width=1_000)
+    return f"{_HEAD.format(name=slo.name)}{text}"
 
 
-def indicators(slo: Slo) -> list[Indicator]:
+def indicators(slo: Slo, named: Named = ()) -> list[Indicator]:
     """What an objective measures: errors, and times where it says so."""
-    found = [Indicator("errors", slo.objective, "failed", slo)]
+    found = [Indicator("errors", slo.objective, "failed", slo, named)] if slo.objective else []
     if slo.latency is not None:
         took = f"took longer than {fixed(slo.latency * 1000)} ms"
-        found.append(Indicator("latency", slo.latency_objective or slo.objective, took, slo))
+        found.append(Indicator("latency", slo.latency_objective or slo.objective, took, slo, named))
     return found
 
 
-def rules(slo: Slo) -> dict[str, object]:
+def rules(slo: Slo, named: Named = ()) -> dict[str, object]:
     """The rule file's content."""
     groups: list[dict[str, object]] = []
-    for one in indicators(slo):
-        base = f"slo-{slo.name}-{one.sli}"
+    for one in indicators(slo, named):
+        base = f"slo-{one.labels['slo']}-{one.sli}"
         groups.append({"name": f"{base}-recording", "interval": "30s", "rules": list(_recordings(one))})
         groups.append({"name": f"{base}-alerts", "interval": "30s", "rules": list(_alerts(one))})
     return {"groups": groups}
@@ -180,54 +192,76 @@ def rules(slo: Slo) -> dict[str, object]:
 
 def _recordings(one: Indicator) -> Iterator[dict[str, object]]:
     for window in _DIRECT:
-        yield _record(one, f"slo:requests:rate{window}", one.all(window))
-        yield _record(one, f"slo:bad_requests:rate{window}", one.bad(window))
-        yield _ratio(one, window)
-    for window in _SUMMED:
+        yield from direct(one, window)
+    period = f"{one.slo.days}d"
+    for window in dict.fromkeys(("3d", period)):
         for name in ("requests", "bad_requests"):
             mean = f"avg_over_time(slo:{name}:rate5m{one.selector}[{window}])"
-            yield _record(one, f"slo:{name}:rate{window}", mean)
-        yield _ratio(one, window)
-    yield _record(one, "slo:objective:ratio", f"vector({fixed(round(one.objective / 100, 9))})")
-    left = f"1 - slo:bad_requests:ratio_rate30d{one.selector} / {_budget(one)}"
-    yield _record(one, "slo:error_budget:remaining_ratio", left)
+            yield record(one, f"slo:{name}:rate{window}", mean)
+        yield ratio(one, window)
+    yield record(one, "slo:objective:ratio", f"vector({fixed(round(one.objective / 100, 9))})")
+    left = f"1 - slo:bad_requests:ratio_rate{period}{one.selector} / {budget(one)}"
+    yield record(one, "slo:error_budget:remaining_ratio", left)
 
 
-def _record(one: Indicator, name: str, expr: str) -> dict[str, object]:
-    return {"record": name, "expr": expr, "labels": one.labels}
+def direct(one: Indicator, window: str) -> Iterator[dict[str, object]]:
+    """Requests, bad ones and their share over a window, from Istio's own series."""
+    yield record(one, f"slo:requests:rate{window}", one.all(window))
+    yield record(one, f"slo:bad_requests:rate{window}", one.bad(window))
+    yield ratio(one, window)
 
 
-def _ratio(one: Indicator, window: str) -> dict[str, object]:
+def record(one: Indicator, name: str, expr: str, **labels: str) -> dict[str, object]:
+    """A recording rule."""
+    return {"record": name, "expr": expr, "labels": {**one.labels, **labels}}
+
+
+def ratio(one: Indicator, window: str) -> dict[str, object]:
+    """The recorded share of bad requests over a window."""
     parts = f"slo:bad_requests:rate{window}{one.selector} / (slo:requests:rate{window}{one.selector} > 0)"
-    return _record(one, f"slo:bad_requests:ratio_rate{window}", parts)
+    return record(one, f"slo:bad_requests:ratio_rate{window}", parts)
 
 
-def _budget(one: Indicator) -> str:
+def budget(one: Indicator) -> str:
+    """The share that may be bad, as PromQL."""
     return fixed(round(one.budget, 9))
 
 
 def _alerts(one: Indicator) -> Iterator[dict[str, object]]:
     for burn in BURNS:
-        threshold = fixed(round(burn.rate * one.budget, 9))
-        seconds = fixed(parse_duration(burn.short))
-        expr = (
-            f"slo:bad_requests:ratio_rate{burn.long}{one.selector} > {threshold}\n"
-            f"and slo:bad_requests:ratio_rate{burn.short}{one.selector} > {threshold}\n"
-            f"and slo:bad_requests:rate{burn.short}{one.selector} * {seconds} >= {one.slo.minimum}\n"
-        )
-        yield {
-            "alert": "SloErrorBudgetBurn",
-            "expr": expr,
-            "labels": {**one.labels, "severity": burn.severity, "window": burn.long},
-            "annotations": {
-                "summary": f"{one.slo.name}: {_SHARE} of requests {one.text} over {burn.long}",
-                "description": (
-                    f"The objective for {one.slo.name} is that {one.objective:g} % of requests are good. "
-                    f"Over the last {burn.long} {_SHARE} {one.text}: at more than {burn.rate:g} times the "
-                    f"allowed rate, {burn.share} of a 30-day error budget goes in {burn.long}."
-                ),
-            },
-        }
+        yield alert(one, burn)
+
+
+def alert(one: Indicator, burn: Burn) -> dict[str, object]:
+    """The rule that tells of one burn rate; it reads recorded series."""
+    rate, days = burn.threshold(one.slo.days), one.slo.days
+    threshold = fixed(round(rate * one.budget, 9))
+    seconds = fixed(parse_duration(burn.short))
+    expr = (
+        f"slo:bad_requests:ratio_rate{burn.long}{one.selector} > {threshold}\n"
+        f"and slo:bad_requests:ratio_rate{burn.short}{one.selector} > {threshold}\n"
+        f"and slo:bad_requests:rate{burn.short}{one.selector} * {seconds} >= {one.slo.minimum}\n"
+    )
+    labels = one.labels
+    return {
+        "alert": ALERT,
+        "expr": expr,
+        "labels": {**labels, "severity": burn.severity, "window": burn.long},
+        "annotations": {
+            "summary": f"{labels['slo']}: {_SHARE} of requests {one.text} over {burn.long}",
+            "description": (
+                f"The objective for {one.slo.name} is that {one.objective:g} % of requests are good. "
+                f"Over the last {burn.long} {_SHARE} {one.text}: at more than {rate:g} times the "
+                f"allowed rate, {_spent(burn, days)} of a {days}-day error budget goes in {burn.long}."
+            ),
+        },
+    }
+
+
+def _spent(burn: Burn, days: int) -> str:
+    """The share of the budget that goes in the long window at the threshold."""
+    hours = parse_duration(burn.long) / 3_600
+    return f"{round(100 * burn.threshold(days) * hours / (24 * days)):d} %"
 
 
 class _Dumper(yaml.SafeDumper):

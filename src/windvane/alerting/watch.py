@@ -15,17 +15,17 @@ RESCAN_MS = 10_000
 """Links that point elsewhere and folders that did not exist are noticed after this long at the latest."""
 _WILD = re.compile(r"[*?\[]")
 
-_Seen = tuple[tuple[str, int, int, int], ...]
+Seen = tuple[tuple[str, int, int, int], ...]
 
 
 async def changes(globs: Sequence[str], base: Path | None = None) -> AsyncIterator[None]:
     """An item after each edit of a matched file; never ends by itself."""
-    before = await asyncio.to_thread(_signature, globs, base)
+    before = await asyncio.to_thread(signature, globs, base)
     while True:
         folders = await asyncio.to_thread(_folders, globs, base)
         async for _ in awatch(*folders, debounce=50, step=10, rust_timeout=RESCAN_MS, yield_on_timeout=True,
                               recursive=any("**" in glob or _wild_folder(glob) for glob in globs)):  # fmt: skip
-            now = await asyncio.to_thread(_signature, globs, base)
+            now = await asyncio.to_thread(signature, globs, base)
             if now != before:
                 before = now
                 yield
@@ -33,8 +33,8 @@ async def changes(globs: Sequence[str], base: Path | None = None) -> AsyncIterat
                 break
 
 
-def _signature(globs: Sequence[str], base: Path | None) -> _Seen:
-    """What tells one state of the files from another: names, sizes, times, numbers."""
+def signature(globs: Sequence[str], base: Path | None) -> Seen:
+    """What tells one state of the files that globs match from another: names, sizes, times, numbers."""
     seen = []
     for path in expand_globs(globs, base):
         try:

@@ -1,4 +1,4 @@
-"""Loops of the single-series detector: running medians, ranks and records. Everything looks back only."""
+"""Loops over single series: running medians, ranks, records, fading means. Everything looks back only."""
 
 from __future__ import annotations
 
@@ -51,17 +51,24 @@ def same_time_median(values: Floats, day: int, days: int, least: int) -> Floats:
 
 
 @kernel
-def surprise(scores: Floats) -> Floats:
-    """-log10 of each score's rank among those up to it: 2 is the highest of a hundred. Ties count half."""
-    size = len(scores)
+def surprise(scores: Floats, settle: int) -> Floats:
+    """-log10 of each score's rank among those up to it: 2 is the highest of a hundred. Ties count half.
+
+    The first `settle` scores, of when little was known, are forgotten once as many more have come.
+    """
+    size, held = len(scores), 0
     ordered, found = np.empty(size), np.zeros(size)
     for at in range(size):
-        low = np.searchsorted(ordered[:at], scores[at])
-        high = np.searchsorted(ordered[:at], scores[at], side="right")
-        found[at] = -np.log10((1.0 + (at - high) + 0.5 * (high - low)) / (at + 1.0))
-        for shift in range(at, low, -1):
+        if settle > 0 and at == 2 * settle:
+            held = settle
+            ordered[:held] = np.sort(scores[settle:at])
+        low = np.searchsorted(ordered[:held], scores[at])
+        high = np.searchsorted(ordered[:held], scores[at], side="right")
+        found[at] = -np.log10((1.0 + (held - high) + 0.5 * (high - low)) / (held + 1.0))
+        for shift in range(held, low, -1):
             ordered[shift] = ordered[shift - 1]
         ordered[low] = scores[at]
+        held += 1
     return found
 
 
@@ -88,4 +95,27 @@ def fading(scores: Floats, keep: float) -> Floats:
     found = scores.copy()
     for at in range(1, len(scores)):
         found[at] = max(found[at], keep * found[at - 1])
+    return found
+
+
+@kernel
+def leaning(values: Floats, keep: float, first: int) -> Floats:
+    """Mean of the values from `first` up to each, which count by the power of `keep` of how far back they are."""
+    found, total, weight = np.zeros(len(values)), 0.0, 0.0
+    for at in range(first, len(values)):
+        total, weight = keep * total + values[at], keep * weight + 1.0
+        found[at] = total / weight
+    return found
+
+
+@kernel
+def tired(records: Floats, threshold: float, weary: float, keep: float) -> Floats:
+    """Records less `weary` for each tenfold of alerts (one and more) that were; `keep` of those is left a point on."""
+    found, alerts = np.zeros(len(records)), 0.0
+    for at in range(len(records)):
+        alerts *= keep
+        if records[at] > 0:
+            found[at] = records[at] - weary * np.log10(1.0 + alerts)
+            if found[at] >= threshold:
+                alerts += 1.0
     return found

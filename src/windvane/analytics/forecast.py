@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from windvane.analytics.forecast_views import Indices, Series, Views, shift, views_of
-from windvane.analytics.seasonal import DAY, WEEK, Floats
+from windvane.analytics.seasonal import DAY, WEEK, Flags, Floats
 from windvane.kit.errors import BadInputError
 
 LEAST_PERIODS = 3
@@ -25,10 +25,16 @@ GAP_DAYS = 0.25
 ROWS = 6_000
 """Points a series gives the model and its backtest each: more no longer changes errors by a hundredth."""
 ROUNDS = 100
-POWER = 3.0
-"""Weights fall with this power of a member's error: twice the error, an eighth of the weight."""
+RECENT = (0, 1, 2, 5)
+"""Steps back whose departures the model sees."""
+POWER = 5.0
+"""Weights fall with this power of a member's error: twice the error, a thirty-second of the weight."""
+MARKS = 8
+"""Leads, evenly spaced in their logarithm, at which weights and bands are learnt, from leads between half and twice."""
+NEAR_LEAST = 50
+"""Points below which a lead's neighbourhood says too little, and all leads are taken."""
 BANDS = (0.8, 0.95)
-MEMBERS = ("levelled", "weeks", "both", "moved")
+MEMBERS = ("levelled", "scaled", "weeks", "both", "quick", "slow")
 """Of `Views`; the last value, the last hour and the learnt model are members too."""
 
 
@@ -37,7 +43,7 @@ class Forecast:
     """`times` (Unix seconds) ahead with `mean`, and of each band its `low` and `high`.
 
     `error` is the blend's mean absolute scaled error in the backtest: 1 is what repeating yesterday errs by.
-    `weights` are the members' and `history` the days it was learnt from.
+    `weights` are the members', the mean over all leads, and `history` the days it was learnt from.
     """
 
     times: npt.NDArray[np.int64]
@@ -139,13 +145,11 @@ class _Work:
     def told(self, model: _Model | None, final: _Model | None) -> Forecast:
         tested = _members(self.test, model)
         truth, scale = self.test.truth, self.series.scale(self.test.origin)
-        errors = {name: float(np.mean(np.abs(truth - value) / scale)) for name, value in tested.items()}
-        raw = {name: (error + 1e-3) ** -POWER for name, error in errors.items()}
-        weights = {name: one / sum(raw.values()) for name, one in raw.items()}
-        off = (truth - _blend(tested, weights)) / scale
         lead = np.arange(1, self.horizon + 1)
+        weights = _Weights.learnt({name: np.abs(truth - one) / scale for name, one in tested.items()}, self.test.lead)
+        off = (truth - weights.blend(tested, self.test.lead)) / scale
         ahead = Points(self.series, np.full(self.horizon, len(self.series.values) - 1), lead)
-        mean = _blend(_members(ahead, final), weights)
+        mean = weights.blend(_members(ahead, final), lead)
         now = self.series.scale(ahead.origin)
         low, high = {}, {}
         for band in BANDS:
@@ -155,7 +159,7 @@ class _Work:
             mean = np.maximum(mean, 0.0)
             low = {band: np.maximum(one, 0.0) for band, one in low.items()}
         return Forecast(
-            self.times[-1] + self.step * lead, mean, low, high, float(np.mean(np.abs(off))), weights,
+            self.times[-1] + self.step * lead, mean, low, high, float(np.mean(np.abs(off))), weights.over(lead),
             len(self.times) * self.step / DAY,
         )  # fmt: skip
 
@@ -175,17 +179,46 @@ def _test_points(series: Series, first: int, last: int, horizon: int) -> Points:
     return points if len(points.lead) else Points(series, np.array([first]), np.array([last - first]))
 
 
-def _blend(members: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    return np.asarray(sum(weights[name] * value for name, value in members.items()))
+@dataclass(frozen=True)
+class _Weights:
+    """Each member's weight at some leads; between them on a line."""
+
+    marks: Indices
+    of: Mapping[str, Floats]
+
+    @classmethod
+    def learnt(cls, errors: Mapping[str, Floats], leads: Indices) -> _Weights:
+        """From the members' absolute errors at points with these leads."""
+        marks = _marks(int(leads.max()))
+        near = [_near(leads, mark) for mark in marks]
+        raw = {name: np.array([(one[part].mean() + 1e-3) ** -POWER for part in near]) for name, one in errors.items()}
+        total = np.sum(list(raw.values()), axis=0)
+        return cls(marks, {name: one / total for name, one in raw.items()})
+
+    def blend(self, members: Mapping[str, Floats], leads: Indices) -> Floats:
+        """The members' forecasts of points with these leads as one."""
+        return np.asarray(sum(np.interp(leads, self.marks, self.of[name]) * one for name, one in members.items()))
+
+    def over(self, leads: Indices) -> dict[str, float]:
+        """Each member's mean weight."""
+        return {name: float(np.interp(leads, self.marks, one).mean()) for name, one in self.of.items()}
+
+
+def _marks(longest: int) -> Indices:
+    return np.unique(np.geomspace(1, max(longest, 1), MARKS).round().astype(np.int64))
+
+
+def _near(leads: Indices, mark: int) -> Flags:
+    """Which points have about this lead; all where those are few."""
+    near = (leads >= mark / 2) & (leads <= mark * 2)
+    return near if near.sum() >= NEAR_LEAST else np.ones(len(leads), bool)
 
 
 def _conformal(off: Floats, leads: Indices, wanted: Indices, band: float) -> Floats:
-    """The quantile of real errors for each lead, of points with a lead between half and twice it."""
-    marks = np.unique(np.geomspace(1, max(int(wanted[-1]), 1), 8).round().astype(int))
-    widths = []
+    """The quantile of real errors for each lead, of points with about that lead."""
+    marks, widths = _marks(int(wanted[-1])), []
     for mark in marks:
-        near = off[(leads >= mark / 2) & (leads <= mark * 2)]
-        near = near if len(near) >= 50 else off
+        near = off[_near(leads, mark)]
         widths.append(np.quantile(near, min(1.0, band * (1 + 1 / len(near)))))
     return np.asarray(np.interp(wanted, marks, np.maximum.accumulate(widths)))
 
@@ -205,14 +238,14 @@ def _lightgbm() -> Any:
     """LightGBM, or None where it cannot be loaded: its library needs the system's libgomp. Medians then stand alone."""
     try:
         import lightgbm  # noqa: PLC0415  most of a second, and a server starts without it
-    except OSError:
+    except (ImportError, OSError):
         return None
     return lightgbm
 
 
 @dataclass(frozen=True)
 class _Model:
-    """One model of all series: the departure from the median of days and weeks, in a series' own scale."""
+    """One model of all series: the departure from the `moved` view, in a series' own scale."""
 
     booster: Any
     horizon: int
@@ -226,7 +259,7 @@ class _Model:
         for points in lessons:
             views = views_of(points.series, points.origin, points.lead)
             inputs.append(_features(points, views, horizon))
-            wanted.append(np.clip((points.truth - views.both) / points.series.scale(points.origin), -8, 8))
+            wanted.append(np.clip((points.truth - views.moved) / points.series.scale(points.origin), -8, 8))
         rows = np.concatenate(inputs)
         if len(rows) < 200:
             return None
@@ -241,7 +274,7 @@ class _Model:
     def told(self, points: Points, views: Views) -> Floats:
         scale = points.series.scale(points.origin)
         return np.asarray(
-            views.both + scale * self.booster.predict(_features(points, views, self.horizon), num_threads=1)
+            views.moved + scale * self.booster.predict(_features(points, views, self.horizon), num_threads=1)
         )
 
 
@@ -254,8 +287,15 @@ def _features(points: Points, views: Views, horizon: int) -> Floats:
     told = [getattr(views, field.name) for field in fields(views) if field.name not in ("both", "spread")]
     relative = [(one - views.both) / scale for one in (*told, *levels)]
     shifts = [shift(series, origin, width) / scale for width in (hour, 3 * hour, day // 2, day)]
+    lately = [series.departures[np.maximum(origin - back, 0)] / scale for back in RECENT]
+    lately += [one[origin] / scale for one in series.lately.values()]
+    first = -(-lead // day) * day
+    before = (views.yesterday - series.level(origin - first, hour)) / scale  # how the day before went on from here
+    drift = (series.at(origin) - series.at(np.maximum(origin - 1, 0))) / scale
     slot = (series.begin + origin + lead) % day / day * 2 * np.pi
     weekday = (series.begin + origin + lead) // day % WEEK
     return np.stack(
-        [*relative, *shifts, views.spread / scale, lead / horizon, np.sin(slot), np.cos(slot), weekday], axis=1
-    )
+        [*relative, *shifts, *lately, before, drift, views.spread / scale, lead / horizon, np.sin(slot), np.cos(slot),
+         weekday],
+        axis=1,
+    )  # fmt: skip

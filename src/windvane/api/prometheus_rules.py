@@ -23,9 +23,14 @@ _TYPES = {"": (True, True), "alert": (True, False), "record": (False, True)}
 _TRUE, _FALSE = {"1", "t", "T", "TRUE", "true", "True"}, {"0", "f", "F", "FALSE", "false", "False"}
 
 
-def routes(manager: RuleManager, alertmanagers: Callable[[], Sequence[str]] = list) -> list[BaseRoute]:
-    """The routes on one manager; `alertmanagers` yields the addresses that alerts are posted to."""
-    face = _Face(manager, alertmanagers)
+def routes(
+    manager: RuleManager,
+    alertmanagers: Callable[[], Sequence[str]] = list,
+    more: Callable[[], Sequence[Alert]] = list,
+) -> list[BaseRoute]:
+    """The routes on one manager; `alertmanagers` yields the addresses that alerts are posted to, `more` the alerts
+    that no rule makes."""
+    face = _Face(manager, alertmanagers, more)
     return [
         api_route("rules", face.rules),
         api_route("alerts", face.alerts),
@@ -34,9 +39,12 @@ def routes(manager: RuleManager, alertmanagers: Callable[[], Sequence[str]] = li
 
 
 class _Face:
-    def __init__(self, manager: RuleManager, alertmanagers: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self, manager: RuleManager, alertmanagers: Callable[[], Sequence[str]], more: Callable[[], Sequence[Alert]]
+    ) -> None:
         self._manager = manager
         self._alertmanagers = alertmanagers
+        self._more = more
 
     def rules(self, params: Params) -> bytes:
         """`/rules`: the groups with rules that the filters let through, a page of them."""
@@ -62,8 +70,9 @@ class _Face:
         return success(orjson.dumps(data))
 
     def alerts(self, _: Params) -> bytes:
-        """`/alerts`: every pending and firing alert."""
-        return success(orjson.dumps({"alerts": [_alert_json(alert) for alert in self._manager.alerts()]}))
+        """`/alerts`: every pending and firing alert, those of rules first."""
+        found = [*self._manager.alerts(), *self._more()]
+        return success(orjson.dumps({"alerts": [_alert_json(alert) for alert in found]}))
 
     def alertmanagers(self, _: Params) -> bytes:
         """`/alertmanagers`: where alerts go."""

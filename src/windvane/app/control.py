@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -65,6 +65,8 @@ class MeshControl:
         """Told when a configuration has taken effect."""
         self.loaded_also: Callable[[], None] = lambda: None
         """Told after every load, also one that was refused: for whoever reads what is beside the mesh's own."""
+        self.also_found: Callable[[], Sequence[Finding]] = tuple
+        """What others find wrong with documents of theirs among the mesh's files."""
         self._directory = Directory()
 
     @property
@@ -74,11 +76,15 @@ class MeshControl:
 
     def findings(self) -> list[Finding]:
         """What is wrong with the files, and keys that cannot be fetched at present."""
-        return [*self.result.findings, *self._keys_missing()]
+        return [*self.result.findings, *self._keys_missing(), *self.also_found()]
 
     def directory(self) -> Directory:
         """Names for telemetry, of the view in force."""
         return self._directory
+
+    def file_texts(self) -> dict[str, str]:
+        """The text of every file as it was last read, also where that made no other configuration."""
+        return self._source.texts()
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -43,13 +43,16 @@ class MonitoringSettings:
     """URLs that get alerts as Alertmanager's webhooks would."""
     external_url: str = "http://localhost:9900"
     """Where users reach this server: alerts link there."""
+    slos: tuple[str, ...] = ()
+    """Globs of files of service-level objectives, read again on edits; those among the mesh's files are kept too."""
 
     def absolute(self) -> MonitoringSettings:
         """The same with paths that do not depend on the working directory."""
         config = self.prometheus_config.resolve() if self.prometheus_config else None
         shipped = {name.removesuffix(".yaml"): path_of(name) for name in names()}
         rules = tuple(str(shipped.get(glob) or Path.cwd() / glob) for glob in self.rules)
-        return replace(self, prometheus_config=config, rules=rules)
+        slos = tuple(str(Path.cwd() / glob) for glob in self.slos)
+        return replace(self, prometheus_config=config, rules=rules, slos=slos)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ class Monitoring:
         scraper.applied = monitoring._apply
         return monitoring
 
+    @property
+    def notifier(self) -> Notifier:
+        """Where alerts go that no rule makes: wherever those of rules go."""
+        return self._fan_out
+
     async def start(
         self,
         stack: contextlib.AsyncExitStack,
@@ -125,11 +133,6 @@ class Monitoring:
             if isinstance(one, AlertmanagerNotifier)
             for url in one.alertmanagers()
         ]
-
-    @property
-    def notifier(self) -> Notifier:
-        """Where whatever else has something to tell may send it."""
-        return self._fan_out
 
     def external_labels(self) -> dict[str, str]:
         """Labels that tell this server's series and alerts from another's."""

@@ -106,12 +106,17 @@ class ServeSettings:
     """Bounds of PromQL, a tenant."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     """What clients are told to sample, and which stored traces are kept."""
+    forecast: bool = True
+    """Whether every service's signals are forecast once an hour and written as `windvane_forecast`."""
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""
     allow_edits: bool = False
     """Whether drafts of the console may be written into the files of `mesh`."""
     releases: bool = True
     """Whether Canaries among the files of `mesh` are carried out: weights of the routes they name are changed."""
+
+    watch: bool = True
+    """Whether every minute is judged and incidents are noticed, once there are Istio's metrics."""
 
     def flags(self) -> dict[str, str]:
         """The settings under the names that `serve` has for them, as `/api/v1/status/flags` shows them."""
@@ -132,5 +137,5 @@ class ServeSettings:
 _SHOWN = (
     "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "jaeger_query", "jaeger_grpc_query",
     "sampling_http", "sampling_grpc", "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
-    "allow_edits", "releases",
+    "allow_edits", "releases", "watch", "forecast",
 )  # fmt: skip

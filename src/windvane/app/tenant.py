@@ -18,6 +18,7 @@ import grpc
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from windvane.analytics.outlook import Made
 from windvane.api import (
     console,
     jaeger,
@@ -43,6 +44,8 @@ from windvane.api.prometheus_status import StatusInfo
 from windvane.api.windvane import (
     analysis,
     analytics_capacity,
+    analytics_detect,
+    analytics_outlook,
     analytics_releases,
     analytics_seeing,
     analytics_slo,
@@ -51,9 +54,11 @@ from windvane.api.windvane import (
     config_resources,
     dashboards,
     graphs,
+    incidents,
     logs,
     logs_import,
     logs_tail,
+    objectives,
     propagation,
     releases,
     sampling,
@@ -65,8 +70,11 @@ from windvane.api.windvane.analysis_exemplars import istio_naming
 from windvane.api.windvane.analytics_releases import range_asker
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
+from windvane.app.forecasts import Forecasts
 from windvane.app.history import edit_settings, keep_history
+from windvane.app.incidents import Incidents
 from windvane.app.monitoring import Monitoring, MonitoringSettings
+from windvane.app.objectives import Objectives
 from windvane.app.release_shelf import StoreShelf
 from windvane.app.releases import Outside, keep_releases, release_settings
 from windvane.app.sampling import Sampling
@@ -196,6 +204,9 @@ class _Rooms:
     sampling: Sampling
     tail: Tail
     imports: AccessLogImport
+    incidents: Incidents
+    objectives: Objectives
+    forecasts: Forecasts | None
     keeper: Keeper | None
 
     @classmethod
@@ -263,10 +274,18 @@ class _Rooms:
             keeper = keep_releases(own.control, StoreShelf(engine), range_asker(queries), outside, clock)
             common.keep(stack, keeper.run())
             common.keep(stack, outside.run(keeper))
+        watched = Incidents(settings, engine, range_asker(queries), clock)
+        watched.start(monitoring.notifier, stack, common.keep)
+        kept = Objectives(own.monitoring.slos, own.control, monitoring.rules, clock)
+        await kept.start(stack, common.keep)
+        ahead = None
+        if settings.forecast:
+            ahead = Forecasts(range_asker(queries), SampleWriter(engine), clock, own.metrics)
+            common.keep(stack, ahead.run())
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
             common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports,
-            keeper,
+            watched, kept, ahead, keeper,
         )  # fmt: skip
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
@@ -285,13 +304,19 @@ class _Rooms:
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
-            *analytics_releases.routes(range_asker(self.queries), clock),
-            *analytics_seeing.routes(range_asker(self.queries), clock),
-            *analytics_capacity.routes(range_asker(self.queries), clock),
-            *analytics_slo.routes(range_asker(self.queries), clock),
             *releases.routes(
                 self.keeper, range_asker(self.queries), clock, release_settings(self.common.settings, control)
             ),
+            *analytics_releases.routes(range_asker(self.queries), clock),
+            *analytics_seeing.routes(range_asker(self.queries), clock, engine, Book(engine)),
+            *analytics_capacity.routes(range_asker(self.queries), clock, lambda: self.objectives.kept.objectives),
+            *analytics_outlook.routes(self._ahead),
+            *analytics_detect.routes(range_asker(self.queries), clock),
+            *analytics_slo.routes(range_asker(self.queries), clock),
+            *incidents.routes(
+                self.incidents.desk, self.incidents.watching, clock, self.common.settings.monitoring.external_url
+            ),
+            *objectives.routes(self.objectives.kept, self.monitoring.rules.alerts, range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
             *config_resources.routes(lambda: control),
@@ -316,6 +341,9 @@ class _Rooms:
             ]
         )
 
+    def _ahead(self) -> tuple[Made, str] | None:
+        return None if self.forecasts is None else (self.forecasts.made, self.forecasts.error)
+
     @property
     def traces(self) -> jaeger.JaegerQueries:
         """What Jaeger's faces ask."""
@@ -339,7 +367,7 @@ class _Rooms:
         return [
             prometheus.routes(self.queries, clock, info),
             prometheus_facts.routes(engine, clock),
-            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers),
+            prometheus_rules.routes(monitoring.rules, monitoring.alertmanagers, self.incidents.desk.alerts),
             prometheus_targets.routes(monitoring.scraper, monitoring.reload),
             prometheus_federate.routes(engine, clock, monitoring.external_labels),
             prometheus_read.routes(engine, monitoring.external_labels),

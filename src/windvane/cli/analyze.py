@@ -16,7 +16,8 @@ from windvane.cli.mesh_files import mesh_source, optional_mesh_files
 from windvane.cli.output import print_json
 from windvane.cli.sarif import as_sarif
 from windvane.kit.errors import UnavailableError
-from windvane.mesh.findings import Finding
+from windvane.mesh.files import FileSource
+from windvane.mesh.findings import Finding, objective_findings, ordered
 from windvane.mesh.suppress import Suppression, told
 
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -50,11 +51,21 @@ def command(**given: Any) -> None:
         raise click.UsageError("either FILES or --server, and not both")
     # Without files there are no lines to show: an empty source has none.
     source = mesh_source(given["paths"], given["namespace"], given["root_namespace"], given["mesh_config"])
-    found = _asked(given["server"]) if given["server"] else source.load().findings
+    found = _asked(given["server"]) if given["server"] else _found(source)
     findings = tuple(told(found, given["suppressions"]))
     _print(findings, given["output"], source.line)
     failing = _LEVELS[: _LEVELS.index(given["fail_on"]) + 1]
     sys.exit(1 if any(item.level in failing for item in findings) else 0)
+
+
+def _found(source: FileSource) -> tuple[Finding, ...]:
+    """The findings of files, also those of the objectives among them."""
+    found = source.load().findings
+    from windvane.alerting.slo_kept_files import KeptObjectives  # noqa: PLC0415  help must not load PromQL
+
+    kept = KeptObjectives(mesh=source.texts)
+    kept.look()
+    return ordered([*found, *objective_findings(kept.problems)])
 
 
 def _asked(server: str) -> tuple[Finding, ...]:

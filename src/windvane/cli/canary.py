@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from windvane.cli.client import answer, server_option
+from windvane.cli.kayenta_options import kayenta_options, print_score, score
 from windvane.cli.output import output_option, print_json, print_table
 from windvane.cli.release_commands import COMMANDS as RELEASES
 from windvane.cli.rollout_options import COMMANDS
+from windvane.kit.clock import SystemClock
+from windvane.kit.values import parse_duration
 
 _CLUMPED = 1.5
 _EXIT = {"safe": 0, "regress": 1, "more traffic needed": 3}
@@ -41,19 +45,31 @@ def command() -> None:
 @click.option("--acceptable", type=float, default=0.005, show_default=True,
               help="Error rate that is safe whatever the baseline's.")  # fmt: skip
 @click.option("--weights", help="Weights of baseline and canary in the routing, as 90,10: checks the split.")
+@kayenta_options
 @server_option
 @output_option
-def judge(output: str, server: str, tenant: str | None, **given: Any) -> None:
+def judge(
+    output: str, server: str, tenant: str | None, config: Path | None, params: Sequence[str], **given: Any
+) -> None:  # fmt: skip
     """Judge a canary against its baseline; may be asked as often as you like.
 
     The verdict is `regress`, `safe` or `more traffic needed`, with the exit code 1, 0 or 3.
     """
-    params = {name: value for name, value in given.items() if value is not None}
-    found = answer(server, tenant, "analytics/canary", params=params)
+    asked = {name: value for name, value in given.items() if value is not None}
+    found = answer(server, tenant, "analytics/canary", params=asked)
+    if config is not None:
+        end = given["end"] or SystemClock().now_ns() / 1e9
+        start = given["start"] or end - parse_duration(given["since"])
+        found["kayenta_config"] = score(
+            server, tenant, config, (given["baseline"], given["canary"]), given["service"].partition(".")[2],
+            params=params, between=(start, end),
+        )  # fmt: skip
     if output == "json":
         print_json(found)
     else:
         print_verdict(found)
+        if config is not None:
+            print_score(found["kayenta_config"], config)
     sys.exit(_EXIT[found["verdict"]])
 
 

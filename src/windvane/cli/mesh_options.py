@@ -47,6 +47,19 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Carry out the Canaries among the mesh's files: their routes' weights are changed.",
     ),
     click.option(
+        "--watch/--no-watch",
+        default=True,
+        show_default=True,
+        help="Judge every minute of the mesh's metrics, and tell of incidents.",
+    ),
+    click.option(
+        "--slo",
+        "slos",
+        multiple=True,
+        metavar="GLOB",
+        help="Files of service-level objectives beside those among the mesh's files; may be repeated.",
+    ),
+    click.option(
         "--retention", default="15d", show_default=True, help="How long telemetry is kept: 15d, none, or 15d,traces=3d."
     ),
 )

@@ -91,6 +91,8 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
               help="Carry out the Canaries among the files of --mesh: their routes' weights are changed.")  # fmt: skip
 @click.option("--retention", default="15d", show_default=True,
               help="How long telemetry is kept: 15d, none, or 15d,traces=3d,metrics=none.")  # fmt: skip
+@click.option("--watch/--no-watch", default=True, show_default=True,
+              help="Judge every minute of the mesh's metrics, and tell of incidents.")  # fmt: skip
 @click.option("--trust-domain", default="cluster.local", show_default=True, help="First part of SPIFFE identities.")
 @click.option("--metrics-interval", default="5s", show_default=True, help="Between two samples of Istio's metrics.")
 @click.option(
@@ -116,6 +118,19 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
     multiple=True,
     metavar="GLOB",
     help="Rule files in Prometheus's format, or istio for those that come with Windvane; may be repeated.",
+)
+@click.option(
+    "--slo",
+    "slos",
+    multiple=True,
+    metavar="GLOB",
+    help="Files of service-level objectives, kept and alerted about; may be repeated. Those among --mesh are kept too.",
+)
+@click.option(
+    "--forecast/--no-forecast",
+    default=True,
+    show_default=True,
+    help="Forecast every service hourly, at low priority, and write windvane_forecast.",
 )
 @click.option("--alertmanager", multiple=True, metavar="URL", help="An Alertmanager; may be repeated.")
 @click.option(
@@ -209,6 +224,7 @@ def command(**options: Any) -> None:
             placement=options["placement"],
             allow_edits=options["allow_edits"],
             releases=options["releases"],
+            watch=options["watch"],
             retention=Retention.parse(options["retention"]),
             trust_domain=options["trust_domain"],
             metrics_interval=parse_duration(options["metrics_interval"]),
@@ -222,6 +238,7 @@ def command(**options: Any) -> None:
                 options["alertmanager"],
                 options["alert_webhook"],
                 options["external_url"] or f"http://{options['http']}",
+                options["slos"],
             ),
             queries=QuerySettings(
                 cache_bytes=parse_size(options["query_cache"]),
@@ -230,6 +247,7 @@ def command(**options: Any) -> None:
                 max_series=options["query_max_series"],
                 timeout=parse_duration(options["query_timeout"]),
             ),
+            forecast=options["forecast"],
             admin_api=options["admin_api"],
             otlp_metrics=OtlpMetricSettings(
                 Strategy(options["otlp_names"]),

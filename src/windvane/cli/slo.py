@@ -20,6 +20,7 @@ _FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILES"
 )
 
+_MAYBE_FILES = click.argument("files", nargs=-1, type=click.Path(dir_okay=False, path_type=Path), metavar="[FILES]")
 _SHOWN = ("1h", "6h", "3d")
 
 
@@ -29,21 +30,46 @@ def command() -> None:
 
 
 @command.command()
-@_FILES
-@click.option("--end", type=float, help="State at this time, Unix seconds (default: now).")
+@_MAYBE_FILES
+@click.option("--end", type=float, help="With FILES: the state at this time, Unix seconds (default: now).")
 @server_option
 @output_option
 def status(files: tuple[Path, ...], end: float | None, output: str, server: str, tenant: str | None) -> None:
-    """Budget, burn rates and forecast of exhaustion of the objectives in FILES.
+    """Budget, burn rates and forecast of exhaustion of the objectives in FILES, or of those that the server keeps.
 
     Exit code 1 when a page or a ticket would fire.
     """
-    found = [one for file in files for one in _ask(file, end, server, tenant)]
+    problems: list[dict[str, Any]] = []
+    if files:
+        found = [one for file in files for one in _ask(file, end, server, tenant)]
+    elif end is not None:
+        raise click.UsageError("--end needs FILES")
+    else:
+        kept = answer(server, tenant, "objectives")
+        found, problems = [one for each in kept["objectives"] for one in _kept(each)], kept["problems"]
     if output == "json":
-        print_json({"objectives": found})
+        print_json({"objectives": found, **({} if files else {"problems": problems})})
     else:
         _print(found)
+        for one in problems:
+            click.echo(f"not in force: {one['file']}:{one['line']}: {one['path']}: {one['message']}")
+        if not found:
+            click.echo("the server keeps no objectives (windvane serve --slo FILE, or among the mesh's files)")
     sys.exit(1 if any(one["alerts"] for one in found) else 0)
+
+
+def _kept(objective: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Indicators of an objective that the server keeps, as those of files are told; alerts are the rows that fire."""
+    for one in objective["indicators"]:
+        alerts = [
+            {name: row[name] for name in ("severity", "long", "short", "threshold")}
+            for row in one["windows"]
+            if row["exceeded"]
+        ]
+        yield {
+            **{name: value for name, value in one.items() if name not in ("windows", "history")},
+            "name": objective["name"], "service": objective["service"], "alerts": alerts,
+        }  # fmt: skip
 
 
 @command.command()
@@ -62,7 +88,7 @@ def rules(files: tuple[Path, ...]) -> None:
     for file in files:
         for objective in read(read_text(file), str(file)):
             click.echo("---")
-            click.echo(render(objective.slo), nl=False)
+            click.echo(render(objective.slo, objective.labels), nl=False)
 
 
 def _ask(file: Path, end: float | None, server: str, tenant: str | None) -> list[dict[str, Any]]:
@@ -83,7 +109,8 @@ def _print(found: list[dict[str, Any]]) -> None:
 def _row(one: Mapping[str, Any]) -> list[object]:
     attained = "no requests" if one["attained"] is None else f"{100 * one['attained']:.4g}%"
     return [
-        one["name"], one["indicator"], f"{one['objective']:g}%", attained, f"{100 * one['remaining']:.1f}%",
+        one["name"], one["indicator"], f"{one['objective']:g}%", attained,
+        "unknown" if one["remaining"] is None else f"{100 * one['remaining']:.1f}%",
         *(f"{one['burn'][window]:.2f}" for window in _SHOWN), _gone(one["exhaustion"]),
     ]  # fmt: skip
 

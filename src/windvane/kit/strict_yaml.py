@@ -179,6 +179,11 @@ class Mapping:
             return None
         return node
 
+    def peek(self, name: str) -> str:
+        """A scalar as it is written, left to be taken; '' for none."""
+        node = self._fields.get(name)
+        return str(node.value) if isinstance(node, ScalarNode) else ""
+
     def text(self, name: str, default: str = "") -> str:
         """A scalar as it is written."""
         node = self._take(name, ScalarNode, "text")
@@ -270,11 +275,6 @@ class Mapping:
     def has(self, name: str) -> bool:
         """Whether a field that was not taken yet is given."""
         return name in self._fields
-
-    def peek(self, name: str) -> str:
-        """A scalar that stays to be taken; empty where there is none."""
-        node = self._fields.get(name)
-        return str(node.value) if isinstance(node, ScalarNode) else ""
 
     def skip(self, *names: str) -> list[str]:
         """Take fields without a look at them; those that are given."""

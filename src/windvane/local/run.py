@@ -79,10 +79,22 @@ def _run(
     gateway = addresses.pop("gateway")
     faces = Faces(**addresses)
     faults = tuple(map(parse_fault, given["fault"]))
+    edits, watched = given["allow_edits"], given["watch"]
+    slos = tuple(str(Path.cwd() / glob) for glob in given["slos"])
     options = MeshOptions(
-        files, held.path, faces, gateway, given["retention"], traffic, faults,
-        allow_edits=given["allow_edits"], releases=given["releases"], canary=trial,
-    )  # fmt: skip
+        files,
+        held.path,
+        faces,
+        gateway,
+        given["retention"],
+        traffic,
+        faults,
+        allow_edits=edits,
+        watch=watched,
+        slos=slos,
+        releases=given["releases"],
+        canary=trial,
+    )
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))
     finally:

@@ -102,6 +102,10 @@ class MeshOptions:
     """Whether Canaries among the files of `mesh` are carried out."""
     canary: Trial | None = None
     """A release that begins by itself, of a mesh that `local.canary` prepared."""
+    watch: bool = True
+    """Whether the server looks for incidents."""
+    slos: tuple[str, ...] = ()
+    """Globs of files of service-level objectives beside those of `mesh`."""
     server: tuple[str, ...] = (
         sys.executable, "-m", "windvane", "serve",
         "--zipkin", "none", "--tempo", "none", "--jaeger-query", "none", "--jaeger-grpc-query", "none",
@@ -320,8 +324,10 @@ class LocalMesh:
             arguments += [f"--{name}", str(address)]
         for path in options.mesh:
             arguments += ["--mesh", str(path)]
+        arguments += [part for glob in options.slos for part in ("--slo", glob)]
         arguments += ["--allow-edits"] if options.allow_edits else []
         arguments += [] if options.releases else ["--no-releases"]
+        arguments += [] if options.watch else ["--no-watch"]
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
         return ChildSpec(
             name="server",

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from windvane.kit.yaml_nodes import Problem
+
 Level = Literal["error", "warning", "info"]
 
 
@@ -101,8 +103,9 @@ CODES: dict[str, Code] = {
     "WV0610": Code("warning", "A patch of an EnvoyFilter changes nothing: what it is for is not there."),
     "WV0611": Code("warning", "A patch of an EnvoyFilter needs what only another build of Envoy has, such as Istio's."),
     "WV0620": Code("error", "The module of a WasmPlugin cannot be had by proxies of this machine.", refuses=True),
-    "WV0701": Code("error", "A Canary that cannot be carried out: it is left as it is, others go on."),
-    "WV0702": Code("warning", "Two Canaries for one service: the first one is carried out."),
+    "WV0701": Code("error", "A service-level objective cannot be used; the one of before stays in force."),
+    "WV0710": Code("error", "A Canary that cannot be carried out: it is left as it is, others go on."),
+    "WV0711": Code("warning", "Two Canaries for one service: the first one is carried out."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",
@@ -191,6 +194,14 @@ class Finding:
         place = f"{self.file}:{self.line}" if self.line else self.file
         subject = " ".join(part for part in (self.resource, self.path) if part)
         return ": ".join(part for part in (place, f"{self.level} [{self.code}]", subject, self.message) if part)
+
+
+def objective_findings(problems: Iterable[Problem]) -> list[Finding]:
+    """What is wrong with files of objectives, told as it is of the mesh's other resources."""
+    return [
+        finding("WV0701", one.message, resource="ServiceLevelObjective", file=one.file, line=one.line, path=one.path)
+        for one in problems
+    ]
 
 
 def finding(

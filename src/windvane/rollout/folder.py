@@ -29,7 +29,7 @@ class Given:
     plan: Plan | None = None
     routes: str = ""
     problems: tuple[Problem, ...] = ()
-    code: str = "WV0701"
+    code: str = "WV0710"
 
     @property
     def key(self) -> Key:
@@ -122,7 +122,7 @@ def _clashing(given: Given, before: Sequence[Given]) -> Given | None:
             and (one.service, one.namespace) == (two.service, two.namespace)
         ):
             message = f"{one.name} at {where} moves the weights of {one.service} already"
-            return replace(given, problems=(_problem(given.document, message, "spec.service"),), code="WV0702")
+            return replace(given, problems=(_problem(given.document, message, "spec.service"),), code="WV0711")
     return None
 
 

@@ -88,8 +88,12 @@ def changed(text: str, file: str, plan: Plan, wanted: int | Shape) -> str:
     marks = Marks(plan.id)
     text, notes = marks.without(text, file)
     edits: list[Edit] = []
+    is_json = Path(file).suffix == ".json"
+    if is_json and Shape(wanted.weight) != wanted:
+        raise BadInputError(f"{file}: copies, matches and cookies are put in between comments, and JSON has none: "
+                            "write the routes as YAML")  # fmt: skip
     for number, place in enumerate(find(text, file, plan)):
-        weights, factor = divided(place, _before(place, notes, number), wanted.weight)
+        weights, factor = divided(place, _before(place, notes, number), wanted.weight, grow=not is_json)
         note = f"({_WERE} {number}: {' '.join(map(str, weights.before))})" if factor > 1 else ""
         edits += _numbers(place, weights.now)
         news = _KINDS[plan.route_kind].added(place, file, plan, wanted, number)
@@ -118,11 +122,11 @@ class _Weights:
         self.before, self.now = tuple(before), tuple(now)
 
 
-def divided(place: Place, before: Sequence[int], weight: int) -> tuple[_Weights, int]:
+def divided(place: Place, before: Sequence[int], weight: int, *, grow: bool = True) -> tuple[_Weights, int]:
     """The weights with the canary at a percentage of what it and the baseline have, and the factor of all."""
     base, canary = place.pair
     whole = before[base] + before[canary] or 100
-    factor = _factor(whole, weight)
+    factor = _factor(whole, weight) if grow else 1
     if max(whole, *before) * factor > _MOST_WEIGHT:
         factor = 1
     share = whole * factor * weight / 100

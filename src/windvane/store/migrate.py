@@ -21,7 +21,7 @@ from windvane.kit.values import parse_duration
 from windvane.store.api import Engine
 
 DAY = 86_400.0
-_LONGER = {"metrics_5m": 90 * DAY, "metrics_1h": 730 * DAY}
+_LONGER = {"metrics_5m": 90 * DAY, "metrics_1h": 730 * DAY, "incidents": 365 * DAY}
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _RETENTION = re.compile(r"^--@ retention (\w+) (\w+) (\w+)$", re.MULTILINE)
@@ -34,8 +34,9 @@ _TTL = re.compile(r" TTL (.+?)(?: SETTINGS |$)", re.DOTALL)
 class Retention:
     """How long each signal is kept, in seconds; None keeps it for ever.
 
-    Signals are those the schema declares: traces, logs, access_logs, metrics, and its rollups metrics_5m and
-    metrics_1h, which stay for 90 and 730 days where nothing is said of them (or as long as metrics, if longer).
+    Signals are those the schema declares: traces, logs, access_logs, metrics, its rollups metrics_5m and metrics_1h,
+    and incidents; these three stay for 90, 730 and 365 days where nothing is said of them (or as long as metrics, if
+    longer).
     """
 
     default: float | None = 15 * DAY

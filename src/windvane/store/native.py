@@ -81,9 +81,14 @@ def maps(name: str, rows: Sequence[Mapping[str, str]]) -> Column:
     return Column(name, "Map(String, String)", _offsets(rows) + _strings(chain.from_iterable(rows)) + values)
 
 
-def texts(name: str, values: Iterable[str]) -> Column:
+def texts(name: str, values: Iterable[str | bytes]) -> Column:
     """A column of strings."""
     return Column(name, "String", _strings(values))
+
+
+def text_lists(name: str, rows: Sequence[Sequence[str]]) -> Column:
+    """A column of lists of strings."""
+    return Column(name, "Array(String)", _offsets(rows) + _strings(chain.from_iterable(rows)))
 
 
 def coded(name: str, numbers_: NDArray[Any], words: Sequence[bytes]) -> Column:

@@ -35,6 +35,9 @@ const ProxiesPage = lazy(() => import("../config/ProxiesPage").then((m) => m.Pro
 const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.HistoryPage));
 const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
 const ReleasesPage = lazy(() => import("../releases/ReleasesPage").then((m) => m.ReleasesPage));
+const ForecastPage = lazy(() => import("../outlook/ForecastPage").then((m) => m.ForecastPage));
+const CapacityPage = lazy(() => import("../outlook/CapacityPage").then((m) => m.CapacityPage));
+const ObjectivesPage = lazy(() => import("../outlook/ObjectivesPage").then((m) => m.ObjectivesPage));
 const StatusPage = lazy(() => import("../status/StatusPage").then((m) => m.StatusPage));
 
 /** Below /traces: no trace's id is called like them. */
@@ -56,6 +59,9 @@ const CONFIGURATION: Record<string, unknown> = {
 /** Below /insights. */
 const INSIGHTS: Record<string, unknown> = {
   releases: ReleasesPage,
+  forecast: ForecastPage,
+  capacity: CapacityPage,
+  objectives: ObjectivesPage,
 };
 
 interface Match {

@@ -5,6 +5,7 @@ import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
 import { releasesEn } from "./releases.en";
+import { outlookEn } from "./outlook.en";
 import { tracesEn } from "./traces.en";
 
 export const en = {
@@ -14,6 +15,7 @@ export const en = {
   ...configEn,
   ...insightsEn,
   ...releasesEn,
+  ...outlookEn,
 
   "app.title": "Windvane",
   "app.skip": "Skip to content",

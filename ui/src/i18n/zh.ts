@@ -6,6 +6,7 @@ import { insightsZh } from "./insights.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
 import { releasesZh } from "./releases.zh";
+import { outlookZh } from "./outlook.zh";
 import { tracesZh } from "./traces.zh";
 
 export const zh: Record<Key, string> = {
@@ -15,6 +16,7 @@ export const zh: Record<Key, string> = {
   ...configZh,
   ...insightsZh,
   ...releasesZh,
+  ...outlookZh,
 
   "app.title": "风向标 Windvane",
   "app.skip": "跳到正文",

@@ -172,14 +172,18 @@ _CAUTION = 1 / 3
 _DRAWS = 40
 
 
-def fit(history: History) -> Mixture:
-    """The models that explain a history."""
-    found = [_fit(history, workers) for workers in WORKERS]
+COARSE = (1, 2, 4, 8, 16, 32)
+"""Numbers of workers for many services at once: half the work, limits a little less sharp."""
+
+
+def fit(history: History, counts: Sequence[int] = WORKERS) -> Mixture:
+    """The models that explain a history, of so many workers."""
+    found = [_fit(history, workers) for workers in counts]
     best = min(cost for _, _, cost in found)
     rng = np.random.default_rng(1)  # bands are the same each time they are asked for
-    weights = [math.exp(min(0.0, best - cost)) / workers for workers, (_, _, cost) in zip(WORKERS, found, strict=True)]
+    weights = [math.exp(min(0.0, best - cost)) / workers for workers, (_, _, cost) in zip(counts, found, strict=True)]
     queues, draws = [], []
-    for workers, (at, spread, _), weight in zip(WORKERS, found, weights, strict=True):
+    for workers, (at, spread, _), weight in zip(counts, found, weights, strict=True):
         share = weight / sum(weights)
         if share < 1e-4:
             continue

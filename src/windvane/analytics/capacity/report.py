@@ -2,8 +2,8 @@
 
 History is read as rate, mean time and a quantile of time on a grid, gathered into bins of like rate (medians, so that
 an incident does not pass for load), and explained by the queue models. An objective on a quantile becomes one on the
-mean by their ratio in the busiest quarter of history; the ratio is told. Growth is the median slope of daily peaks
-(Theil and Sen).
+mean by their ratio in the busiest quarter of history; the ratio is told. When peaks will reach the limit is told by
+their forecast (`growth`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from windvane.analytics.capacity.growth import LEAST_DAYS, Growth, growth, reached
 from windvane.analytics.capacity.laws import Scalability, concurrency, fit_scalability
-from windvane.analytics.capacity.queue import MIN_POINTS, Estimate, History, Mixture, fit
+from windvane.analytics.capacity.queue import MIN_POINTS, WORKERS, Estimate, History, Mixture, fit
 from windvane.kit.errors import BadInputError, NotFoundError
 
 Floats = NDArray[np.float64]
@@ -24,8 +25,9 @@ Floats = NDArray[np.float64]
 _BINS = 40
 _LEAST_SPREAD = 1.3
 _VAGUE = 3.0
-_DAY = 86_400.0
-_LEAST_DAYS = 3
+_CURVE = 40
+_CURVE_TOP = 1.5
+"""How far beyond the busiest seen the curve is drawn, unless saturation comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,13 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Question:
     """`latency` (seconds) may be exceeded by a share 1 - `quantile` of requests; `replicas` and `traffic` are what-if
-    factors on today's."""
+    factors on today's. `workers` are the numbers of workers that are tried."""
 
     latency: float | None = None
     quantile: float = 0.95
     replicas: float = 1.0
     traffic: float = 1.0
+    workers: tuple[int, ...] = WORKERS
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.quantile < 1:
@@ -61,9 +64,22 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """The quantile of time (seconds) and the utilisation by the rate, with what was seen; bands hold 80 %."""
+
+    rate: Floats
+    time: tuple[Estimate, ...]
+    utilisation: tuple[Estimate, ...]
+    seen_rate: Floats
+    seen_time: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Rates are requests a second, times seconds. `limit` is the highest rate that meets the objective, `days` until
-    daily peaks reach it (None: they do not grow so far), `notes` what makes the figures less sure.
+    daily peaks reach it (None: not within twelve weeks) and `full_days` until they reach saturation, `growth` the
+    peaks to come, `notes` what makes the figures less sure. All but `now`, `peak`, `mean` and what was seen are of the
+    what-if's replicas and traffic. `headroom` is how many times those peaks the limit (or saturation) is.
     """
 
     now: float
@@ -76,9 +92,12 @@ class Report:
     at_traffic: Estimate
     limit: Estimate | None
     days: Estimate | None
-    growth: float | None
+    full_days: Estimate | None
+    headroom: float
+    growth: Growth | None
     scalability: Scalability
     points: int
+    curve: Curve
     notes: tuple[str, ...]
 
 
@@ -91,19 +110,39 @@ def report(measured: Measured, question: Question) -> Report:
     if used.sum() < MIN_POINTS:
         raise BadInputError(f"{used.sum()} points of history with traffic: {MIN_POINTS} are needed")
     rows = list(_bins(rate, mean, measured.busy[used]))
-    model = fit(History.of(rows)).scaled(question.replicas)
+    model = fit(History.of(rows), question.workers).scaled(question.replicas)
     ratio = _ratio(rate, mean, measured.quantile[used])
     limit = None if question.latency is None else model.limit(question.latency / ratio)
-    growth = _growth(measured.at[used], rate)
+    grown = growth(measured.at[used], rate * question.traffic)
     peak = float(np.quantile(rate, 0.98))
-    wanted = peak * question.traffic
+    wanted, saturation = peak * question.traffic, model.saturation
     return Report(
         now=float(rate[-1]), peak=peak, mean=float(mean[-1]),
         in_flight=concurrency(float(rate[-1]), float(mean[-1])), ratio=ratio,
-        utilisation=model.utilisation(wanted), saturation=model.saturation,
-        at_traffic=_scaled(model.time(wanted), ratio), limit=limit, days=_days(peak, limit, growth),
-        growth=None if growth is None else growth.value, scalability=fit_scalability(*_in_flight(rows)),
-        points=int(used.sum()), notes=tuple(_notes(rate, model, limit, measured.busy, growth)),
+        utilisation=model.utilisation(wanted), saturation=saturation,
+        at_traffic=_scaled(model.time(wanted), ratio), limit=limit,
+        days=None if limit is None else _days(wanted, limit, grown), full_days=_days(wanted, saturation, grown),
+        headroom=(saturation if limit is None else limit).value / wanted, growth=grown,
+        scalability=fit_scalability(*_in_flight(rows)), points=int(used.sum()),
+        curve=_curve(model, max(wanted, float(rate.max())), ratio, rows),
+        notes=tuple(_notes(rate, model, limit, measured.busy, grown)),
+    )  # fmt: skip
+
+
+def _days(peak: float, limit: Estimate, grown: Growth | None) -> Estimate | None:
+    """Until daily peaks reach a limit; at once where they do already."""
+    if peak >= limit.value:
+        return Estimate(0.0, 0.0, 0.0)
+    return None if grown is None else reached(grown, limit)
+
+
+def _curve(model: Mixture, busiest: float, ratio: float, rows: list[tuple[float, float, float | None]]) -> Curve:
+    top = min(max(busiest * _CURVE_TOP, model.saturation.value), model.saturation.value * 1.02, busiest * 4)
+    rates = np.linspace(top / _CURVE, max(top, busiest), _CURVE)
+    seen = np.array([(rate, mean * ratio) for rate, mean, _ in rows])
+    return Curve(
+        rates, tuple(_scaled(model.time(one), ratio) for one in rates.tolist()),
+        tuple(model.utilisation(one) for one in rates.tolist()), seen[:, 0], seen[:, 1],
     )  # fmt: skip
 
 
@@ -132,34 +171,7 @@ def _scaled(found: Estimate, ratio: float) -> Estimate:
     return Estimate(*(min(one, 1e6) * ratio for one in (found.value, found.low, found.high)))
 
 
-def _growth(at: Floats, rate: Floats) -> Estimate | None:
-    """Growth of daily peaks a day, of the logarithm; None with fewer than three days."""
-    days = np.ceil((at - at[-1]) / _DAY)  # 0 is the last whole day
-    peaks = [(float(day), float(np.quantile(rate[days == day], 0.98))) for day in np.unique(days)]
-    if len(peaks) < _LEAST_DAYS or peaks[-1][0] - peaks[0][0] < _LEAST_DAYS - 1:
-        return None
-    slopes = [
-        (math.log(later[1]) - math.log(earlier[1])) / (later[0] - earlier[0])
-        for place, earlier in enumerate(peaks) for later in peaks[place + 1 :]
-    ]  # fmt: skip
-    low, middle, high = (float(one) for one in np.quantile(slopes, (0.1, 0.5, 0.9)))
-    return Estimate(middle, low, high)
-
-
-def _days(peak: float, limit: Estimate | None, growth: Estimate | None) -> Estimate | None:
-    """Until daily peaks reach the limit."""
-    if limit is None or growth is None or growth.value <= 0:
-        return None
-
-    def until(rate: float, slope: float) -> float:
-        return max(0.0, math.log(rate / peak) / slope) if rate > 0 and slope > 0 else (0.0 if rate <= 0 else math.inf)
-
-    return Estimate(until(limit.value, growth.value), until(limit.low, growth.high), until(limit.high, growth.low))
-
-
-def _notes(
-    rate: Floats, model: Mixture, limit: Estimate | None, busy: Floats, growth: Estimate | None
-) -> Iterator[str]:
+def _notes(rate: Floats, model: Mixture, limit: Estimate | None, busy: Floats, grown: Growth | None) -> Iterator[str]:
     spread = float(np.quantile(rate, 0.98) / max(float(np.quantile(rate, 0.02)), 1e-12))
     if spread < _LEAST_SPREAD:
         yield f"traffic hardly varied (by {100 * (spread - 1):.0f} %): how times grow with it is a guess"
@@ -168,8 +180,12 @@ def _notes(
     for name, found in (("saturation", model.saturation), ("limit", limit)):
         if found is not None and found.high > _VAGUE * max(found.low, 1e-12):
             yield f"the {name} is vague: history at this load does not tell it"
-    if growth is None:
-        yield f"growth is not known: history covers fewer than {_LEAST_DAYS} days"
+    if grown is None:
+        yield f"growth is not known: history covers fewer than {LEAST_DAYS} days"
+    elif not grown.season_days:
+        yield "days are taken to be alike: history has gaps, or too few days to know a season"
+    elif grown.slope.low <= 0 <= grown.slope.high:
+        yield "peaks may as well not grow: the band of their trend holds none at all"
 
 
 Ask = Callable[[str, int, int, int], tuple[Floats, Floats]]
@@ -180,16 +196,39 @@ def measure(
     ask: Ask, matchers: str, start_ms: int, end_ms: int, *, quantile: float, utilisation: str | None
 ) -> Measured:
     """Read a service's history; steps are as long as keeps them to about a thousand."""
-    step_ms = max(60_000, math.ceil((end_ms - start_ms) / 1_000 / 60_000) * 60_000)
+    step_ms = step_of(start_ms, end_ms)
+    queries = {name: f"sum({rate})" for name, rate in _rates(matchers, step_ms).items() if name != "bucket"}
+    at, count = ask(queries["count"], start_ms, end_ms, step_ms)
+    _, total = ask(queries["sum"], start_ms, end_ms, step_ms)
+    buckets = _rates(matchers, step_ms)["bucket"]
+    _, high = ask(f"histogram_quantile({quantile:g}, sum by (le) ({buckets}))", start_ms, end_ms, step_ms)
+    busy = np.full(len(at), np.nan) if utilisation is None else ask(utilisation, start_ms, end_ms, step_ms)[1]
+    return measured_of(at, count, total, high, busy)
+
+
+def step_of(start_ms: int, end_ms: int) -> int:
+    """Milliseconds of a step: a thousand of them or so, whole minutes."""
+    return max(60_000, math.ceil((end_ms - start_ms) / 1_000 / 60_000) * 60_000)
+
+
+def queries_by(labels: str, matchers: str, step_ms: int, quantile: float) -> dict[str, str]:
+    """PromQL by these labels: requests a second, milliseconds of work a second, the quantile of time."""
+    rates = _rates(matchers, step_ms)
+    return {
+        "count": f"sum by ({labels}) ({rates['count']})",
+        "sum": f"sum by ({labels}) ({rates['sum']})",
+        "quantile": f"histogram_quantile({quantile:g}, sum by ({labels}, le) ({rates['bucket']}))",
+    }
+
+
+def _rates(matchers: str, step_ms: int) -> dict[str, str]:
     window = f"{max(120, step_ms // 1_000)}s"
     metric = "istio_request_duration_milliseconds"
+    return {suffix: f"rate({metric}_{suffix}{{{matchers}}}[{window}])" for suffix in ("count", "sum", "bucket")}
 
-    def rate(suffix: str) -> str:
-        return f"rate({metric}_{suffix}{{{matchers}}}[{window}])"
 
-    at, count = ask(f"sum({rate('count')})", start_ms, end_ms, step_ms)
-    _, total = ask(f"sum({rate('sum')})", start_ms, end_ms, step_ms)
-    _, high = ask(f"histogram_quantile({quantile:g}, sum by (le) ({rate('bucket')}))", start_ms, end_ms, step_ms)
-    busy = np.full(len(at), np.nan) if utilisation is None else ask(utilisation, start_ms, end_ms, step_ms)[1]
+def measured_of(at: Floats, count: Floats, total_ms: Floats, quantile_ms: Floats, busy: Floats) -> Measured:
+    """Rates and milliseconds as they are asked for, as a history."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return Measured(at, count, total / count / 1_000, high / 1_000, np.where((busy > 0) & (busy < 1), busy, np.nan))
+        known = np.where((busy > 0) & (busy < 1), busy, np.nan)
+        return Measured(at, count, total_ms / count / 1_000, quantile_ms / 1_000, known)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -15,16 +14,19 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from windvane.analytics.anomalies import Anomaly, Group, anomalies, grouped
+from windvane.analytics.explain.explained import Sources
 from windvane.analytics.forecast import BANDS, Forecast, History, forecasts
-from windvane.analytics.mesh_series import STEP, Service, name_of, read_calls, read_flags, read_frames
+from windvane.analytics.mesh_series import STEP, Service, read_calls, read_frames
 from windvane.analytics.releases.read import AskRange
-from windvane.analytics.why import BEFORE, SIGNALS, WINDOW, Answer, Followed, Node, Told, why, words
+from windvane.api.windvane import analytics_why
 from windvane.api.windvane.docs import Parameter, RouteDoc, documented
 from windvane.api.windvane.telemetry import PREFIX, seconds
+from windvane.history.book import Book
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, NotFoundError
 from windvane.kit.values import parse_duration
 from windvane.promql.value import MatrixResult
+from windvane.store.api import Engine
 
 DAY = 86_400
 _MOST_SERIES = 50
@@ -99,39 +101,6 @@ class Forecasts(BaseModel):
     series: list[ForecastOf]
 
 
-class CauseOf(BaseModel):
-    """Where it may begin: a service, or (with `caller`) the way from a caller to it.
-
-    `usual` and `now` are milliseconds a call or the share that failed; `explains` the share (0 to 1) of the excess
-    that is its own; `flags` the response flags of calls that failed on the way.
-    """
-
-    service: str
-    namespace: str
-    caller: str | None
-    text: str
-    explains: float
-    confidence: float
-    departure: float
-    usual: float
-    now: float
-    calls_per_minute: float
-    path: list[str]
-    flags: dict[str, float]
-
-
-class Why(BaseModel):
-    """Causes of what a service shows, likeliest first; none (and a note) where nothing is out of the usual."""
-
-    service: str
-    namespace: str
-    signal: Literal["errors", "latency"] | None
-    since: int | None
-    at: int
-    causes: list[CauseOf]
-    notes: list[str]
-
-
 _AT = Parameter("time", "The end, seconds since the epoch; now if absent.", "number")
 _ANOMALIES = RouteDoc(
     "What was odd, by service and signal",
@@ -154,19 +123,10 @@ _FORECAST = RouteDoc(
         _AT,
     ),
 )
-_WHY = RouteDoc(
-    "Why a service fails or is slow",
-    Why,
-    (
-        Parameter("service", "NAME or NAME.NAMESPACE.", required=True),
-        Parameter("signal", "errors or latency; whichever departs more if absent."),
-        _AT,
-    ),
-)
 
 
-def routes(ask: AskRange, clock: Clock) -> list[BaseRoute]:
-    """The routes; `ask` may block."""
+def routes(ask: AskRange, clock: Clock, traces: Engine | None = None, book: Book | None = None) -> list[BaseRoute]:
+    """The routes; `ask` may block. Causes are checked against traces and the configuration's history where given."""
 
     def odd(request: Request) -> Response:
         return _json(_anomalies(ask, request.query_params, clock))
@@ -174,13 +134,10 @@ def routes(ask: AskRange, clock: Clock) -> list[BaseRoute]:
     def ahead(request: Request) -> Response:
         return _json(_forecasts(ask, request.query_params, clock))
 
-    def cause(request: Request) -> Response:
-        return _json(_why(ask, request.query_params, clock))
-
     return [
         documented(f"{PREFIX}/analytics/anomalies", odd, _ANOMALIES),
         documented(f"{PREFIX}/analytics/forecast", ahead, _FORECAST),
-        documented(f"{PREFIX}/analytics/why", cause, _WHY),
+        *analytics_why.routes(Sources(ask, traces, book), clock),
     ]
 
 
@@ -262,52 +219,6 @@ def _forecast(labels: dict[str, str], found: Forecast | None, refused: str | Non
         bands=[Band(share=band, low=found.low[band].tolist(), high=found.high[band].tolist()) for band in BANDS],
         error=found.error, days=found.history, members=dict(found.weights),
     )  # fmt: skip
-
-
-def _why(ask: AskRange, params: QueryParams, clock: Clock) -> Why:
-    asked, signal = params.get("service", ""), params.get("signal")
-    if not asked:
-        raise BadInputError("parameter service is missing")
-    followed: Followed | None = None
-    if signal:
-        if signal not in SIGNALS:
-            raise BadInputError(f"signal {signal!r}: expected errors or latency")
-        followed = "errors" if signal == "errors" else "latency"
-    end = _end(params, clock) // STEP * STEP
-    times, calls = read_calls(ask, (end - (WINDOW + BEFORE) * STEP) * 1_000, end * 1_000)
-    service = _named(asked, {one.callee for one in calls})
-    found = why(times, calls, service, followed)
-    return Why(
-        service=service[1], namespace=service[0], signal=found.signal, since=found.since, at=end,
-        causes=[_cause(ask, found, one, end) for one in found.causes], notes=list(found.notes),
-    )  # fmt: skip
-
-
-def _named(asked: str, services: Iterable[Service]) -> Service:
-    name, _, namespace = asked.partition(".")
-    found = sorted(one for one in services if one[1] == name and (not namespace or one[0] == namespace))
-    if not found:
-        raise NotFoundError(f"no calls to service {asked} in the {WINDOW + BEFORE} minutes before")
-    if len(found) > 1:
-        spaces = ", ".join(one[0] for one in found)
-        raise BadInputError(f"service {asked} is in namespaces {spaces}: name it NAME.NAMESPACE")
-    return found[0]
-
-
-def _cause(ask: AskRange, answer: Answer, told: Told, end: int) -> CauseOf:
-    node, signal = told.node, answer.signal or "errors"
-    asks = node.caller is not None and signal == "errors"
-    flags = read_flags(ask, node.service, (answer.since or end - 60) * 1_000 - 60_000, end * 1_000) if asks else {}
-    return CauseOf(
-        service=node.service[1], namespace=node.service[0], caller=name_of(node.caller) if node.caller else None,
-        text=words(told, signal, flags), explains=told.cause.explains, confidence=told.cause.confidence,
-        departure=told.cause.departure, usual=told.usual, now=told.now, calls_per_minute=told.calls,
-        path=[_place(one) for one in told.path], flags=flags,
-    )  # fmt: skip
-
-
-def _place(node: Node) -> str:
-    return node.name
 
 
 def _end(params: QueryParams, clock: Clock) -> int:

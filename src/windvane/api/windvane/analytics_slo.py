@@ -27,7 +27,8 @@ from windvane.kit.errors import BadInputError
 
 _MAX_BODY = 1 << 20
 _HOUR_MS = 3_600_000
-_SHOWN = {300.0: "5m", 1_800.0: "30m", HOUR: "1h", 6 * HOUR: "6h", 72 * HOUR: "3d"}
+SHOWN = {300.0: "5m", 1_800.0: "30m", HOUR: "1h", 6 * HOUR: "6h", 72 * HOUR: "3d"}
+"""The windows of the table by their seconds."""
 
 
 class SloQuestion(BaseModel):
@@ -124,7 +125,7 @@ def budget_of(ask: AskRange, indicator: Indicator, days: int, end_ms: int) -> Bu
     bad = np.where(np.isfinite(all_) & ~np.isfinite(bad), 0.0, bad)
     recent: dict[float, Seen] = {}
     for seconds in WINDOWS:
-        shown = _SHOWN[seconds]
+        shown = SHOWN[seconds]
         if shown != "3d":
             two = (_values(ask, query(shown), end_ms, end_ms, 1)[0] for query in (indicator.bad, indicator.all))
             recent[seconds] = Seen(*(float(np.nan_to_num(one)) * seconds for one in two))
@@ -140,9 +141,10 @@ def _model(objective: Objective, indicator: Indicator, found: Budget) -> SloStat
     gone = found.exhaustion
     return SloStatus(
         name=objective.name, service=objective.slo.name, indicator=indicator.sli, objective=indicator.objective,
-        attained=found.attained, bad=found.bad, all=found.all, remaining=found.remaining, burn=_burn(found.burn),
+        attained=found.attained, bad=found.bad, all=found.all, remaining=found.remaining,
+        burn=burn_by_window(found.burn),
         alerts=[
-            SloAlert(severity=row.severity, long=_SHOWN[row.long], short=_SHOWN[row.short],
+            SloAlert(severity=row.severity, long=SHOWN[row.long], short=SHOWN[row.short],
                      threshold=row.threshold(objective.days * 24 * HOUR))
             for row in found.alerts
         ],
@@ -151,5 +153,6 @@ def _model(objective: Objective, indicator: Indicator, found: Budget) -> SloStat
     )  # fmt: skip
 
 
-def _burn(rates: Mapping[float, float]) -> dict[str, float]:
-    return {_SHOWN[seconds]: rate for seconds, rate in rates.items()}
+def burn_by_window(rates: Mapping[float, float]) -> dict[str, float]:
+    """Rates by their windows' names."""
+    return {SHOWN[seconds]: rate for seconds, rate in rates.items()}

@@ -1,0 +1,120 @@
+"""Scopes judged as matrices: as the judge of single services does, and on a mesh of five minutes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from watched_mesh import MONDAY, Floats, steady
+
+from windvane.analytics.baselines.bank import Bank
+from windvane.analytics.baselines.tracks import Stretch
+from windvane.analytics.red import Incident, RedFrame, incidents, judge_red
+
+FIRST = MONDAY // 60
+DAY = 1_440
+
+
+def service(seed: int, days: int) -> dict[str, Floats]:
+    """A service that breaks in one way on its last day."""
+    draw = np.random.default_rng(seed)
+    requests, errors, latency = steady(draw, days * DAY, 10 ** draw.uniform(1.5, 3))
+    begin = (days - 1) * DAY + int(draw.integers(100, 1_000))
+    part = slice(begin, begin + int(draw.integers(40, 200)))
+    if seed % 4 == 0:
+        latency[part] *= draw.uniform(2.5, 5)
+    elif seed % 4 == 1:
+        requests[part] = np.floor(requests[part] * 0.05)
+        errors[part] = np.minimum(errors[part], requests[part])
+    elif seed % 4 == 2:
+        errors[part] = np.ceil(requests[part] * 0.08)
+    gap = (days - 2) * DAY + int(draw.integers(100, 1_000))
+    for values in (requests, errors, latency):
+        values[gap : gap + 25] = np.nan
+    return {"requests": requests, "errors": errors, "latency": latency}
+
+
+def judged(series: list[dict[str, Floats]], step: int) -> list[tuple[int, Incident]]:
+    """Incidents of every row, from a bank that is given `step` minutes at a time."""
+    requests, errors, latency = (
+        np.array([one[name] for one in series], np.float32) for name in ("requests", "errors", "latency")
+    )
+    bank, found = Bank(len(series), 0.001), {}
+    for at in range(0, requests.shape[1], step):
+        part = slice(at, at + step)
+        bank.feed(FIRST + at, requests[:, part], errors[:, part], latency[:, part])
+        found |= {(one.row, one.signal, one.start): one for one in bank.tracks.now(bank.rings, bank.settled)}
+    last: dict[tuple[int, int], Stretch] = {}
+    for one in sorted(found.values(), key=lambda one: one.last):
+        last[one.row, one.signal] = one
+    names = ("errors", "latency", "rate")
+    return [
+        (one.row, Incident(names[one.signal], one.start * 60, one.last * 60, one.factor, False))
+        for one in last.values()
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_bank_finds_what_the_judge_of_single_services_does(seed: int) -> None:
+    """On the third day: the same incidents, begun within two minutes of each other, as strong within a tenth."""
+    days = 3
+    series = [service(4 * seed + number, days) for number in range(4)]
+    single = [
+        (row, one)
+        for row, values in enumerate(series)
+        for one in incidents(judge_red(RedFrame(MONDAY + 60 * np.arange(days * DAY), **values)), 60)
+        if one.start >= MONDAY + (days - 1) * 86_400
+    ]
+    found = judged(series, 60)
+    assert len(single) == 3
+    assert sorted((row, one.signal) for row, one in single) == sorted((row, one.signal) for row, one in found)
+    for row, one in single:
+        (other,) = (other for at, other in found if (at, other.signal) == (row, one.signal))
+        assert abs(other.start - one.start) <= 120
+        assert abs(other.end - one.end) <= 900
+        assert other.factor == pytest.approx(one.factor, rel=0.1)
+
+
+def young(rows: int, minutes: int, seed: int) -> tuple[Floats, Floats, Floats]:
+    """A mesh that has just begun: 60 to 3,000 requests a minute, rates over two minutes, latency that wanders."""
+    draw = np.random.default_rng(seed)
+    rate = np.exp(draw.uniform(np.log(60), np.log(3_000), rows))[:, None]
+    requests = draw.poisson(rate, (rows, minutes + 1)).astype(float)
+    noise = draw.normal(0, 0.05 + 1.2 / np.sqrt(requests)) + np.cumsum(draw.normal(0, 0.02, requests.shape), axis=1)
+    latency = np.exp(draw.uniform(1, 5, rows))[:, None] * np.exp((noise[:, 1:] + noise[:, :-1]) / 2)
+    errors = draw.binomial(requests.astype(int), 0.0002).astype(float)
+    return tuple(
+        np.asarray(values) for values in (
+            (requests[:, 1:] + requests[:, :-1]) / 2, (errors[:, 1:] + errors[:, :-1]) / 2, latency
+        )
+    )  # type: ignore[return-value]  # fmt: skip
+
+
+def minutewise(values: tuple[Floats, Floats, Floats], begin: int = FIRST + 500) -> np.ndarray:  # type: ignore[type-arg]
+    """Rows x signals x minutes: odd, as it was told in each minute, the last two read again."""
+    bank, told = Bank(len(values[0]), 0.001), []
+    requests, errors, latency = (one.astype(np.float32) for one in values)
+    for at in range(requests.shape[1]):
+        part = slice(max(0, at - 2), at + 1)
+        bank.feed(begin + part.start, requests[:, part], errors[:, part], latency[:, part])
+        told.append(bank.rings.odd[..., bank.rings.end - 1].copy())
+    return np.stack(told, axis=-1)
+
+
+def test_a_mesh_of_some_minutes_has_its_faults_found_and_no_others() -> None:
+    quiet = young(60, 36, 1)
+    assert not minutewise(quiet).any()
+    requests, errors, latency = young(20, 12, 2)
+    latency[:, 6:] *= 5
+    errors[:, 6:] = np.ceil(requests[:, 6:] * 0.1)
+    odd = minutewise((requests, errors, latency))
+    assert not odd[..., :6].any()
+    assert odd[:, 0, 8].all(), "errors within three minutes"
+    assert odd[:, 1, 8].mean() >= 0.9, "latency within three minutes"
+    assert odd[:, 1, 10].all()
+
+
+def test_minutes_must_follow_each_other() -> None:
+    bank, one = Bank(1, 0.001), np.ones((1, 5), np.float32)
+    bank.feed(FIRST, one, one, one)
+    with pytest.raises(ValueError, match=f"minutes {FIRST + 5} to {FIRST + 9} are missing"):
+        bank.feed(FIRST + 9, one, one, one)
