@@ -1,9 +1,11 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
 import { configEn } from "./config.en";
+import { incidentsEn } from "./incidents.en";
 import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
+import { releasesEn } from "./releases.en";
 import { outlookEn } from "./outlook.en";
 import { tracesEn } from "./traces.en";
 
@@ -12,7 +14,9 @@ export const en = {
   ...tracesEn,
   ...logsEn,
   ...configEn,
+  ...incidentsEn,
   ...insightsEn,
+  ...releasesEn,
   ...outlookEn,
 
   "app.title": "Windvane",
@@ -335,7 +339,6 @@ export const en = {
   "status.proxies.filter": "Filter sidecars",
   "status.proxy": "Proxy",
   "status.proxy.state": "State",
-  "status.proxy.type": "Resources",
   "status.proxy.reason": "Why rejected",
   "status.proxy.sent": "Sent",
   "status.proxy.acked": "Accepted",
