@@ -34,6 +34,8 @@ const ResourcesPage = lazy(() => import("../config/ResourcesPage").then((m) => m
 const ProxiesPage = lazy(() => import("../config/ProxiesPage").then((m) => m.ProxiesPage));
 const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.HistoryPage));
 const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
+const IncidentsPage = lazy(() => import("../insights/IncidentsPage").then((m) => m.IncidentsPage));
+const WhyPage = lazy(() => import("../insights/WhyPage").then((m) => m.WhyPage));
 const ForecastPage = lazy(() => import("../outlook/ForecastPage").then((m) => m.ForecastPage));
 const CapacityPage = lazy(() => import("../outlook/CapacityPage").then((m) => m.CapacityPage));
 const ObjectivesPage = lazy(() => import("../outlook/ObjectivesPage").then((m) => m.ObjectivesPage));
@@ -57,6 +59,8 @@ const CONFIGURATION: Record<string, unknown> = {
 
 /** Below /insights. */
 const INSIGHTS: Record<string, unknown> = {
+  incidents: IncidentsPage,
+  why: WhyPage,
   forecast: ForecastPage,
   capacity: CapacityPage,
   objectives: ObjectivesPage,

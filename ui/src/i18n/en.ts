@@ -1,6 +1,7 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
 import { configEn } from "./config.en";
+import { incidentsEn } from "./incidents.en";
 import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
@@ -12,6 +13,7 @@ export const en = {
   ...tracesEn,
   ...logsEn,
   ...configEn,
+  ...incidentsEn,
   ...insightsEn,
   ...outlookEn,
 
@@ -335,7 +337,6 @@ export const en = {
   "status.proxies.filter": "Filter sidecars",
   "status.proxy": "Proxy",
   "status.proxy.state": "State",
-  "status.proxy.type": "Resources",
   "status.proxy.reason": "Why rejected",
   "status.proxy.sent": "Sent",
   "status.proxy.acked": "Accepted",
