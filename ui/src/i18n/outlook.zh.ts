@@ -54,7 +54,8 @@ export const outlookZh: Record<keyof typeof outlookEn, string> = {
   "outlook.slo.pending": "待触发",
   "outlook.slo.problems": "以下内容未生效，仍使用之前的目标：",
   "outlook.slo.empty": "还没有服务目标",
-  "outlook.slo.empty.text": "在网格的文件中写下服务的承诺，或用 --slo FILE 启动服务器。文件修改后会重新读取。",
+  "outlook.slo.empty.text":
+    "在网格的文件中写下服务的承诺，或用 --slo FILE 启动服务器。文件修改后会重新读取。",
   "outlook.slo.example": "一个可以开始使用的目标",
   "outlook.toService": "打开 {service}",
   "outlook.capacity.title": "按余量排列的服务",
@@ -91,6 +92,7 @@ export const outlookZh: Record<keyof typeof outlookEn, string> = {
   "outlook.capacity.model": "模型",
   "outlook.capacity.seen": "实测",
   "outlook.capacity.peakNow": "峰值",
+  "outlook.capacity.fact.saturation": "饱和",
   "outlook.capacity.limit": "上限",
   "outlook.capacity.saturation": "饱和",
   "outlook.capacity.chart.time": "耗时 {quantile} 随负载变化，阴影为 80 % 区间",
