@@ -60,7 +60,7 @@ export const outlookZh: Record<keyof typeof outlookEn, string> = {
   "outlook.toService": "打开 {service}",
   "outlook.capacity.title": "按余量排列的服务",
   "outlook.capacity.working": "正在用每个服务一周的数据拟合模型，需要几秒钟。",
-  "outlook.capacity.first": "若所有流量同比增长，最先饱和的是 {service}:达到当前峰值的 {factor} 倍时。",
+  "outlook.capacity.first": "若所有流量同比增长，最先饱和的是 {service}：达到当前峰值的 {factor} 倍时。",
   "outlook.capacity.empty": "暂时没有可评估的数据",
   "outlook.capacity.empty.text": "最近一周没有带耗时的请求。",
   "outlook.capacity.service": "服务",
