@@ -13,6 +13,7 @@ import "./styles/metrics.css";
 import "./styles/logs.css";
 import "./styles/rules.css";
 import "./styles/config.css";
+import "./styles/releases.css";
 import "./styles/outlook.css";
 import "./styles/incidents.css";
 import { render } from "preact";

@@ -19,7 +19,7 @@ LEAST = 300
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`times` (Unix seconds, a step apart), `values` (NaN unknown) and what was found; unknown points never alert."""
+    """`times` (Unix seconds, a step apart), `values` (NaN unknown) and what was found; nothing unknown is an alert."""
 
     times: npt.NDArray[np.int64]
     values: Floats

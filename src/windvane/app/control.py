@@ -27,6 +27,7 @@ from windvane.mesh.placement import Placement
 from windvane.mesh.view import MeshView
 from windvane.mesh.watch import watch
 from windvane.mesh.written import Written
+from windvane.rollout.folder import findings as canary_findings
 from windvane.xds.server import ControlPlane
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class MeshControl:
         plane: ControlPlane | None = None,
     ) -> None:
         also = (idle_patches, local_modules) if placement is not None else (idle_patches,)
-        self._source = FileSource(files, identity, implied_gateways=placement is not None, also=also)
+        self._source = FileSource(
+            files, identity, implied_gateways=placement is not None, also=also, readers=(canary_findings,)
+        )
         self._placement_file = placement
         self._clock = clock
         self.plane = plane
@@ -60,6 +63,8 @@ class MeshControl:
         """The text of every file as it was then."""
         self.observer: Callable[[MeshView, tuple[Written, ...]], None] = lambda *_: None
         """Told when a configuration has taken effect."""
+        self.loaded_also: Callable[[], None] = lambda: None
+        """Told after every load, also one that was refused: for whoever reads what is beside the mesh's own."""
         self.also_found: Callable[[], Sequence[Finding]] = tuple
         """What others find wrong with documents of theirs among the mesh's files."""
         self._directory = Directory()
@@ -111,6 +116,7 @@ class MeshControl:
             if not result.accepted:
                 log.warning("mesh: the edit is refused; the configuration before it stays in force")
             self._publish()
+            self.loaded_also()
             self.loaded.set()
 
     async def _follow_placement(self, file: Path) -> None:

@@ -112,6 +112,8 @@ class ServeSettings:
     """Whether series may be deleted and snapshots taken over HTTP."""
     allow_edits: bool = False
     """Whether drafts of the console may be written into the files of `mesh`."""
+    releases: bool = True
+    """Whether Canaries among the files of `mesh` are carried out: weights of the routes they name are changed."""
 
     watch: bool = True
     """Whether every minute is judged and incidents are noticed, once there are Istio's metrics."""
@@ -135,5 +137,5 @@ class ServeSettings:
 _SHOWN = (
     "data", "http", "grpc", "otlp_http", "zipkin", "jaeger_grpc", "jaeger_http", "jaeger_query", "jaeger_grpc_query",
     "sampling_http", "sampling_grpc", "tempo", "ads", "trust_domain", "metrics_interval", "memory", "admin_api",
-    "allow_edits", "watch", "forecast",
+    "allow_edits", "releases", "watch", "forecast",
 )  # fmt: skip

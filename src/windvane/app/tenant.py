@@ -60,12 +60,14 @@ from windvane.api.windvane import (
     logs_tail,
     objectives,
     propagation,
+    releases,
     sampling,
     status,
     telemetry,
     traces,
 )
 from windvane.api.windvane.analysis_exemplars import istio_naming
+from windvane.api.windvane.analytics_releases import range_asker
 from windvane.app.badges import mesh_info
 from windvane.app.control import MeshControl
 from windvane.app.forecasts import Forecasts
@@ -73,6 +75,8 @@ from windvane.app.history import edit_settings, keep_history
 from windvane.app.incidents import Incidents
 from windvane.app.monitoring import Monitoring, MonitoringSettings
 from windvane.app.objectives import Objectives
+from windvane.app.release_shelf import StoreShelf
+from windvane.app.releases import Outside, keep_releases, release_settings
 from windvane.app.sampling import Sampling
 from windvane.app.settings import ServeSettings
 from windvane.app.status import proxies_source, status_source
@@ -96,6 +100,7 @@ from windvane.kit.metrics import Metrics
 from windvane.promql.engine import QueryEngine
 from windvane.promql.rollup.build import RollupBuilder
 from windvane.promql.rollup.build import run as rollup_loop
+from windvane.rollout.keeper import Keeper
 from windvane.store.commit import GroupCommit, Kind
 from windvane.store.delete import SeriesDeletion
 from windvane.store.embedded import EmbeddedEngine, EmbeddedSettings
@@ -202,6 +207,7 @@ class _Rooms:
     incidents: Incidents
     objectives: Objectives
     forecasts: Forecasts | None
+    keeper: Keeper | None
 
     @classmethod
     async def start(cls, own: Identity, common: Common, stack: contextlib.AsyncExitStack) -> _Rooms:
@@ -262,18 +268,24 @@ class _Rooms:
         sampled.start(stack, common.keep)
         if own.control is not None:
             await keep_history(own.control, engine, clock, stack, common.keep)
-        watched = Incidents(settings, engine, analytics_releases.range_asker(queries), clock)
+        keeper = None
+        if own.control is not None and settings.releases:
+            outside = Outside(SampleWriter(engine), monitoring.notifier, settings.monitoring.external_url, clock)
+            keeper = keep_releases(own.control, StoreShelf(engine), range_asker(queries), outside, clock)
+            common.keep(stack, keeper.run())
+            common.keep(stack, outside.run(keeper))
+        watched = Incidents(settings, engine, range_asker(queries), clock)
         watched.start(monitoring.notifier, stack, common.keep)
         kept = Objectives(own.monitoring.slos, own.control, monitoring.rules, clock)
         await kept.start(stack, common.keep)
         ahead = None
         if settings.forecast:
-            ahead = Forecasts(analytics_releases.range_asker(queries), SampleWriter(engine), clock, own.metrics)
+            ahead = Forecasts(range_asker(queries), SampleWriter(engine), clock, own.metrics)
             common.keep(stack, ahead.run())
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)
         return cls(
             common, own, engine, accounting, receiver, spans, writes, logs, queries, monitoring, sampled, tail, imports,
-            watched, kept, ahead,
+            watched, kept, ahead, keeper,
         )  # fmt: skip
 
     def faces(self, receivers: Iterable[list[BaseRoute]]) -> Starlette:
@@ -292,20 +304,19 @@ class _Rooms:
             *graphs.routes(engine, clock, naming),
             *analysis.routes(engine, clock, naming),
             *propagation.routes(engine, clock),
-            *analytics_releases.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_seeing.routes(analytics_releases.range_asker(self.queries), clock, engine, Book(engine)),
-            *analytics_capacity.routes(
-                analytics_releases.range_asker(self.queries), clock, lambda: self.objectives.kept.objectives
+            *releases.routes(
+                self.keeper, range_asker(self.queries), clock, release_settings(self.common.settings, control)
             ),
+            *analytics_releases.routes(range_asker(self.queries), clock),
+            *analytics_seeing.routes(range_asker(self.queries), clock, engine, Book(engine)),
+            *analytics_capacity.routes(range_asker(self.queries), clock, lambda: self.objectives.kept.objectives),
             *analytics_outlook.routes(self._ahead),
-            *analytics_detect.routes(analytics_releases.range_asker(self.queries), clock),
-            *analytics_slo.routes(analytics_releases.range_asker(self.queries), clock),
+            *analytics_detect.routes(range_asker(self.queries), clock),
+            *analytics_slo.routes(range_asker(self.queries), clock),
             *incidents.routes(
                 self.incidents.desk, self.incidents.watching, clock, self.common.settings.monitoring.external_url
             ),
-            *objectives.routes(
-                self.objectives.kept, self.monitoring.rules.alerts, analytics_releases.range_asker(self.queries), clock
-            ),
+            *objectives.routes(self.objectives.kept, self.monitoring.rules.alerts, range_asker(self.queries), clock),
             *sampling.routes(engine, clock, self.sampling.state),
             *config_history.routes(Book(engine), clock),
             *config_resources.routes(lambda: control),

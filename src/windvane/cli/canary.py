@@ -12,6 +12,7 @@ import click
 from windvane.cli.client import answer, server_option
 from windvane.cli.kayenta_options import kayenta_options, print_score, score
 from windvane.cli.output import output_option, print_json, print_table
+from windvane.cli.release_commands import COMMANDS as RELEASES
 from windvane.cli.rollout_options import COMMANDS
 from windvane.kit.clock import SystemClock
 from windvane.kit.values import parse_duration
@@ -22,7 +23,7 @@ _EXIT = {"safe": 0, "regress": 1, "more traffic needed": 3}
 
 @click.group()
 def command() -> None:
-    """Verdicts on releases, from what the proxies counted."""
+    """Releases: verdicts from what the proxies counted, and canaries carried out."""
 
 
 @command.command()
@@ -127,5 +128,5 @@ def _interval(one: Mapping[str, Any]) -> str:
     return " … ".join(shown)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *RELEASES):
     command.add_command(_command)

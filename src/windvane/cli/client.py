@@ -8,12 +8,19 @@ from typing import Any, TypeVar
 import click
 import httpx
 
-from windvane.kit.errors import BadInputError, NotFoundError, OverloadedError, UnavailableError, WindvaneError
+from windvane.kit.errors import (
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    OverloadedError,
+    UnavailableError,
+    WindvaneError,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _ERRORS: dict[str, type[WindvaneError]] = {
-    "bad_input": BadInputError, "not_found": NotFoundError, "overloaded": OverloadedError,
-    "unavailable": UnavailableError,
+    "bad_input": BadInputError, "not_found": NotFoundError, "conflict": ConflictError,
+    "overloaded": OverloadedError, "unavailable": UnavailableError,
 }  # fmt: skip
 
 

@@ -21,6 +21,9 @@ from windvane.cli.output import output_option
               help="Where the mesh's YAML, store and logs are kept  [default: .windvane/SCENARIO]")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Begin anew: discard the run directory's store and edits.")
 @click.option("--browser/--no-browser", default=None, help="Open the console [default: on a graphical terminal]")
+@click.option("--canary", metavar="good|bad|slow[@SERVICE],…", default=None,
+              help="Release a second version of a service: one as good as the first, one with twice the errors, or a "
+              "slow one; for example bad@recommendation,after=60s,share=2%,by=2.")  # fmt: skip
 @mesh_options
 @output_option
 def command(**options: Any) -> None:

@@ -17,6 +17,7 @@ from windvane.kit.errors import BadInputError, WindvaneError
 
 _NOT_COMMANDS = {
     "client", "diff_report", "kayenta_options", "log_import", "main", "mesh_files", "mesh_options", "output",
+    "release_commands",
     "rollout_options", "sarif", "test_report", "trace_analysis", "trace_graphs", "trace_propagation", "traffic",
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -12,7 +12,9 @@ from windvane.local.patches import idle_patches
 from windvane.mesh.build import MeshIdentity
 from windvane.mesh.checks.wasm import local_modules
 from windvane.mesh.files import FileSource
+from windvane.mesh.findings import Finding
 from windvane.mesh.view import MeshView
+from windvane.mesh.written import Written
 
 _UNREAD = ("WV0106", "WV0107")
 """Charts and kustomizations that were left out."""
@@ -59,7 +61,16 @@ def mesh_source(
 ) -> FileSource:
     """What the arguments name."""
     identity = MeshIdentity(root_namespace=root_namespace)
-    return FileSource(paths, identity, namespace, mesh_config=mesh_config, also=(idle_patches,))
+    return FileSource(paths, identity, namespace, mesh_config=mesh_config, also=(idle_patches,), readers=(_canaries,))
+
+
+def _canaries(documents: Sequence[Written], texts: Mapping[str, str]) -> Iterable[Finding]:
+    """What is wrong with Canaries; who judges them is loaded where there is one."""
+    if not any(one.kind in ("Canary", "Experiment") for one in documents):
+        return ()
+    from windvane.rollout.folder import findings  # noqa: PLC0415
+
+    return findings(documents, texts)
 
 
 def load_view(paths: tuple[str, ...], namespace: str, root_namespace: str, mesh_config: str | None = None) -> MeshView:

@@ -41,6 +41,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Let the console write changes into the mesh's files.",
     ),
     click.option(
+        "--releases/--no-releases",
+        default=True,
+        show_default=True,
+        help="Carry out the Canaries among the mesh's files: their routes' weights are changed.",
+    ),
+    click.option(
         "--watch/--no-watch",
         default=True,
         show_default=True,

@@ -1,20 +1,18 @@
-"""`windvane canary run|status|pause|resume|approve|promote|rollback`: a release carried out on files."""
+"""`windvane canary run`: a release carried out on files by this process."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from windvane.cli.client import answer, server_option, tenant_headers
-from windvane.cli.output import output_option, print_json, print_table
 from windvane.cli.query import ask_promql
 from windvane.kit.clock import SystemClock
 from windvane.kit.errors import BadInputError, NotFoundError
-from windvane.rollout.machine import Found, Wish
+from windvane.rollout.machine import Found
 from windvane.rollout.plan import Plan
 from windvane.rollout.run import Around, Files
 from windvane.rollout.run import run as carry_out
@@ -71,42 +69,4 @@ def measured(server: str, tenant: str | None, query: str, at: float) -> float | 
     return float(data["result"][0]["value"][1]) if data["result"] else None
 
 
-@click.command()
-@_CANARY
-@output_option
-def status(file: Path, output: str) -> None:
-    """Where the release of the Canary in FILE is, and what happened."""
-    state = Files(file, file).load()
-    if output == "json":
-        print_json(state.json())
-        return
-    click.echo(f"{state.phase}, {state.weight} %{f', waits for {state.waiting}' if state.waiting else ''}")
-    if state.failed:
-        click.echo(f"failed checks: {state.failed}")
-    for check in state.checks:
-        click.echo(f"{check.name}: {check.text}")
-    print_table(["time", "phase", "weight", "what"], (
-        (datetime.fromtimestamp(one.at, UTC).isoformat(timespec="seconds"), one.phase, f"{one.weight}%", one.text)
-        for one in state.events
-    ))  # fmt: skip
-
-
-def _wish(name: Wish, text: str) -> click.Command:
-    @click.command(name, help=text)
-    @_CANARY
-    def command(file: Path) -> None:
-        Files(file, file).ask(name)
-        click.echo(f"{name}: taken up at the next look")
-
-    return command
-
-
-COMMANDS = (
-    run,
-    status,
-    _wish("pause", "Hold the release of FILE at its weight; a regression still rolls it back."),
-    _wish("resume", "Let a paused release go on."),
-    _wish("approve", "Open the gate that the release of FILE waits at, once."),
-    _wish("promote", "Give the canary of FILE all traffic."),
-    _wish("rollback", "Give the baseline of FILE all traffic."),
-)
+COMMANDS = (run,)

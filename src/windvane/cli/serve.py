@@ -87,6 +87,8 @@ def load_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> N
 @click.option("--placement", type=click.Path(path_type=Path, dir_okay=False), help="Where the mesh's workloads run.")
 @click.option("--allow-edits/--no-allow-edits", default=False, show_default=True,
               help="Let the console write changes into the files of --mesh.")  # fmt: skip
+@click.option("--releases/--no-releases", default=True, show_default=True,
+              help="Carry out the Canaries among the files of --mesh: their routes' weights are changed.")  # fmt: skip
 @click.option("--retention", default="15d", show_default=True,
               help="How long telemetry is kept: 15d, none, or 15d,traces=3d,metrics=none.")  # fmt: skip
 @click.option("--watch/--no-watch", default=True, show_default=True,
@@ -221,6 +223,7 @@ def command(**options: Any) -> None:
             mesh=options["mesh"],
             placement=options["placement"],
             allow_edits=options["allow_edits"],
+            releases=options["releases"],
             watch=options["watch"],
             retention=Retention.parse(options["retention"]),
             trust_domain=options["trust_domain"],

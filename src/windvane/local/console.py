@@ -86,6 +86,14 @@ def _exited(fields: Fields) -> tuple[str, str]:
     return "yellow", f"{fields['process']} ended (code {fields['code']}{reason}){again}"
 
 
+def _release(fields: Fields) -> tuple[str, str]:
+    where = f"release of {fields['target']}"
+    if fields["state"] == "step":
+        style = {"Succeeded": "green", "Failed": "red"}.get(str(fields["phase"]), "")
+        return style, f"{where}: {fields['phase']}, {fields['weight']} %: {fields['text']}"
+    return "magenta", f"{fields['kind']} {fields['state']}: {fields['target']}"
+
+
 _TEXTS: dict[str, Callable[[Fields], tuple[str, str]]] = {
     "moved": lambda f: ("yellow", f"{f['wanted']} is taken: --{f['option']} is {f['used']}"),
     "addresses": lambda f: ("", f"the mesh lives on {f['claim']}"),
@@ -98,6 +106,7 @@ _TEXTS: dict[str, Callable[[Fields], tuple[str, str]]] = {
         "magenta" if f["state"] == "began" else "",
         f"fault {f['state']}: {f['kind']} at {f['target']}",
     ),
+    "release": _release,
     "killed": lambda f: ("yellow", f"{f['process']} did not end within {f['after']} s and was killed"),
     "graph": lambda f: ("green", f"the graph has traffic: {f['console']}"),
     "stopping": lambda _: ("", "stopping: traffic first, the server last (Ctrl-C again to cut it short)"),

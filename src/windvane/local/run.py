@@ -15,6 +15,7 @@ from typing import Any
 from windvane.kit.clock import SystemClock
 from windvane.kit.errors import BadInputError
 from windvane.kit.values import parse_duration
+from windvane.local.canary import Trial, parse_canary, prepared
 from windvane.local.console import JsonReporter, TextReporter
 from windvane.local.faults import parse_fault
 from windvane.local.rundir import RunDir, copy_scenario
@@ -30,9 +31,14 @@ def run_demo(**given: Any) -> None:
     if given["fresh"]:
         shutil.rmtree(held.path / "data", ignore_errors=True)
     mesh, profile = copy_scenario(given["scenario"], held.path, fresh=given["fresh"])
+    trial = None
+    if given["canary"] is not None:
+        if not given["releases"]:
+            raise BadInputError("--canary needs the server to carry releases out: leave --no-releases away")
+        trial = prepared(parse_canary(given["canary"]), mesh)
     traffic = _traffic(given, profile)
     browser = _graphical() if given["browser"] is None else given["browser"]
-    _run(given, held, (mesh,), traffic, browser=browser and given["output"] != "json")
+    _run(given, held, (mesh,), traffic, browser=browser and given["output"] != "json", trial=trial)
 
 
 def run_up(**given: Any) -> None:
@@ -55,8 +61,9 @@ def _traffic(given: Mapping[str, Any], profile: Path | None) -> Traffic:
 
 
 def _run(
-    given: Mapping[str, Any], held: RunDir, files: tuple[Path, ...], traffic: Traffic | None, *, browser: bool
-) -> None:
+    given: Mapping[str, Any], held: RunDir, files: tuple[Path, ...], traffic: Traffic | None, *, browser: bool,
+    trial: Trial | None = None,
+) -> None:  # fmt: skip
     clock = SystemClock()
     reporter: Report = JsonReporter(clock) if given["output"] == "json" else TextReporter(clock)
 
@@ -85,6 +92,8 @@ def _run(
         allow_edits=edits,
         watch=watched,
         slos=slos,
+        releases=given["releases"],
+        canary=trial,
     )
     try:
         asyncio.run(_until_stopped(LocalMesh(options, clock, report), report))

@@ -24,6 +24,7 @@ from windvane.kit.values import Address
 from windvane.local import probes
 from windvane.local.addresses import Claim, claim
 from windvane.local.applications import Applications, applications, emulator
+from windvane.local.canary import Trial, released
 from windvane.local.drain import drained
 from windvane.local.emulator.plan import EmulatorPlan
 from windvane.local.faults import Fault, check_faults, follow, relayed, troubled
@@ -97,6 +98,10 @@ class MeshOptions:
     faults: tuple[Fault, ...] = ()
     allow_edits: bool = False
     """Whether the console may write into the files of `mesh`."""
+    releases: bool = True
+    """Whether Canaries among the files of `mesh` are carried out."""
+    canary: Trial | None = None
+    """A release that begins by itself, of a mesh that `local.canary` prepared."""
     watch: bool = True
     """Whether the server looks for incidents."""
     slos: tuple[str, ...] = ()
@@ -157,6 +162,8 @@ class LocalMesh:
             tasks = [group.create_task(self._follow_edits())]
             tasks.append(group.create_task(follow(self.options.faults, self._clock, self._break)))
             gateway = self._gateway()
+            if self.options.canary is not None:
+                tasks.append(group.create_task(self._release(self.options.canary)))
             if self.options.traffic is not None and gateway is not None:
                 traffic = self.supervisor.start(self._traffic(self.options.traffic, gateway))
                 tasks.append(group.create_task(self._first_graph(began)))
@@ -201,7 +208,8 @@ class LocalMesh:
         self._write_emulator()
 
     def _write_emulator(self) -> None:
-        workloads = troubled(self._applications.plan.workloads, self._active, self._view)
+        wrong = (*self._active, *(self.options.canary.faults if self.options.canary else ()))
+        workloads = troubled(self._applications.plan.workloads, wrong, self._view)
         write_whole(self.options.run_dir / "emulator.json", EmulatorPlan(workloads).to_json())
 
     def _break(self, active: tuple[Fault, ...]) -> None:
@@ -210,12 +218,26 @@ class LocalMesh:
         self._write_emulator()
         changes = [("began", fault) for fault in active if fault not in before]
         changes += [("ended", fault) for fault in before if fault not in active]
+        for state, fault in changes:
+            fields = {"kind": fault.kind, "target": fault.target, "state": state}
+            self._report("fault", fields)
+            self._note({**fields, "by": fault.by, "share": fault.share})
+
+    async def _release(self, trial: Trial) -> None:
+        """Let the demo's release begin, and tell and write down how it goes."""
+
+        def tell(state: str, fields: Mapping[str, object]) -> None:
+            self._report("release", {**fields, "state": state})
+            if state != "step":
+                self._note({**fields, "state": state, "by": trial.by, "share": trial.share})
+
+        await released(trial, self.options.mesh[0], self._faces.http, self._clock, tell)
+
+    def _note(self, fields: Mapping[str, object]) -> None:
+        """Write down what is wrong with the mesh on purpose."""
+        line = {"time": self._clock.now_ns() / 1e9, **fields}
         with (self.options.run_dir / "faults.jsonl").open("ab") as file:
-            for state, fault in changes:
-                fields = {"kind": fault.kind, "target": fault.target, "state": state}
-                self._report("fault", fields)
-                line = {"time": self._clock.now_ns() / 1e9, **fields, "by": fault.by, "share": fault.share}
-                file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     async def _apply(self) -> None:
         """Make the running processes those of the plan: stop, restart what changed, start."""
@@ -304,6 +326,7 @@ class LocalMesh:
             arguments += ["--mesh", str(path)]
         arguments += [part for glob in options.slos for part in ("--slo", glob)]
         arguments += ["--allow-edits"] if options.allow_edits else []
+        arguments += [] if options.releases else ["--no-releases"]
         arguments += [] if options.watch else ["--no-watch"]
         arguments += ["--config.file", str(scrape_configuration(options.run_dir, self._faces.http))]
         return ChildSpec(

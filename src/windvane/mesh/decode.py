@@ -26,8 +26,8 @@ _NOT_YET = {
 }
 _TABLES = (KINDS, gateway_api.KINDS)
 """Two: a `Gateway` is Istio's or Gateway API's, as its API version says."""
-_OURS = ("windvane.dev/", "openslo/")
-"""Documents beside a configuration, such as its tests and objectives: read by whom they are for."""
+_OURS = ("windvane.dev/", "flagger.app/", "openslo/")
+"""Documents beside a configuration, such as its tests, releases and objectives: read by whom they are for."""
 _EXPECTED = {
     "int_type": "an integer",
     "float_type": "a number",

@@ -7,7 +7,7 @@ file. A load with a finding that refuses yields no view; every other finding is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -21,18 +21,24 @@ from windvane.mesh.mesh_config import from_file
 from windvane.mesh.packaging import SUFFIXES, Files, by_source, unrendered
 from windvane.mesh.validate import Also, validate
 from windvane.mesh.view import MeshView
-from windvane.mesh.written import Written, written
+from windvane.mesh.written import Written, beside, written
 from windvane.mesh.yaml_source import Document, read_documents
 
 STDIN = "-"
+Reader = Callable[[Sequence[Written], Mapping[str, str]], Iterable[Finding]]
+"""Looks at the documents beside a mesh's own, and at all texts; what it finds is told and refuses nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a load came to: a view, unless findings refuse it. Findings come worst first."""
+    """What a load came to: a view, unless findings refuse it. Findings come worst first.
+
+    `beside` are documents that mean something to others than the mesh, such as releases.
+    """
 
     view: MeshView | None
     findings: tuple[Finding, ...] = ()
+    beside: tuple[Written, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -46,6 +52,7 @@ class _Decoded:
     documents: tuple[Document, ...]
     loaded: tuple[Loaded, ...]
     findings: tuple[Finding, ...]
+    beside: tuple[Written, ...] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +73,8 @@ class FileSource:
     """A file of the mesh's configuration (MeshConfig) alone."""
     also: Sequence[Also] = ()
     """What is looked for besides, by those who know what becomes of a configuration."""
+    readers: Sequence[Reader] = ()
+    """Who looks at documents that are not the mesh's own."""
     _cache: dict[str, _Decoded] = field(default_factory=dict, repr=False)
 
     def load(self) -> LoadResult:
@@ -82,8 +91,10 @@ class FileSource:
         view = with_gateways(view) if self.implied_gateways else view
         malformed = any(item.refuses for item in findings)
         findings.extend(validate(loaded, view, self.identity.domain, () if malformed else self.also))
+        others = tuple(one for decoded in self._cache.values() for one in decoded.beside)
+        findings.extend(item for reader in self.readers for item in reader(others, texts))
         refused = any(item.refuses for item in findings)
-        return LoadResult(None if refused else view, ordered(findings))
+        return LoadResult(None if refused else view, ordered(findings), others)
 
     def is_watched(self, path: str) -> bool:
         """Whether a change of this file or folder can change the configuration.
@@ -151,7 +162,8 @@ class FileSource:
             resources, problems = decode(document, self.default_namespace)
             loaded.extend(resources)
             findings.extend(problems)
-        return _Decoded(text, tuple(documents), tuple(loaded), tuple(findings))
+        others = tuple(beside(text, documents, self.default_namespace))
+        return _Decoded(text, tuple(documents), tuple(loaded), tuple(findings), others)
 
 
 def read_text(file: str | Path) -> str:

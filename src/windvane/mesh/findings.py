@@ -104,6 +104,8 @@ CODES: dict[str, Code] = {
     "WV0611": Code("warning", "A patch of an EnvoyFilter needs what only another build of Envoy has, such as Istio's."),
     "WV0620": Code("error", "The module of a WasmPlugin cannot be had by proxies of this machine.", refuses=True),
     "WV0701": Code("error", "A service-level objective cannot be used; the one of before stays in force."),
+    "WV0710": Code("error", "A Canary that cannot be carried out: it is left as it is, others go on."),
+    "WV0711": Code("warning", "Two Canaries for one service: the first one is carried out."),
     "IST0002": Code("warning", "A feature that the configuration depends on is deprecated."),
     "IST0101": Code(
         "error",

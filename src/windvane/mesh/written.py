@@ -15,6 +15,8 @@ from windvane.mesh.yaml_text import as_yaml
 _SECRET_PARTS = ("data", "stringData")
 _HIDDEN = "hidden"
 _GATEWAY_API = "gateway.networking.k8s.io"
+_OTHERS = ("windvane.dev/", "flagger.app/")
+"""API groups of documents beside a mesh's own: releases, objectives, tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,23 @@ def written(
             found = known.get((document.line_of(prefix), prefix))
             line, body = (document.line_of(prefix), as_yaml(value)) if prefix else _own_text(pieces, document)
             digest = hashlib.sha256(meaning(found.resource).encode()).hexdigest()[:16] if found else ""
+            yield Written(*names, document.file, line, body, digest, not prefix, value)
+
+
+def beside(text: str, documents: Sequence[Document], default_namespace: str) -> Iterator[Written]:
+    """The documents of a file that mean nothing to a mesh and something to others, such as releases.
+
+    `digest` is of their text: a reader may tell by it whether one has changed. A name may be missing.
+    """
+    pieces: list[tuple[int, str]] = []
+    for document in documents:
+        for prefix, value in objects(document.value):
+            if not isinstance(value, dict) or not str(value.get("apiVersion")).startswith(_OTHERS):
+                continue
+            pieces = pieces or list(parts(text))
+            line, body = (document.line_of(prefix), as_yaml(value)) if prefix else _own_text(pieces, document)
+            names = _names(value, default_namespace) or (str(value.get("kind")), default_namespace, "")
+            digest = hashlib.sha256(body.encode()).hexdigest()[:16]
             yield Written(*names, document.file, line, body, digest, not prefix, value)
 
 

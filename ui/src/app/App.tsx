@@ -36,6 +36,7 @@ const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.His
 const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
 const IncidentsPage = lazy(() => import("../insights/IncidentsPage").then((m) => m.IncidentsPage));
 const WhyPage = lazy(() => import("../insights/WhyPage").then((m) => m.WhyPage));
+const ReleasesPage = lazy(() => import("../releases/ReleasesPage").then((m) => m.ReleasesPage));
 const ForecastPage = lazy(() => import("../outlook/ForecastPage").then((m) => m.ForecastPage));
 const CapacityPage = lazy(() => import("../outlook/CapacityPage").then((m) => m.CapacityPage));
 const ObjectivesPage = lazy(() => import("../outlook/ObjectivesPage").then((m) => m.ObjectivesPage));
@@ -61,6 +62,7 @@ const CONFIGURATION: Record<string, unknown> = {
 const INSIGHTS: Record<string, unknown> = {
   incidents: IncidentsPage,
   why: WhyPage,
+  releases: ReleasesPage,
   forecast: ForecastPage,
   capacity: CapacityPage,
   objectives: ObjectivesPage,

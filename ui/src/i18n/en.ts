@@ -5,6 +5,7 @@ import { incidentsEn } from "./incidents.en";
 import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
+import { releasesEn } from "./releases.en";
 import { outlookEn } from "./outlook.en";
 import { tracesEn } from "./traces.en";
 
@@ -15,6 +16,7 @@ export const en = {
   ...configEn,
   ...incidentsEn,
   ...insightsEn,
+  ...releasesEn,
   ...outlookEn,
 
   "app.title": "Windvane",

@@ -6,6 +6,7 @@ import { incidentsZh } from "./incidents.zh";
 import { insightsZh } from "./insights.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
+import { releasesZh } from "./releases.zh";
 import { outlookZh } from "./outlook.zh";
 import { tracesZh } from "./traces.zh";
 
@@ -16,6 +17,7 @@ export const zh: Record<Key, string> = {
   ...configZh,
   ...incidentsZh,
   ...insightsZh,
+  ...releasesZh,
   ...outlookZh,
 
   "app.title": "风向标 Windvane",
