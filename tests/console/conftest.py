@@ -9,7 +9,6 @@ import pytest
 from console_browser import CHROMIUM, QUIET
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
-
 NO_INCIDENTS = {
     "start": 0,
     "end": 0,

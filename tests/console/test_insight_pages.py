@@ -81,8 +81,8 @@ def _kept(now: int) -> list[Incident]:
             why=_why(now - 500, [_cause("cart")]),
         ),
         Incident(
-            IS_OVER, now - 7_000, "ticket", "front gets fewer requests", (_odd("front", now - 7_200, now - 6_000, "rate"),),
-            end=now - 6_000,
+            IS_OVER, now - 7_000, "ticket", "front gets fewer requests",
+            (_odd("front", now - 7_200, now - 6_000, "rate"),), end=now - 6_000,
         ),
     ]  # fmt: skip
 
