@@ -7,6 +7,7 @@ import pytest
 from watched_mesh import MONDAY, Floats, steady
 
 from windvane.analytics.baselines.bank import Bank
+from windvane.analytics.baselines.noise import FIRST_BEYOND, PRIOR_WEIGHT, Noise, beyond_of
 from windvane.analytics.baselines.tracks import Stretch
 from windvane.analytics.red import Incident, RedFrame, incidents, judge_red
 
@@ -111,6 +112,24 @@ def test_a_mesh_of_some_minutes_has_its_faults_found_and_no_others() -> None:
     assert odd[:, 0, 8].all(), "errors within three minutes"
     assert odd[:, 1, 8].mean() >= 0.9, "latency within three minutes"
     assert odd[:, 1, 10].all()
+
+
+def test_margins_are_the_wider_the_less_is_known() -> None:
+    few, more, many = beyond_of(np.array([PRIOR_WEIGHT, 100.0, 10_000.0]))
+    assert few == pytest.approx(FIRST_BEYOND)
+    assert few > more > many > 4.99
+    noise = Noise(1)
+    requests = np.array([[60.0, 3_000.0]])
+    before = noise.of(slice(0, 1), requests)
+    draw = np.random.default_rng(1)
+    for _ in range(20):
+        many_requests = draw.uniform(60, 3_000, (1, 120))
+        residual = draw.normal(0, 0.3, (1, 120))
+        noise.learn_slow(slice(0, 1), residual, many_requests, np.arange(60) % 5 == 0)
+    noise.refresh()
+    assert before[0, 0] > before[0, 1]
+    assert noise.of(slice(0, 1), requests)[0, 1] == pytest.approx(0.3, rel=0.1)
+    assert noise.beyond[0] < 5.2
 
 
 def test_minutes_must_follow_each_other() -> None:

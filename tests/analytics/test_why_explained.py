@@ -11,12 +11,17 @@ from istio_series import Peer
 from seeing_series import FRONT, NOBODY, NOW, REVIEWS, Calls, both, minutes, write
 from telemetry_rows import store_spans
 
+from windvane.analytics.accounts import Node
+from windvane.analytics.causes import Cause
 from windvane.analytics.changes import bearing, changes_near, raised
-from windvane.analytics.explain.detail import changed_at
+from windvane.analytics.explain.context import Context
+from windvane.analytics.explain.detail import Detail, Row, changed_at
+from windvane.analytics.explain.evidence import answered
 from windvane.analytics.explain.explained import Sources, explained
 from windvane.analytics.explain.flags import FLAGS, GRPC, code_words, kinds_of
 from windvane.analytics.explain.model import Change
 from windvane.analytics.explain.words import _TEXTS, share
+from windvane.analytics.why import Told
 from windvane.api.windvane.analytics_releases import range_asker
 from windvane.api.windvane.analytics_why_models import Why
 from windvane.history.book import Book
@@ -158,6 +163,21 @@ def test_without_anything_odd_it_abstains_and_says_what_it_looked_at(engine: Emb
     assert changes_near(sources(engine).ask, None, [("shop", "reviews")], NOW - 600.0) == []
     with pytest.raises(NotFoundError, match=r"no HTTP or gRPC calls to service nobody in the 70 minutes before"):
         explained(sources(engine), "nobody", NOW)
+
+
+@pytest.mark.parametrize(("flags", "kind"), [("-", "service"), ("UC", "way")])
+def test_a_failure_without_a_flag_is_the_other_ends(flags: str, kind: str) -> None:
+    """The callee's own report is late: only the caller has told of the failures."""
+    at = np.arange(1, 41) * 15
+    rows = [Row({"reporter": "source", "source_canonical_service": "front", "response_code": "500",
+                 "response_flags": flags}, np.where(at > 300, 5.0, 0.0))]  # fmt: skip
+    reviews, front = ("shop", "reviews"), ("shop", "front")
+    detail = Detail(reviews, at, rows, [])
+    context = Context("en", at, {}, {reviews: detail}, 300.0, 600)
+    node = Node(reviews, front)
+    told = Told(node, Cause(node.name, 0.9, 9.0, (), 0.8), 0.0, 0.1, 100.0, (node,), "way")
+    [found] = answered([told], context)
+    assert (found.kind, found.node.caller) == (kind, front if kind == "way" else None)
 
 
 def test_timeouts_are_followed_as_time(engine: EmbeddedEngine) -> None:

@@ -39,6 +39,19 @@ def test_a_service_between_that_is_not_odd_does_not_part_them() -> None:
     assert len(grouped([odd(FRONT), odd(STOCK, start=NOW + 3_600, end=NOW + 3_600)], CALLS)) == 2
 
 
+def test_what_is_wrong_all_day_does_not_take_up_what_comes_later() -> None:
+    chronic = odd(STOCK, "errors", NOW - 7_200, NOW)
+    assert len(grouped([chronic, odd(CART, "errors")], CALLS)) == 2
+    assert len(grouped([chronic, odd(STOCK)], CALLS)) == 1
+
+
+def test_a_slow_caller_is_not_explained_by_failures_nor_by_what_its_other_callees_are_called() -> None:
+    assert len(grouped([odd(FRONT), odd(CART, "errors")], CALLS)) == 2
+    assert len(grouped([odd(FRONT, "errors"), odd(CART)], CALLS)) == 1
+    ways = [odd(Scope("edge", *CART, "front.shop"), "errors"), odd(Scope("edge", *OTHER, "front.shop"))]
+    assert len(grouped(ways, CALLS)) == 2
+
+
 def test_a_slow_way_joins_both_of_its_ends() -> None:
     way = odd(Scope("edge", *CART, "front.shop"))
     [group] = grouped([odd(FRONT), way], Calls())
@@ -189,7 +202,7 @@ def test_a_notification_tells_the_explanation() -> None:
 
 def test_an_incident_survives_json() -> None:
     tracker = Tracker()
-    tracker.step(NOW, [odd(FRONT), odd(Scope("edge", *CART, "front.shop"), "errors")], CALLS)
+    tracker.step(NOW, [odd(FRONT, "errors"), odd(Scope("edge", *CART, "front.shop"), "errors")], CALLS)
     one = tracker.said(only(tracker), "confirmed", "yes", NOW)
     assert from_json(to_json(one)) == one
     assert scope(FRONT) in {each.scope for each in one.anomalies}

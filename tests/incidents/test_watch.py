@@ -21,7 +21,7 @@ from windvane.history.versions import Change as Changed
 from windvane.history.versions import Version
 from windvane.incidents.archive import Archive
 from windvane.incidents.changes import KnownChanges
-from windvane.incidents.desk import BLIND, SECOND_LOOK, Desk, Parts
+from windvane.incidents.desk import BLIND, LOOKS, Desk, Parts
 from windvane.incidents.series import SeriesWriter, shown
 from windvane.incidents.values import Incident
 from windvane.incidents.watch import Watch
@@ -165,7 +165,7 @@ def test_causes_are_asked_when_it_opens_and_two_minutes_later(server: Server) ->
     first = server.now + MINUTE
     for _ in range(4):
         server.minute(odd(CART, start=first, end=server.now + MINUTE))
-    assert server.asked == [(CART, "latency", first), (CART, "latency", first + SECOND_LOOK)]
+    assert server.asked == [(CART, "latency", first), (CART, "latency", first + LOOKS[1])]
 
 
 def test_the_api_tells_of_open_ones_first_with_signals_from_before(server: Server) -> None:

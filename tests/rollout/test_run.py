@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from releases import CANARY, ROUTES
 
@@ -142,6 +142,7 @@ LOOKS = st.lists(
 
 
 @given(LOOKS)
+@settings(deadline=None)
 def test_whatever_happens(looks: list[tuple[Verdict, Wish]]) -> None:
     state, now, weights = State(), 0.0, [0]
     for verdict, wish in looks:

@@ -58,7 +58,9 @@ def in_one_line(text: str) -> str:
 
 
 @pytest.mark.parametrize(("which", "shape"), CASES)
-@pytest.mark.parametrize("how", [str, in_one_line, lambda text: text.replace("\n", "\r\n")])
+@pytest.mark.parametrize(
+    "how", [str, in_one_line, lambda text: f"\ufeff{text.replace('who', '谁é')}".replace("\n", "\r\n")]
+)
 def test_afterwards_a_file_is_as_it_was(which: Plan, shape: Shape, how: Any, tmp_path: Path) -> None:
     text = how(ROUTES)
     during = changed(text, "routes.yaml", which, shape)

@@ -15,6 +15,7 @@ import "./styles/rules.css";
 import "./styles/config.css";
 import "./styles/releases.css";
 import "./styles/outlook.css";
+import "./styles/incidents.css";
 import { render } from "preact";
 import { App } from "./app/App";
 import { followLinks } from "./app/router";

@@ -1,7 +1,9 @@
 /** Objectives, capacity and forecasts: what is urgent, words, curves, queries. */
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Capacity, Forecast, Indicator, Objective } from "../src/api/outlook";
+vi.mock("../src/app/prefs", () => ({ language: { value: "en" } }));
+
 import { queryOf } from "../src/outlook/signals";
 import {
   band,

@@ -47,7 +47,7 @@ class KeptObjectives:
         problems: list[Problem] = [*self._missing()]
         found: dict[str, list[Objective]] = {}
         for path in expand_globs(self.globs, None):
-            found[str(path)] = self._read(str(path), partial(_whole, path), problems)
+            found[str(path)] = self._read(str(path), partial(_of_file, path), problems)
         for file, text in texts.items():
             if file not in found:
                 found[file] = self._read(file, partial(read_among, text, file), problems)
@@ -68,7 +68,7 @@ class KeptObjectives:
         return [Problem(glob, 0, "", "there is no such file") for glob in plain if not Path(glob).is_file()]
 
 
-def _whole(path: Path) -> list[Objective]:
+def _of_file(path: Path) -> list[Objective]:
     return read(read_text(path), str(path))
 
 

@@ -290,7 +290,7 @@ def _unreachable(told: list[Told], nodes: Mapping[Node, Account], window: Window
         own = nodes.get(Node(one.node.service))
         if one.kind == "way" and own is not None and _silent(own, nodes[one.node], window, worst) and one.now > 0.5:
             known = found.get(one.node.service)
-            found[one.node.service] = replace(one, kind="unreachable") if known is None else _joined(known, one)
+            found[one.node.service] = replace(one, kind="unreachable") if known is None else joined(known, one)
         else:
             rest.append(one)
     return sorted([*found.values(), *rest], key=lambda one: (-one.weight, -len(one.path)))
@@ -303,7 +303,8 @@ def _silent(own: Account, way: Account, window: Window, worst: np.ndarray[tuple[
     return usual > 0 and seen <= ALIVE * usual and tried >= STILL_ASKED * asked
 
 
-def _joined(one: Told, other: Told) -> Told:
+def joined(one: Told, other: Told) -> Told:
+    """Two that are the same cause."""
     cause = replace(
         one.cause,
         explains=min(1.0, one.cause.explains + other.cause.explains),

@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 
 Explain = Callable[[Node, Signal, int], Mapping[str, Any] | None]
 """Root cause analysis: the service, the signal it was noticed by, a time (Unix seconds); the API's answer."""
-SECOND_LOOK = 120
-"""Seconds after which root cause analysis is asked again, with more minutes of the trouble to go by."""
+LOOKS = (0, 120, 600)
+"""Seconds after an incident opened at which root cause analysis is asked: again with more minutes of the trouble to go
+by, and once more where it had no answer then."""
 BLIND = 30 * 60
 """Seconds without any telemetry after which nothing goes on any more; until then it is not known what does."""
 _CALLS = 5 * 60
@@ -135,7 +136,9 @@ class Desk:
         """Ask for the causes of what is new, and once more a little later; which incidents learnt something."""
         asked = set()
         for one in tracker.open():
-            if len(one.asked) < 1 or (len(one.asked) == 1 and at - one.opened >= SECOND_LOOK):
+            looks = len(one.asked)
+            answered = looks == len(LOOKS) or (looks == len(LOOKS) - 1 and (one.why or {}).get("causes"))
+            if not answered and at - one.opened >= LOOKS[looks]:
                 tracker.incidents[one.id] = self._explained(one, at)
                 asked.add(one.id)
         return asked

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from windvane.analytics.baselines import Scope
-from windvane.incidents.values import Anomaly, Node, node_of
+from windvane.incidents.values import Anomaly, Node
 
 NEAR = 10 * 60
-"""Seconds between anomalies that still belong together: a caller's alarm may need so long after its cause's."""
+"""Seconds between beginnings that still belong together: a caller's alarm may need so long after its cause's."""
 HOPS = 3
 """Calls in a row along which something odd is followed over services that are not."""
 _ORDER = {"errors": 0, "latency": 1, "rate": 2}
@@ -31,9 +31,9 @@ class Calls:
 
     def also(self, anomalies: Iterable[Anomaly]) -> Calls:
         """These calls, and those that odd ways between services tell of."""
-        ways = [nodes_of(one.scope) for one in anomalies if one.scope.kind == "edge"]
+        ways = [(_caller(one.scope), one.node) for one in anomalies if one.scope.kind == "edge"]
         known = [(caller, callee) for caller, callees in self._callees.items() for callee in callees]
-        return Calls([*known, *((caller, callee) for callee, caller in ways)]) if ways else self
+        return Calls([*known, *ways]) if ways else self
 
     def below(self, node: Node) -> dict[Node, int]:
         """Services that it reaches in `HOPS` calls, and in how many."""
@@ -46,21 +46,10 @@ class Calls:
             self._below[node] = known
         return known
 
-    def has_callers(self, node: Node) -> bool:
-        """Whether anything is known to call it."""
-        return any(node in callees for callees in self._callees.values())
 
-    def related(self, one: Node, other: Node) -> bool:
-        """Whether they are the same, or one reaches the other."""
-        return one == other or other in self.below(one) or one in self.below(other)
-
-
-def nodes_of(scope: Scope) -> tuple[Node, ...]:
-    """The services that a scope concerns: of an edge both ends, the callee first."""
-    if scope.kind != "edge":
-        return (node_of(scope),)
-    name, _, namespace = scope.detail.partition(".")
-    return node_of(scope), (namespace, name)
+def _caller(way: Scope) -> Node:
+    name, _, namespace = way.detail.partition(".")
+    return namespace, name
 
 
 def near(one: Anomaly, other: Anomaly) -> bool:
@@ -68,12 +57,34 @@ def near(one: Anomaly, other: Anomaly) -> bool:
     return one.start - other.end <= NEAR and other.start - one.end <= NEAR
 
 
+def together(one: Anomaly, other: Anomaly, calls: Calls) -> bool:
+    """Whether two anomalies are parts of one incident.
+
+    Those of one service are where they overlap. Of two services both must have begun at about the same time (so that
+    what is wrong all day does not take up whatever comes later), and the callee's must be able to explain the caller's.
+    A way between services belongs to the callee: what else its caller calls has nothing to do with it.
+    """
+    if one.node == other.node:
+        return near(one, other)
+    if abs(one.start - other.start) > NEAR:
+        return False
+    return (other.node in calls.below(one.node) and _explains(other, one)) or (
+        one.node in calls.below(other.node) and _explains(one, other)
+    )
+
+
+def _explains(callee: Anomaly, caller: Anomaly) -> bool:
+    """Who waits for a slow callee is slow, or gives up; whose callee fails, fails; who fails asks others less."""
+    if callee.signal == "rate":
+        return True
+    if caller.signal == "errors":
+        return True
+    return callee.signal == ("errors" if caller.signal == "rate" else "latency")
+
+
 def belongs(one: Anomaly, others: Iterable[Anomaly], calls: Calls) -> bool:
     """Whether an anomaly is a part of what these are."""
-    mine = nodes_of(one.scope)
-    return any(
-        near(one, other) and any(calls.related(a, b) for a in mine for b in nodes_of(other.scope)) for other in others
-    )
+    return any(together(one, other, calls) for other in others)
 
 
 def grouped(found: Sequence[Anomaly], calls: Calls) -> list[tuple[Anomaly, ...]]:

@@ -37,6 +37,7 @@ class Tracker:
     def step(self, at: int, found: Sequence[Anomaly], calls: Calls) -> set[str]:
         """Take what was odd up to `at` (now, or lately); ids of incidents that changed."""
         before = dict(self.incidents)
+        calls = calls.also(found)
         self._forget(at)
         fresh = [one for one in found if not self._goes_on(at, one) and at - one.end < QUIET]
         for group in grouped([one for one in fresh if not self.tolerances.allows(one, at)], calls):

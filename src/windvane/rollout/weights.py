@@ -27,6 +27,7 @@ from windvane.rollout.places import Place
 from windvane.rollout.yaml_edit import Edit, Marks, applied, before_item, compose, get, items, text_of
 
 _KINDS = {"VirtualService": virtual_services, "HTTPRoute": http_routes}
+_BOM = "\ufeff"
 _WERE = "weights of route"
 _NEARLY = 0.1
 """How far from the share that is wanted the canary's may lie, as a part of it (of all: a twentieth of this)."""
@@ -39,7 +40,7 @@ def find(text: str, file: str, plan: Plan) -> list[Place]:
     kind = _KINDS[plan.route_kind]
     found = [
         place
-        for document in compose(text, file)
+        for document in compose(text.removeprefix(_BOM), file)
         for root in _objects(document)
         if text_of(get(root, "kind")) == plan.route_kind
         and (text_of(get(root, "metadata", "namespace")) or "default") == plan.namespace
@@ -86,7 +87,8 @@ def changed(text: str, file: str, plan: Plan, wanted: int | Shape) -> str:
     """The text with the canary at this percentage, and with whatever else a shape needs."""
     wanted = Shape(wanted) if isinstance(wanted, int) else wanted
     marks = Marks(plan.id)
-    text, notes = marks.without(text, file)
+    bom = _BOM if text.startswith(_BOM) else ""
+    text, notes = marks.without(text.removeprefix(_BOM), file)
     edits: list[Edit] = []
     is_json = Path(file).suffix == ".json"
     if is_json and Shape(wanted.weight) != wanted:
@@ -100,7 +102,7 @@ def changed(text: str, file: str, plan: Plan, wanted: int | Shape) -> str:
         if news or note:
             edits.append(before_item(text, marks, place.list, place.route, news=news, note=note))
         edits += _KINDS[plan.route_kind].within(text, marks, place, file=file, plan=plan, wanted=wanted)
-    return applied(text, edits)
+    return bom + applied(text, edits)
 
 
 def apply(path: Path, plan: Plan, state: State) -> bool:

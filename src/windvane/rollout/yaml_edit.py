@@ -16,7 +16,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from windvane.kit.yaml_nodes import FileError, Problem
+from windvane.kit.yaml_nodes import LOADER, FileError, Problem
 from windvane.mesh.yaml_text import as_yaml
 
 
@@ -84,9 +84,12 @@ class Marks:
 
 
 def compose(text: str, file: str) -> list[Node]:
-    """The documents of a text; `FileError` where it is no YAML. Marks count characters (the C parser's count bytes)."""
+    """The documents of a text, which must not begin with a byte order mark; `FileError` where it is no YAML.
+
+    Marks count characters, also those of the parser in C (which would not count that mark).
+    """
     try:
-        return [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+        return [node for node in yaml.compose_all(text, Loader=LOADER) if node is not None]
     except yaml.YAMLError as error:
         raise FileError([Problem(file, 0, "", f"not YAML: {error}")]) from None
 

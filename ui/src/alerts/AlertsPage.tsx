@@ -7,6 +7,9 @@ import { TextField } from "../components/Controls";
 import { Icon } from "../components/Icon";
 import { EmptyState, LoadStates } from "../components/States";
 import { count, durationWords, t } from "../i18n";
+import { openIncidents } from "../insights/events";
+import { IncidentLinks } from "../insights/IncidentBanner";
+import { ordered } from "../insights/model";
 import { formatMs } from "../lib/format";
 import { useData } from "../lib/useData";
 import { Ago } from "../targets/Ago";
@@ -61,6 +64,7 @@ export function AlertsPage() {
           </div>
         )}
       </div>
+      <OpenIncidents />
       <LoadStates loaded={loaded} />
       {loaded.data?.length === 0 && (
         <section class="card">
@@ -87,6 +91,13 @@ export function AlertsPage() {
       </div>
     </div>
   );
+}
+
+/** Incidents notify as alerts do, without a rule: they are told here, and lead to their own page. */
+function OpenIncidents() {
+  const open = openIncidents.value;
+  if (open.length === 0) return null;
+  return <IncidentLinks title={t("events.open")} incidents={ordered(open)} />;
 }
 
 function Group({ group }: { group: RuleGroup }) {

@@ -5,6 +5,7 @@ import type { Labels } from "../api/prometheus";
 import { Icon } from "../components/Icon";
 import { type Column, Table } from "../components/Table";
 import { durationWords, t } from "../i18n";
+import { incidentHref } from "../insights/links";
 import { explorerHref } from "../metrics/state";
 import { formatShort } from "../metrics/units";
 import { Ago } from "../targets/Ago";
@@ -119,7 +120,15 @@ const columns = (own: Labels): Column<ActiveAlert>[] => [
     id: "summary",
     title: t("alerts.summary"),
     cell: (alert) => (
-      <span class="wrap">{alert.annotations.summary ?? alert.annotations.description ?? ""}</span>
+      <span class="wrap">
+        {alert.annotations.summary ?? alert.annotations.description ?? ""}
+        {alert.labels.incident && (
+          <>
+            {" "}
+            <a href={incidentHref(alert.labels.incident)}>{t("events.alert")}</a>
+          </>
+        )}
+      </span>
     ),
   },
   { id: "value", title: t("alerts.value"), numeric: true, cell: (alert) => formatShort(Number(alert.value)) },

@@ -34,6 +34,8 @@ const ResourcesPage = lazy(() => import("../config/ResourcesPage").then((m) => m
 const ProxiesPage = lazy(() => import("../config/ProxiesPage").then((m) => m.ProxiesPage));
 const HistoryPage = lazy(() => import("../config/HistoryPage").then((m) => m.HistoryPage));
 const WizardPage = lazy(() => import("../config/WizardPage").then((m) => m.WizardPage));
+const IncidentsPage = lazy(() => import("../insights/IncidentsPage").then((m) => m.IncidentsPage));
+const WhyPage = lazy(() => import("../insights/WhyPage").then((m) => m.WhyPage));
 const ReleasesPage = lazy(() => import("../releases/ReleasesPage").then((m) => m.ReleasesPage));
 const ForecastPage = lazy(() => import("../outlook/ForecastPage").then((m) => m.ForecastPage));
 const CapacityPage = lazy(() => import("../outlook/CapacityPage").then((m) => m.CapacityPage));
@@ -58,6 +60,8 @@ const CONFIGURATION: Record<string, unknown> = {
 
 /** Below /insights. */
 const INSIGHTS: Record<string, unknown> = {
+  incidents: IncidentsPage,
+  why: WhyPage,
   releases: ReleasesPage,
   forecast: ForecastPage,
   capacity: CapacityPage,

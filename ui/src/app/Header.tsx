@@ -1,9 +1,11 @@
 /** The bar at the top: where one is, when one looks, and in which theme and language. */
 
+import type { ComponentChild } from "preact";
 import { IconButton } from "../components/Controls";
 import { Icon, type IconName } from "../components/Icon";
 import { Logo } from "../components/Logo";
-import { t } from "../i18n";
+import { count, t } from "../i18n";
+import { useOpenIncidents } from "../insights/events";
 import { chooseLanguage, chooseTheme, language, type ThemeChoice, theme } from "./prefs";
 import { linkTo, path } from "./router";
 import { TimeControl } from "./TimeControl";
@@ -17,11 +19,12 @@ const THEME_ICONS: Record<ThemeChoice, IconName> = { system: "system", light: "s
 
 export function Header() {
   const here = path.value;
-  const link = (to: string, icon: IconName, text: string, active: boolean) => (
+  const link = (to: string, icon: IconName, text: string, active: boolean, badge?: ComponentChild) => (
     <li>
-      <a class="nav-link" href={linkTo(to)} aria-current={active ? "page" : undefined}>
+      <a class="nav-link" href={linkTo(to)} aria-current={active ? "page" : undefined} title={text}>
         <Icon name={icon} />
-        <span>{text}</span>
+        <span class="nav-text">{text}</span>
+        {badge}
       </a>
     </li>
   );
@@ -43,7 +46,7 @@ export function Header() {
           {link("/explore", "metrics", t("nav.metrics"), here === "/explore")}
           {link("/dashboards", "dashboards", t("nav.dashboards"), here.startsWith("/dashboards"))}
           {link("/alerts", "bell", t("nav.alerts"), here === "/alerts")}
-          {link("/insights", "insights", t("nav.insights"), here.startsWith("/insights"))}
+          {link("/insights", "insights", t("nav.insights"), here.startsWith("/insights"), <OpenBadge />)}
           {link("/config", "config", t("nav.config"), here.startsWith("/config"))}
           {link("/status", "status", t("nav.status"), SERVER_PAGES.includes(here))}
         </ul>
@@ -65,6 +68,20 @@ export function Header() {
         </span>
       </div>
     </header>
+  );
+}
+
+/** How many incidents are open; red where one of them is urgent. */
+function OpenBadge() {
+  const open = useOpenIncidents();
+  if (open.length === 0) return null;
+  const urgent = open.some((one) => one.severity === "page");
+  const text = count("incidents.badge", open.length);
+  return (
+    <span class={`nav-badge ${urgent ? "nav-badge-bad" : ""}`} title={text} data-testid="open-incidents">
+      {open.length}
+      <span class="visually-hidden"> {text}</span>
+    </span>
   );
 }
 

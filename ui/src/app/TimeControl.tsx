@@ -38,9 +38,10 @@ export function TimeControl() {
 /** One trace, or two: what they tell is of no other time. */
 const isTracePage = (pathname: string): boolean => /^\/traces\/([0-9a-f]+|compare)$/i.test(pathname);
 
-/** Rules, targets and the server's status are those of now; one trace needs neither a range nor a refresh. */
+/** Rules, targets and the server's status are those of now, and "why" asks about one moment; one trace needs neither
+ * a range nor a refresh. */
 const hasRange = (pathname: string): boolean =>
-  !["/status", "/targets", "/cardinality", "/alerts"].includes(pathname);
+  !["/status", "/targets", "/cardinality", "/alerts", "/insights/why"].includes(pathname);
 
 function RangePicker() {
   const range = currentRange();

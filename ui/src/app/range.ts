@@ -7,6 +7,7 @@ import { params, path, setParams } from "./router";
 function defaultSeconds(pathname: string): number {
   if (/^\/(?:traces|explore|dependencies|propagation)(?:\/|$)/.test(pathname)) return 3600;
   if (pathname.startsWith("/logs") || pathname.startsWith("/dashboards/")) return 900;
+  if (pathname === "/insights") return 86_400;
   if (pathname === "/services") return 300;
   return pathname.startsWith("/services/") ? 900 : 60;
 }

@@ -1,6 +1,6 @@
 /** A time chart on uPlot, with our colours, a legend that reads values, and cursors that move together. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shownTheme } from "../app/prefs";
@@ -9,7 +9,7 @@ import type { Columns } from "../lib/signals";
 import { latest } from "../lib/signals";
 import { clockTime } from "../lib/time";
 import { drawMarks, markAt, redrawMarks, useConfigMarks } from "../config/marks";
-import type { ConfigMark } from "../config/model";
+import { type Band, bandTop, drawOverlay, type Overlay } from "./overlay";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "./axes";
 
 export interface Line {
@@ -31,7 +31,19 @@ interface Props {
   compact?: boolean;
   /** Mark the value axis at powers of two, for bytes. */
   binary?: boolean;
+  /** What was expected and what was odd, under the lines. */
+  overlay?: Overlay | undefined;
+  /** Changes besides those of the configuration, marked as they are. */
+  changes?: readonly Told[];
 }
+
+/** A moment with its words: shown where the pointer is near. */
+interface Told {
+  time: number;
+  text: string;
+}
+
+const NOTHING: readonly Told[] = [];
 
 const SYNC = uPlot.sync("windvane");
 
@@ -44,14 +56,19 @@ export function Chart({
   minimumTop = 0,
   compact,
   binary = false,
+  overlay,
+  changes = NOTHING,
 }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
-  const [pointed, setPointed] = useState<ConfigMark | null>(null);
-  const marks = useConfigMarks();
-  const drawn = useRef(marks);
-  drawn.current = marks;
+  const [pointed, setPointed] = useState<Told | null>(null);
+  const configured = useConfigMarks();
+  const drawn = useRef<Drawn>({ marks: NOTHING, overlay: undefined });
+  drawn.current = useMemo(
+    () => ({ marks: [...configured, ...changes], overlay }),
+    [configured, changes, overlay],
+  );
   const theme = shownTheme.value;
   const empty =
     !columns || columns.times.length === 0 || columns.lines.every((l) => l.values.every((v) => v === null));
@@ -68,7 +85,7 @@ export function Chart({
         width: element.clientWidth,
         minimumTop,
         binary,
-        marks: drawn,
+        drawn,
         onCursor: setCursor,
         onMark: setPointed,
       }),
@@ -89,7 +106,12 @@ export function Chart({
     if (columns && plot.current) plot.current.setData(data(columns));
   }, [columns]);
 
-  useEffect(() => redrawMarks(plot.current), [marks]);
+  useEffect(() => {
+    // The band may reach beyond the lines: the value axis is then chosen anew.
+    if (columns && plot.current?.status === 1) plot.current.setData(data(columns));
+  }, [overlay]);
+
+  useEffect(() => redrawMarks(plot.current), [drawn.current]);
 
   return (
     <figure class={`chart ${compact ? "chart-compact" : ""}`}>
@@ -98,7 +120,7 @@ export function Chart({
         {pointed ? (
           <span class="chart-legend chart-mark truncate">{pointed.text}</span>
         ) : (
-          <Legend lines={lines} columns={columns} at={cursor} format={format} />
+          <Legend lines={lines} columns={columns} at={cursor} format={format} band={overlay?.band} />
         )}
       </figcaption>
       <div class="chart-area" style={{ height }} ref={root} role="img" aria-label={title}>
@@ -115,8 +137,9 @@ function Legend(props: {
   columns: Columns | undefined;
   at: number | null;
   format: Props["format"];
+  band: Overlay["band"];
 }) {
-  const { lines, columns, at, format } = props;
+  const { lines, columns, at, format, band } = props;
   const value = (index: number) => {
     const values = columns?.lines[index]?.values;
     return at === null ? latest(values) : (values?.[at] ?? null);
@@ -136,14 +159,44 @@ function Legend(props: {
           </span>
         );
       })}
+      {band && <Expected band={band} time={at === null ? undefined : columns?.times[at]} format={format} />}
     </span>
   );
+}
+
+/** The bounds in force at a time; the newest known without one. */
+function Expected({ band, time, format }: { band: Band; time: number | undefined; format: Props["format"] }) {
+  let found = -1;
+  band.times.forEach((one, at) => {
+    if (band.low[at] != null && band.high[at] != null && one <= (time ?? Infinity)) found = at;
+  });
+  return (
+    <span>
+      <i class="band-swatch" />
+      {band.name ? t("events.expectedOf", { name: band.name }) : t("events.expected")}
+      <b>{found < 0 ? "–" : `${format(band.low[found]!)} – ${format(band.high[found]!)}`}</b>
+    </span>
+  );
+}
+
+/** Points without a neighbour, which a line would not show. */
+export function aloneAt(values: ArrayLike<number | null | undefined>): number[] {
+  const found: number[] = [];
+  for (let at = 0; at < values.length; at += 1)
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  return found;
 }
 
 const data = (columns: Columns): uPlot.AlignedData => [
   columns.times,
   ...columns.lines.map((line) => line.values),
 ];
+
+/** What is drawn under the lines. */
+interface Drawn {
+  marks: readonly Told[];
+  overlay: Overlay | undefined;
+}
 
 interface OptionArguments {
   lines: Line[];
@@ -152,9 +205,9 @@ interface OptionArguments {
   width: number;
   minimumTop: number;
   binary: boolean;
-  marks: { readonly current: readonly ConfigMark[] };
+  drawn: { readonly current: Drawn };
   onCursor: (index: number | null) => void;
-  onMark: (mark: ConfigMark | null) => void;
+  onMark: (mark: Told | null) => void;
 }
 
 function options({
@@ -164,7 +217,7 @@ function options({
   width,
   minimumTop,
   binary,
-  marks,
+  drawn,
   onCursor,
   onMark,
 }: OptionArguments): uPlot.Options {
@@ -187,7 +240,16 @@ function options({
       drag: { x: true, y: false, setScale: false },
     },
     select: { show: true, left: 0, top: 0, width: 0, height: 0 },
-    scales: { x: { time: true }, y: { range: (_, __, top) => [0, Math.max(top * 1.12, minimumTop, 1e-9)] } },
+    scales: {
+      x: { time: true },
+      y: {
+        range: (chart, _, top) => {
+          const { min, max } = chart.scales.x!;
+          const band = bandTop(drawn.current.overlay, min ?? 0, max ?? 0);
+          return [0, Math.max(Math.max(top ?? 0, band) * 1.12, minimumTop, 1e-9)];
+        },
+      },
+    },
     axes: [
       {
         ...axis,
@@ -213,15 +275,20 @@ function options({
         width: 1.5,
         ...(line.fill ? { fill: `${colour(line.colour)}1f` } : {}),
         ...(line.dash ? { dash: [4, 3] } : {}),
-        points: { show: false },
+        points: { show: true, size: 4, filter: (chart: uPlot, series: number) => aloneAt(chart.data[series]!) },
       })),
     ],
     hooks: {
-      drawAxes: [(chart) => drawMarks(chart, marks.current, colour("--mark"))],
+      drawAxes: [
+        (chart) => {
+          drawOverlay(chart, drawn.current.overlay, colour);
+          drawMarks(chart, drawn.current.marks, colour("--mark"));
+        },
+      ],
       setCursor: [
         (chart) => {
           onCursor(chart.cursor.idx ?? null);
-          onMark(markAt(chart, marks.current));
+          onMark(markAt(chart, [...drawn.current.marks, ...(drawn.current.overlay?.points ?? [])]));
         },
       ],
       setSelect: [(chart) => zoomTo(chart)],

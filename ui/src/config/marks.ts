@@ -32,7 +32,7 @@ export function useConfigMarks(): readonly ConfigMark[] {
 }
 
 /** Dashed lines from top to bottom, under the chart's own lines. */
-export function drawMarks(chart: uPlot, marks: readonly ConfigMark[], colour: string): void {
+export function drawMarks(chart: uPlot, marks: readonly { time: number }[], colour: string): void {
   const { ctx, bbox } = chart;
   const { min, max } = chart.scales.x!;
   ctx.save();
@@ -64,10 +64,10 @@ export function redrawMarks(chart: uPlot | null): void {
 }
 
 /** The mark at the pointer, if there is one. */
-export function markAt(chart: uPlot, marks: readonly ConfigMark[]): ConfigMark | null {
+export function markAt<Mark extends { time: number }>(chart: uPlot, marks: readonly Mark[]): Mark | null {
   const left = chart.cursor.left ?? -1;
   if (left < 0) return null;
-  const far = (mark: ConfigMark) => Math.abs(chart.valToPos(mark.time, "x") - left);
+  const far = (mark: Mark) => Math.abs(chart.valToPos(mark.time, "x") - left);
   const nearest = [...marks].sort((a, b) => far(a) - far(b))[0];
   return nearest && far(nearest) <= NEAR ? nearest : null;
 }

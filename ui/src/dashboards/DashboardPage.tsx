@@ -9,6 +9,7 @@ import { hrefWith, linkTo, navigate, params, path, setParams } from "../app/rout
 import { Icon } from "../components/Icon";
 import { EmptyState, ErrorBanner, ErrorState, Skeleton } from "../components/States";
 import { t } from "../i18n";
+import { EventsToggle } from "../insights/EventsToggle";
 import { useData } from "../lib/useData";
 import { loadVariables, type Settled } from "./load";
 import { PanelCard } from "./PanelCard";
@@ -60,6 +61,9 @@ function Shown({ dashboard }: { dashboard: Dashboard }) {
           </a>
           {dashboard.title}
         </h1>
+        <div class="end">
+          <EventsToggle />
+        </div>
       </div>
       {dashboard.variables.length > 0 && (
         <VariableBar

@@ -2,6 +2,8 @@
 
 import { iconPath } from "../components/Icon";
 import { t } from "../i18n";
+import { incidentsOf } from "../insights/events";
+import { titleOf } from "../insights/words";
 import { formatRate, formatRatio } from "../lib/format";
 import { ellipsize } from "../lib/measure";
 import { memo } from "../lib/memo";
@@ -123,9 +125,25 @@ export const NodeView = memo(function NodeView({ item, dim, found, selected, onO
         </text>
       )}
       <Badges item={item} />
+      <OddMark item={item} />
     </g>
   );
 });
+
+/** An open incident that the service takes part in: a mark at the card's left upper corner. */
+function OddMark({ item }: { item: SceneNode }) {
+  const open = incidentsOf(item.node);
+  if (open.length === 0) return null;
+  const urgent = open.some((one) => one.severity === "page");
+  return (
+    <g class={`node-odd ${urgent ? "node-odd-bad" : ""}`} transform="translate(4 2)" data-testid="node-odd">
+      <title>{`${t("events.node")}: ${open.map(titleOf).join("; ")}`}</title>
+      <circle class="node-odd-ring" r={12} />
+      <circle r={8.5} />
+      <path d="M0-4.2V.8M0 3.6v.01" />
+    </g>
+  );
+}
 
 /** Small marks over the card's upper edge for what the configuration does to this node. */
 function Badges({ item }: { item: SceneNode }) {

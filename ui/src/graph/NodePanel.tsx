@@ -7,6 +7,8 @@ import { Segmented } from "../components/Controls";
 import { errorTone, HealthBadge } from "../components/Health";
 import { Icon } from "../components/Icon";
 import { t } from "../i18n";
+import { incidentsOf } from "../insights/events";
+import { IncidentLinks } from "../insights/IncidentBanner";
 import { DASH, formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
 import type { Graph, GraphEdge, GraphNode, Health } from "./model";
 import { ResponseTable } from "./ResponseTable";
@@ -52,6 +54,7 @@ export function NodePanel({ node, graph }: { node: GraphNode; graph: Graph }) {
           <ServiceLink node={node} />
         </p>
       </PanelHeader>
+      <NodeIncidents node={node} />
       <div class="panel-tabs">
         <Segmented
           label={t("panel.traffic")}
@@ -72,6 +75,12 @@ export function NodePanel({ node, graph }: { node: GraphNode; graph: Graph }) {
       <SampleTraces service={tracedService(node)} />
     </>
   );
+}
+
+function NodeIncidents({ node }: { node: GraphNode }) {
+  const open = incidentsOf(node);
+  if (open.length === 0) return null;
+  return <IncidentLinks title={t("events.ofService")} incidents={open} />;
 }
 
 function ServiceLink({ node }: { node: GraphNode }) {

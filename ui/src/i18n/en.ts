@@ -1,6 +1,7 @@
 /** Every English string of the console. `zh.ts` must have the same keys: the compiler checks. */
 
 import { configEn } from "./config.en";
+import { incidentsEn } from "./incidents.en";
 import { insightsEn } from "./insights.en";
 import { logsEn } from "./logs.en";
 import { metricsEn } from "./metrics.en";
@@ -13,6 +14,7 @@ export const en = {
   ...tracesEn,
   ...logsEn,
   ...configEn,
+  ...incidentsEn,
   ...insightsEn,
   ...releasesEn,
   ...outlookEn,
@@ -337,7 +339,6 @@ export const en = {
   "status.proxies.filter": "Filter sidecars",
   "status.proxy": "Proxy",
   "status.proxy.state": "State",
-  "status.proxy.type": "Resources",
   "status.proxy.reason": "Why rejected",
   "status.proxy.sent": "Sent",
   "status.proxy.acked": "Accepted",

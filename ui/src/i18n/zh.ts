@@ -2,6 +2,7 @@
 
 import type { Key } from "./en";
 import { configZh } from "./config.zh";
+import { incidentsZh } from "./incidents.zh";
 import { insightsZh } from "./insights.zh";
 import { logsZh } from "./logs.zh";
 import { metricsZh } from "./metrics.zh";
@@ -14,6 +15,7 @@ export const zh: Record<Key, string> = {
   ...tracesZh,
   ...logsZh,
   ...configZh,
+  ...incidentsZh,
   ...insightsZh,
   ...releasesZh,
   ...outlookZh,
@@ -335,7 +337,6 @@ export const zh: Record<Key, string> = {
   "status.proxies.filter": "筛选边车",
   "status.proxy": "代理",
   "status.proxy.state": "状态",
-  "status.proxy.type": "资源",
   "status.proxy.reason": "拒绝原因",
   "status.proxy.sent": "已下发",
   "status.proxy.acked": "已接受",

@@ -12,6 +12,7 @@ import { CopyButton } from "../components/CopyButton";
 import { RecentQueries } from "../components/RecentQueries";
 import { EmptyState, ErrorState, Skeleton } from "../components/States";
 import { durationWords, t } from "../i18n";
+import { EventsToggle } from "../insights/EventsToggle";
 import { remember } from "../lib/recent";
 import { durationText } from "../lib/time";
 import { useData } from "../lib/useData";
@@ -75,6 +76,7 @@ export function ExplorerPage() {
                   {t("metrics.exemplars")}
                 </Button>
               )}
+              {state.view === "graph" && <EventsToggle />}
               <Button
                 tone="ghost"
                 aria-pressed={state.explain}

@@ -10,9 +10,11 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shownTheme } from "../app/prefs";
 import { axisWidth, POWERS_OF_TWO, readColours, tickText, TIME_STEPS, zoomTo } from "../components/axes";
+import { drawOverlay, type Stretch, stretchesAt } from "../components/overlay";
 import { drawMarks, markAt, redrawMarks, useConfigMarks } from "../config/marks";
 import type { ConfigMark } from "../config/model";
 import { t } from "../i18n";
+import { eventsShown, stretchesOf, useIncidents } from "../insights/events";
 import { dateTime } from "../lib/time";
 import { type PlotLine, stack, valueRange } from "./series";
 import { formatter } from "./units";
@@ -42,12 +44,22 @@ interface Props {
 interface Pointer {
   index: number;
   change: ConfigMark | null;
+  /** Incidents of that time. */
+  odd: Stretch[];
   left: number;
   top: number;
 }
 
+/** Changes and incidents, drawn below the lines. */
+interface Events {
+  changes: readonly ConfigMark[];
+  stretches: readonly Stretch[];
+  faint: true;
+}
+
 const SYNC = uPlot.sync("windvane");
 const TOOLTIP_ROWS = 10;
+const TOOLTIP_INCIDENTS = 3;
 
 export function Plot(props: Props) {
   const { times, lines, units, height, stacked = false, marks = [] } = props;
@@ -55,9 +67,9 @@ export function Plot(props: Props) {
   const plot = useRef<uPlot | null>(null);
   const [pointer, setPointer] = useState<Pointer | null>(null);
   const [drawn, setDrawn] = useState(0);
-  const changes = useConfigMarks();
-  const shownChanges = useRef(changes);
-  shownChanges.current = changes;
+  const events = useEvents();
+  const shownEvents = useRef(events);
+  shownEvents.current = events;
   const theme = shownTheme.value;
   const drawnValues = useMemo(() => {
     const values = lines.map((line) => line.values);
@@ -80,7 +92,7 @@ export function Plot(props: Props) {
         stacked,
         height: element.clientHeight,
         width: element.clientWidth,
-        changes: shownChanges,
+        events: shownEvents,
         setPointer,
         onDraw: () => setDrawn((n) => n + 1),
       }),
@@ -107,7 +119,7 @@ export function Plot(props: Props) {
       chart.setData([times, ...drawnValues] as uPlot.AlignedData);
   }, [times, drawnValues]);
 
-  useEffect(() => redrawMarks(plot.current), [changes]);
+  useEffect(() => redrawMarks(plot.current), [events]);
 
   return (
     <div class="plot" style={height === undefined ? {} : { height }} data-testid={props.testId}>
@@ -127,6 +139,21 @@ export function Plot(props: Props) {
   );
 }
 
+/** Nothing where the reader switched them off. */
+function useEvents(): Events {
+  const changes = useConfigMarks();
+  const incidents = useIncidents();
+  const shown = eventsShown.value;
+  return useMemo(
+    () => ({
+      changes: shown ? changes : [],
+      stretches: shown ? stretchesOf(incidents) : [],
+      faint: true as const,
+    }),
+    [changes, incidents, shown],
+  );
+}
+
 /** Lines of a second unit get the scale "y2". */
 const scaleOf = (units: string[], index: number): string => (units[index] === units[0] ? "y" : "y2");
 
@@ -136,13 +163,13 @@ interface OptionArguments {
   stacked: boolean;
   height: number;
   width: number;
-  changes: { readonly current: readonly ConfigMark[] };
+  events: { readonly current: Events };
   setPointer: (pointer: Pointer | null) => void;
   onDraw: () => void;
 }
 
 function options(args: OptionArguments): uPlot.Options {
-  const { lines, units, stacked, height, width, changes, setPointer, onDraw } = args;
+  const { lines, units, stacked, height, width, events, setPointer, onDraw } = args;
   const colour = readColours();
   const axis = {
     stroke: colour("--text-3"),
@@ -206,8 +233,13 @@ function options(args: OptionArguments): uPlot.Options {
       ? { bands: lines.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] })) }
       : {}),
     hooks: {
-      drawAxes: [(chart) => drawMarks(chart, changes.current, colour("--mark"))],
-      setCursor: [(chart) => setPointer(pointerOf(chart, changes.current))],
+      drawAxes: [
+        (chart) => {
+          drawOverlay(chart, events.current, colour);
+          drawMarks(chart, events.current.changes, colour("--mark"));
+        },
+      ],
+      setCursor: [(chart) => setPointer(pointerOf(chart, events.current))],
       setSelect: [(chart) => zoomTo(chart)],
       draw: [onDraw],
     },
@@ -223,10 +255,16 @@ function alone(values: ArrayLike<number | null | undefined>): boolean {
 }
 
 /** Only the chart under the pointer shows a tooltip; the others follow with their line. */
-function pointerOf(chart: uPlot, changes: readonly ConfigMark[]): Pointer | null {
+function pointerOf(chart: uPlot, { changes, stretches }: Events): Pointer | null {
   const { idx, left = -1, top = -1 } = chart.cursor;
   if (idx == null || left < 0 || !chart.over.matches(":hover")) return null;
-  return { index: idx, change: markAt(chart, changes), left: left + chart.over.offsetLeft, top };
+  return {
+    index: idx,
+    change: markAt(chart, changes),
+    odd: stretchesAt(stretches, chart.posToVal(left, "x")).slice(0, TOOLTIP_INCIDENTS),
+    left: left + chart.over.offsetLeft,
+    top,
+  };
 }
 
 function Tooltip(props: {
@@ -261,6 +299,11 @@ function Tooltip(props: {
       style={right ? { right: width - pointer.left + 14, top: 8 } : { left: pointer.left + 14, top: 8 }}
     >
       {pointer.change && <p class="chart-mark">{pointer.change.text}</p>}
+      {pointer.odd.map((one) => (
+        <p key={one.key} class={`chart-odd text-${one.tone}`}>
+          {one.text}
+        </p>
+      ))}
       <Tip time={times[pointer.index]!}>
         {rows.map((row) => (
           <tr key={row.line.key} class={row === near[0] ? "nearest" : ""}>

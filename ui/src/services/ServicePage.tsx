@@ -14,6 +14,8 @@ import { Facts } from "../graph/SidePanel";
 import { DURATION_LINES } from "../graph/SignalCharts";
 import type { Traffic } from "../graph/target";
 import { t } from "../i18n";
+import { ServiceIncidents } from "../insights/IncidentBanner";
+import { useOverlays } from "../insights/useOverlays";
 import { DASH, formatByteRate, formatMs, formatRate, formatRatio } from "../lib/format";
 import { inboundMatchers, type Reporter, type Target } from "../lib/promql";
 import { durationText, rangeSeconds } from "../lib/time";
@@ -40,7 +42,8 @@ export function ServicePage({ namespace, name }: { namespace: string; name: stri
         {t("service.back")}
       </a>
       <ServiceHead namespace={namespace} name={name} reporter={reporter} />
-      <ServiceCharts traffic={traffic} name={name} />
+      <ServiceIncidents name={`${name}.${namespace}`} />
+      <ServiceCharts traffic={traffic} namespace={namespace} name={name} />
       <ServiceChanges namespace={namespace} name={name} />
       <Operations service={`${name}.${namespace}`} />
       <Peers target={target} />
@@ -102,9 +105,10 @@ function ServiceHead({ namespace, name, reporter }: { namespace: string; name: s
   );
 }
 
-function ServiceCharts({ traffic, name }: { traffic: Traffic; name: string }) {
+function ServiceCharts({ traffic, namespace, name }: { traffic: Traffic; namespace: string; name: string }) {
   const range = currentRange();
   const loaded = useSignals(traffic, range);
+  const overlays = useOverlays(namespace, name, range);
   const silent = loaded.data !== undefined && loaded.data.outcome.length === 0;
   const tcp = useTcpSignals(silent ? traffic : null, range);
   if (loaded.error) return <ErrorState error={loaded.error} retry={loaded.retry} />;
@@ -131,6 +135,7 @@ function ServiceCharts({ traffic, name }: { traffic: Traffic; name: string }) {
             ]}
             format={formatRate}
             height={168}
+            overlay={overlays.rate}
           />
         </section>
         <section class="card card-body">
@@ -141,6 +146,7 @@ function ServiceCharts({ traffic, name }: { traffic: Traffic; name: string }) {
             format={formatRatio}
             minimumTop={0.02}
             height={168}
+            overlay={overlays.errors}
           />
         </section>
         <section class="card card-body">
@@ -150,6 +156,7 @@ function ServiceCharts({ traffic, name }: { traffic: Traffic; name: string }) {
             lines={DURATION_LINES}
             format={formatMs}
             height={168}
+            overlay={overlays.latency}
           />
         </section>
       </div>

@@ -23,6 +23,8 @@ OCTAVES = 16
 WINDOWS = (2, 3, *LATENCY_WINDOWS)
 """Minutes; those under five only where a level is young and nothing of days is known."""
 PRIOR_WEIGHT = 20.0
+FIRST_BEYOND = 7.175170993884677
+"""`beyond_of` that many, here as a number so that a watcher is made without SciPy."""
 OWN, SAMPLING = 0.08, 1.3
 """A minute's log latency strays by `OWN`, and by `SAMPLING` over the root of its requests (a 95th percentile of a
 lognormal of sigma 0.7 over one minute)."""
@@ -95,7 +97,7 @@ class Noise:
         self.excess: Floats = np.full((rows, len(WINDOWS)), OVERLAP)
         self.rate_spread: Floats = np.full((rows, len(RATE_WINDOWS)), FIRST_SPREAD)
         self.freedom: Floats = np.full(rows, PRIOR_WEIGHT)
-        self.beyond: Floats = np.full(rows, float(beyond_of(np.array([PRIOR_WEIGHT]))[0]))
+        self.beyond: Floats = np.full(rows, FIRST_BEYOND)
 
     def fade(self) -> None:
         """A day is over: what was before counts for a seventh less."""

@@ -30,7 +30,9 @@ _MAGIC = b"windvane baselines"
 _HEAD = struct.Struct(">18sHI")
 """Magic, version, checksum of what follows."""
 _LEVEL = 3
-_MADE_ANEW = ("rate.recent", "rate.due", "rate.unseen", "slow.recent", "slow.due", "slow.unseen")
+_MADE_ANEW = (
+    "rate.recent", "rate.due", "rate.unseen", "slow.recent", "slow.due", "slow.unseen", "burns.total"
+)  # fmt: skip
 _FRACTION = np.uint32(0xFFFFFFFF << (23 - 12) & 0xFFFFFFFF)
 
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from windvane.analytics.accounts import Account, Node
+from windvane.analytics.accounts import Node
 from windvane.analytics.explain.context import Context, name, reporter_of
 from windvane.analytics.explain.detail import Key, Part, parts
 from windvane.analytics.explain.flags import FLAGS, code_words, flags_of
 from windvane.analytics.explain.model import Evidence, Only
 from windvane.analytics.explain.words import milliseconds, say, valued
 from windvane.analytics.explain.words import share as percent
-from windvane.analytics.mesh_series import Service, name_of
+from windvane.analytics.mesh_series import name_of
 from windvane.analytics.releases.read import failed
-from windvane.analytics.why import Told
+from windvane.analytics.why import Told, joined
 from windvane.promql.quoting import quote
 
 FEW = 5.0
 """Calls below which nothing is said of a part of them."""
-_TOLD = 3
-_MORE = 1.3
-_SURGE = 1.5
-_SIGMAS = 3.0
+TOLD = 3
+SIGMAS = 3.0
 _FLAGGED = 0.1
 """Share of the calls in question that a flag must be on to be told."""
 _CONCENTRATED = 0.8
@@ -57,7 +53,7 @@ def edge(told: Told, context: Context) -> Iterator[Evidence]:
     if caller is None or detail is None or told.signal == "rate":
         return
     before, now = context.before(detail), context.now(detail)
-    sides = [parts(detail, before, now, _caller_of, side) for side in ("source", "destination")]
+    sides = [parts(detail, before, now, caller_of, side) for side in ("source", "destination")]
     key = (caller[1],) if (caller[1],) in sides[0] else None
     if key is None:
         return
@@ -81,11 +77,37 @@ def refuted(told: Told, context: Context) -> bool:
     if told.kind != "way" or caller is None or detail is None:
         return False
     before, now = context.before(detail), context.now(detail)
-    source, own = (parts(detail, before, now, _caller_of, side).get((caller[1],)) for side in ("source", "destination"))
+    source, own = (parts(detail, before, now, caller_of, side).get((caller[1],)) for side in ("source", "destination"))
     if source is None or own is None or own.calls[1] < FEW or source.calls[1] < FEW:
         return False
     rose = [one.of(told.signal, 1) - one.of(told.signal, 0) for one in (source, own)]
     return rose[0] > 0 and rose[0] - rose[1] < _REST * rose[0]
+
+
+def answered(causes: Sequence[Told], context: Context) -> list[Told]:
+    """Causes in which a way whose failures the callee answered itself is the callee.
+
+    A proxy that makes up an answer (no connection, a timeout, a full breaker) flags it; a failure without a flag came
+    from the other end, even where the other end's own report is missing or late.
+    """
+    found: dict[tuple[Node, str], Told] = {}
+    for one in causes:
+        own = one if not _from_callee(one, context) else replace(one, node=Node(one.node.service), kind="service")
+        known = found.get((own.node, own.kind))
+        found[own.node, own.kind] = own if known is None else joined(known, own)
+    return list(found.values())
+
+
+def _from_callee(told: Told, context: Context) -> bool:
+    caller, detail = told.node.caller, context.details.get(told.node.service)
+    if told.kind != "way" or told.signal != "errors" or caller is None or detail is None:
+        return False
+    now, counts = context.now(detail), [0.0, 0.0]
+    for row in detail.requests:
+        if row.labels.get("reporter") == "source" and failed(row.labels) and _of_way(row.labels, told):
+            plain = not flags_of(row.labels.get("response_flags", "")) and row.labels.get("response_code") != "0"
+            counts[plain] += float(row.grown[now].sum())
+    return counts[1] >= 1.0 and counts[1] > counts[0]
 
 
 def _others(told: Told, context: Context, seen: Mapping[Key, Part], key: Key) -> Iterator[Evidence]:
@@ -104,7 +126,7 @@ def _others(told: Told, context: Context, seen: Mapping[Key, Part], key: Key) ->
     yield Evidence("edge", text, context.onset, context.series(told.node, told.signal))
 
 
-def _caller_of(labels: dict[str, str]) -> Key:
+def caller_of(labels: dict[str, str]) -> Key:
     return (labels.get("source_canonical_service", ""),)
 
 
@@ -131,7 +153,7 @@ def flag_counts(told: Told, context: Context) -> dict[str, float]:
                 pair = counts.setdefault(flag, [0.0, 0.0])
                 pair[0], pair[1] = pair[0] + usual, pair[1] + present
         more = {flag: present - usual for flag, (usual, present) in counts.items()
-                if present - usual >= max(1.0, _SIGMAS * usual**0.5, _FLAGGED * all_)}  # fmt: skip
+                if present - usual >= max(1.0, SIGMAS * usual**0.5, _FLAGGED * all_)}  # fmt: skip
         if more:
             return dict(sorted(more.items(), key=lambda one: -one[1]))
     return {}
@@ -144,7 +166,7 @@ def _of_way(labels: Mapping[str, str], told: Told) -> bool:
 
 def flags(told: Told, context: Context, counts: Mapping[str, float]) -> Iterator[Evidence]:
     """The most frequent flags with what they mean and suggest."""
-    for flag, count in list(counts.items())[:_TOLD]:
+    for flag, count in list(counts.items())[:TOLD]:
         meaning, look = meaning_of(flag, told, context)
         text = say(context.language, "flag", flag=flag, count=round(count), meaning=meaning, look=look)
         own = service_query(told, context, f'response_flags=~"(.*,)?{flag}(,.*)?"')
@@ -182,7 +204,7 @@ def codes(told: Told, context: Context) -> Iterator[Evidence]:
         ((one.calls[1] / totals[1] - one.calls[0] / totals[0], key, one) for key, one in found.items() if key[2]),
         key=lambda each: -each[0],
     )
-    for by, (code, grpc, _), one in rose[:_TOLD]:
+    for by, (code, grpc, _), one in rose[:TOLD]:
         if by <= 0 or one.calls[1] < 1:
             continue
         text = say(context.language, "codes", code=code_words(code, grpc, context.language),
@@ -276,98 +298,3 @@ def only_evidence(told: Told, one: Narrowed, context: Context) -> Evidence:
     more = f"{_PROMQL[one.only.by]}={quote(one.only.value)}"
     return Evidence("version", only_words(told, one, context, ""), context.onset,
                     context.series(told.node, told.signal, more))  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """How a service is asked: by what factor more than usual, calls a minute, and the caller who brings most of it."""
-
-    usual: float
-    now: float
-    caller: str
-
-    @property
-    def factor(self) -> float:
-        """Times the usual."""
-        return self.now / self.usual if self.usual > 0 else 0.0
-
-
-def demand(service: Service, context: Context) -> Demand | None:
-    """A service's demand where it is clearly more than usual."""
-    before, now = context.minutes()
-    ways = {node: rates for node, one in context.nodes.items()
-            if node.service == service and node.caller is not None and (rates := _rates(one, before, now))}  # fmt: skip
-    own = context.nodes.get(Node(service))
-    rates = _rates(own, before, now) if own is not None else None
-    if rates is None or rates[0] <= 0 or rates[1] < _SURGE * rates[0] + _SIGMAS * rates[0] ** 0.5:
-        return None
-    most = max(ways, key=lambda node: ways[node][1] - ways[node][0], default=None)
-    return Demand(rates[0], rates[1], name_of(most.caller) if most is not None and most.caller else "?")
-
-
-def _rates(account: Account, before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
-    if not before.any() or not now.any():
-        return None
-    usual, present = account.requests[before], account.requests[now]
-    if not np.isfinite(usual).any():
-        return None
-    return float(np.nanmedian(usual)), float(np.nan_to_num(present).mean())
-
-
-def repeats(service: Service, context: Context) -> Iterator[tuple[str, float, float]]:
-    """Callers that call a service more often per request of their own: name, usually, now."""
-    before, now = context.minutes()
-    for node, way in context.nodes.items():
-        if node.service != service or node.caller is None:
-            continue
-        own = context.nodes.get(Node(node.caller))
-        rates, asked = _rates(way, before, now), _rates(own, before, now) if own is not None else None
-        if rates is None or asked is None or min(*rates, *asked) < FEW:
-            continue
-        usual, present = rates[0] / asked[0], rates[1] / asked[1]
-        if present >= _MORE * usual and present >= 0.2:
-            yield name_of(node.caller), usual, present
-
-
-def attempts(service: Service, context: Context) -> Iterator[tuple[str, float, float]]:
-    """Callers whose proxies make more attempts a call: what arrived over what was asked, usually and now."""
-    detail = context.details.get(service)
-    if detail is None:
-        return
-    sides = [
-        parts(detail, context.before(detail), context.now(detail), _caller_of, side)
-        for side in ("source", "destination")
-    ]
-    for key, asked in sides[0].items():
-        arrived = sides[1].get(key)
-        if arrived is None or min(*asked.calls, *arrived.calls) < FEW or key == ("unknown",):
-            continue
-        usual, present = (arrived.calls[when] / asked.calls[when] for when in (0, 1))
-        if present >= 1.15 * max(1.0, usual):
-            yield key[0], usual, present
-
-
-def unseen(told: Told, context: Context, peers: Sequence[str]) -> Iterator[Evidence]:
-    """What the cause calls over TCP: no proxy tells how long that takes, or whether it worked."""
-    if peers:
-        text = say(context.language, "unseen", cause=name(told.node), peers=", ".join(peers[:_TOLD]))
-        matcher = f"source_canonical_service={quote(told.node.service[1])}"
-        yield Evidence("edge", text, None, context.query(f"sum(rate(istio_tcp_sent_bytes_total{{{matcher}}}[2m]))"))
-
-
-def load(told: Told, context: Context, asked: Demand | None, again: list[tuple[str, float, float]],
-         tried: list[tuple[str, float, float]]) -> Iterator[Evidence]:  # fmt: skip
-    """Demand, repeated calls and attempts as evidence."""
-    cause, language = name(told.node), context.language
-    ref = context.series(Node(told.node.service), "rate")
-    if asked is not None:
-        yield Evidence("demand", say(language, "demand", cause=cause, factor=f"{asked.factor:.1f}",
-                                     usual=f"{asked.usual:.0f}", now=f"{asked.now:.0f}", caller=asked.caller),
-                       context.onset, ref)  # fmt: skip
-    words = "retries" if told.signal == "errors" else "fanout"
-    for caller, usual, now in again[:_TOLD]:
-        text = say(language, words, caller=caller, cause=cause, usual=f"{usual:.2f}", now=f"{now:.2f}")
-        yield Evidence("demand", text, context.onset, ref)
-    for caller, usual, now in tried[:_TOLD]:
-        text = say(language, "attempts", caller=caller, usual=f"{usual:.2f}", now=f"{now:.2f}")
-        yield Evidence("demand", text, context.onset, ref)

@@ -11,7 +11,7 @@ from windvane.analytics.accounts import Account, Node, accounts
 from windvane.analytics.changes import bearing, changes_near, raised
 from windvane.analytics.explain.context import Context, reporter_of
 from windvane.analytics.explain.detail import STEP, Detail, onset, read_detail
-from windvane.analytics.explain.evidence import refuted
+from windvane.analytics.explain.evidence import answered, refuted
 from windvane.analytics.explain.flags import kinds_of
 from windvane.analytics.explain.model import Change, Explained, Language, Segment
 from windvane.analytics.explain.reasons import Found, gathered, reason
@@ -62,7 +62,7 @@ def explained(sources: Sources, asked: str, at: int, signal: Followed | None = N
             details[one.node.service] = read_detail(sources.ask, one.node.service, began, end)
     moment = _onset(causes[0], details[causes[0].node.service], began)
     context = Context(language, times, accounts(calls), details, moment, end)
-    causes = [one for one in causes if not refuted(one, context)] or causes
+    causes = answered([one for one in causes if not refuted(one, context)] or causes, context)
     near = changes_near(sources.ask, sources.book, [*details], moment, language=language, details=details)
     causes = _ranked_again(causes, near, moment)
     found = [gathered(one, context, sources.ask, sources.traces if place < 2 else None)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from windvane.analytics.changes import SLACK, bearing
-from windvane.analytics.explain import evidence
+from windvane.analytics.explain import evidence, load
 from windvane.analytics.explain.context import Context, callers, name
 from windvane.analytics.explain.detail import tcp_peers
-from windvane.analytics.explain.evidence import Demand, Narrowed
+from windvane.analytics.explain.evidence import Narrowed
+from windvane.analytics.explain.load import Demand
 from windvane.analytics.explain.model import Change, Evidence, Reason, TraceRef
 from windvane.analytics.explain.selftime import Grown, grown
 from windvane.analytics.explain.words import ago, milliseconds, say
@@ -49,9 +50,9 @@ def gathered(told: Told, context: Context, ask: AskRange, traces: Engine | None)
         told,
         evidence.flag_counts(told, context),
         evidence.narrowed(told, context),
-        evidence.demand(service, context),
-        () if rate else tuple(evidence.repeats(service, context)),
-        () if rate else tuple(evidence.attempts(service, context)),
+        load.demand(service, context),
+        () if rate else tuple(load.repeats(service, context)),
+        () if rate else tuple(load.attempts(service, context)),
         work,
         tcp_peers(ask, service, int(context.onset), context.end) if told.kind == "service" and not rate else (),
         looked=True,
@@ -102,8 +103,8 @@ def _evidence(found: Found, context: Context, near: Sequence[Change]) -> Iterato
     yield from evidence.codes(told, context)
     if found.only is not None:
         yield evidence.only_evidence(told, found.only, context)
-    yield from evidence.load(told, context, found.demand, list(found.again), list(found.tried))
-    yield from evidence.unseen(told, context, found.peers)
+    yield from load.load(told, context, found.demand, list(found.again), list(found.tried))
+    yield from load.unseen(told, context, found.peers)
     if found.work is not None:
         yield from _traced(told, found.work, context)
 

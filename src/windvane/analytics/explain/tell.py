@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from windvane.analytics.accounts import Node
-from windvane.analytics.explain import evidence
+from windvane.analytics.explain import evidence, load
 from windvane.analytics.explain.context import Context, name
 from windvane.analytics.explain.flags import FLAGS
 from windvane.analytics.explain.model import Change, Segment, ServiceRef, TraceRef
@@ -103,7 +103,7 @@ def _loaded(found: Found, context: Context) -> Iterator[Segment]:
 def _unseen(found: Found, context: Context) -> Iterator[Segment]:
     """A service that is slow of itself may wait for what it calls over TCP."""
     if found.peers and found.told.signal == "latency" and not (found.work and found.work.call):
-        for one in evidence.unseen(found.told, context, found.peers):
+        for one in load.unseen(found.told, context, found.peers):
             yield Segment(say(context.language, "unseen.told", peers=", ".join(found.peers[:3])), one.ref)
 
 
