@@ -23,7 +23,7 @@ NEAR = 10 * 60
 @dataclass(frozen=True, slots=True)
 class Anomaly:
     """An incident of a service, with the level before it and at its worst: requests a minute, milliseconds, or the
-    share of requests that failed (`expected` is then the objective's budget)."""
+    share of requests that failed (`expected` is then the usual one, or the objective's budget if that is more)."""
 
     service: Service
     incident: Incident
@@ -49,7 +49,7 @@ def anomalies(frames: Mapping[Service, RedFrame], since: int, slo: float = 0.999
         service, frame = item
         found = judge_red(frame, slo)
         return [
-            _told(service, frame, found, one, 1 - slo) for one in incidents(found, STEP) if one.end >= since
+            _told(service, frame, found, one) for one in incidents(found, STEP) if one.end >= since
         ]  # fmt: skip
 
     with ThreadPoolExecutor(max(1, cpu_count() or 1)) as threads:
@@ -57,15 +57,16 @@ def anomalies(frames: Mapping[Service, RedFrame], since: int, slo: float = 0.999
     return sorted(every, key=lambda one: (one.incident.start, one.service))
 
 
-def _told(service: Service, frame: RedFrame, judged: Judged, one: Incident, budget: float) -> Anomaly:
+def _told(service: Service, frame: RedFrame, judged: Judged, one: Incident) -> Anomaly:
     part = (judged.times >= one.start) & (judged.times <= one.end)
     if one.signal == "errors":
         requests = float(np.nansum(frame.requests[part]))
-        return Anomaly(service, one, budget, float(np.nansum(frame.errors[part])) / max(requests, 1.0))
-    expected, seen = (
+        expected = _median(judged.expected_errors[part])
+        return Anomaly(service, one, expected, float(np.nansum(frame.errors[part])) / max(requests, 1.0))
+    usual, seen = (
         (judged.expected_rate, frame.requests) if one.signal == "rate" else (judged.expected_latency, frame.latency)
     )
-    return Anomaly(service, one, _median(expected[part]), _median(seen[part]))
+    return Anomaly(service, one, _median(usual[part]), _median(seen[part]))
 
 
 def _median(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float | None:

@@ -40,6 +40,7 @@ from windvane.analytics.seasonal import (
     spread_of,
     views,
 )
+from windvane.analytics.usual_failures import usual_failures
 
 Signal = Literal["errors", "latency", "rate"]
 ACCEPTED = 86_400
@@ -63,7 +64,8 @@ class RedFrame:
 @dataclass(frozen=True, slots=True)
 class Incident:
     """A stretch in which one signal was odd: `start` and `end` are the first and last odd times (Unix seconds),
-    `factor` the largest departure (seen over expected; for errors, over the budget), `open` if it reaches the end."""
+    `factor` the largest departure (seen over expected; for errors, over the usual share or the budget), `open` if it
+    reaches the end."""
 
     signal: Signal
     start: int
@@ -81,6 +83,7 @@ class Judged:
     factor: dict[Signal, Floats]
     expected_rate: Floats
     expected_latency: Floats
+    expected_errors: Floats
 
 
 @dataclass
@@ -172,7 +175,8 @@ def judge_red(frame: RedFrame, slo: float = 0.999) -> Judged:
         _judge_latency(latency, requests, day, slower)
         rate.learn(day)
         latency.learn(day)
-    failed = failing(requests, errors, 1.0 - slo, frame.step)
+    usual = usual_failures(grid, requests, errors)
+    failed = failing(requests, errors, 1.0 - slo, frame.step, usual)
     at = grid.index
     return Judged(
         frame.times,
@@ -180,6 +184,7 @@ def judge_red(frame: RedFrame, slo: float = 0.999) -> Judged:
         {"errors": failed.factor[at], "latency": slower[at], "rate": fewer[at]},
         np.exp(rate.expected[at]),
         np.exp(latency.expected[at]),
+        np.maximum(1.0 - slo, usual[at]),
     )
 
 

@@ -28,6 +28,7 @@ from windvane.analytics.baselines.rules import (
 )
 from windvane.analytics.baselines.sums import Rate
 from windvane.analytics.baselines.tracks import Burns, Tracks, learnable
+from windvane.analytics.baselines.usual import Usual
 from windvane.analytics.red_rules import RATE_WINDOWS
 
 MINUTES = 1_440
@@ -52,6 +53,7 @@ class Bank:
         self.noise = Noise(rows)
         self.levels = Levels(rows)
         self.burns = Burns(rows)
+        self.usual = Usual(rows)
         self.tracks = Tracks(rows)
         self.settled = 0
         """The minute up to which all is learnt."""
@@ -81,6 +83,7 @@ class Bank:
         """A new scope is a part of another: its latency is expected to be as that one's."""
         self.slow.adopt(row, other)
         self.noise.adopt(row, other)
+        self.usual.adopt(row, other)
         self.levels.slow[row], self.levels.slow_known[row] = self.levels.slow[other], self.levels.slow_known[other]
 
     def expect(self, day: int) -> None:
@@ -113,6 +116,7 @@ class Bank:
             self._turn(first)
         rings.append(first, requests, errors, slow)
         self._forgive(first, requests.shape[1])
+        self._refresh(first)
         last = rings.next
         fresh = max(0, last - max(known, first))
         self.each(lambda rows: self._judge(rows, first, last - first, fresh), last - first)
@@ -126,6 +130,13 @@ class Bank:
             until = min(int(self.born[row]) + STARTING, first + size)
             at = self.rings.column(first)
             self.rings.errors[row, at : at + until - first] *= 0.0
+
+    def _refresh(self, first: int) -> None:
+        """What share usually fails: anew at every block, of a mesh that is older with its noise."""
+        age = first - self.since if self.since else 0
+        if age < MINUTES or first % _LONGEST == 0:
+            born = self.born + STARTING
+            self.each(lambda rows: self.usual.refresh(rows, self.rings, born[rows]))
 
     def _turn(self, first: int) -> None:
         """Before the first minute of a block: close a day that is over, make figures anew."""
@@ -149,6 +160,7 @@ class Bank:
         def close(rows: slice) -> None:
             for course in (self.rate, self.slow):
                 course.close(rows, day)
+            self.usual.close(rows, day)
             self._expect(rows, day + 1)
 
         self.each(close)
@@ -219,7 +231,8 @@ class Bank:
         requests, errors = rings.requests[rows, part].astype(np.float64), rings.errors[rows, part].astype(np.float64)
         long = self.burns.long(rows, rings, self.settled, size)
         before = rings.odd[rows, 0, rings.end - size - 1]
-        return failing(Burning(requests, errors, long, size), before, self.budget)
+        burning = Burning(requests, errors, long, self.usual.share[rows], size)
+        return failing(burning, before, self.budget)
 
     def _settle(self, until: int) -> None:
         """Learn minutes up to `until`, but for what was odd."""
@@ -236,6 +249,8 @@ class Bank:
         at = rings.column(begin)
         here, part = slice(at, at + until - begin), slice(at - LEAD, at + until - begin)
         requests = rings.requests[rows, here].astype(np.float64)
+        usual = learnable(rings, rows, 0, (begin, until), self.tracks.accepted_from(rows, 0))
+        self.usual.learn(rows, begin, np.where(usual, requests, np.nan), rings.errors[rows, here].astype(np.float64))
         usual = learnable(rings, rows, 2, (begin, until), self.tracks.accepted_from(rows, 2))
         self.rate.add(rows, minute, np.where(usual, requests, np.nan))
         sampled = np.arange(begin, until) % SAMPLED == 0

@@ -47,7 +47,8 @@ class Reading:
     """One signal of a scope in the newest minute `at` (Unix seconds, the minute's end).
 
     `seen`, `expected` and the band `low` to `high` are requests a minute, milliseconds (95th percentile), or the
-    share of requests that failed (expected: the objective's budget). Outside of the band, for some minutes, it alarms.
+    share of requests that failed (expected: what usually fails, or the objective's budget if that is more). Outside of
+    the band, for some minutes, it alarms.
     None is unknown: no requests, no samples, or nothing learnt yet. `score` is -log10 of the tail probability of the
     strongest window that ends now, 0 to 20, and means the same for every scope and signal.
     """

@@ -17,6 +17,7 @@ from windvane.analytics.baselines.sums import Rate, counted, running, window
 from windvane.analytics.red_rules import (
     BURNS,
     FAST_BURN,
+    FAST_TIMES,
     FAST_WINDOW,
     KNOWN_SHARE,
     LATENCY_EFFECT,
@@ -24,6 +25,7 @@ from windvane.analytics.red_rules import (
     RATE_EFFECT,
     RATE_WINDOWS,
     SMOULDER,
+    SMOULDER_TIMES,
     STILL,
     TAIL,
     UNSEEN_LATENCY,
@@ -152,10 +154,13 @@ def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats) -> Verdict
 
 
 class Burning:
-    """Windows of requests and failures, by their minutes; long ones are given as sums."""
+    """Windows of requests and failures, by their minutes; long ones are given as sums. `usual` is the share that
+    usually fails, of each scope."""
 
-    def __init__(self, requests: Floats, errors: Floats, long: Mapping[int, tuple[Floats, Floats]], size: int) -> None:
-        self.size, self._long = size, long
+    def __init__(
+        self, requests: Floats, errors: Floats, long: Mapping[int, tuple[Floats, Floats]], usual: Floats, size: int
+    ) -> None:
+        self.size, self._long, self._usual = size, long, usual
         self._requests, self._errors = running(counted(requests)), running(counted(errors))
         self.failing_minutes = running(errors > 0)
 
@@ -165,17 +170,22 @@ class Burning:
             return self._long[minutes]
         return window(self._requests, minutes, self.size), window(self._errors, minutes, self.size)
 
-    def at(self, minutes: int, burn: float, budget: float) -> tuple[Flags, Floats]:
-        """Where the window burns faster, and (there, and in the newest minute) the score that it is not chance."""
+    def due(self, budget: float) -> Floats:
+        """The share that is not told of: what the objective allows, or what usually fails if that is more."""
+        return np.maximum(budget, self._usual)
+
+    def at(self, minutes: int, burn: float, times: float, budget: float) -> tuple[Flags, Floats]:
+        """Where the window burns faster, and fails so many times more than usual; and (there, and in the newest
+        minute) the score that it is not chance."""
         from scipy.special import betainc  # noqa: PLC0415  a server starts without it
 
         many, bad = self.sums(minutes)
-        fast = bad > np.maximum(many, 1.0) * (burn * budget)
+        fast = bad > np.maximum(many, 1.0) * np.maximum(burn * budget, times * self._usual)[:, None]
         asked = fast.copy()
         asked[:, -1] |= bad[:, -1] > 1e-6
         at = np.nonzero(asked)
         some, score = np.maximum(bad[at], 1e-9), np.zeros(fast.shape)
-        score[at] = score_of(betainc(some, np.maximum(many[at] - some, 0.0) + 1.0, budget))
+        score[at] = score_of(betainc(some, np.maximum(many[at] - some, 0.0) + 1.0, self.due(budget)[at[0]]))
         return fast, score
 
 
@@ -183,19 +193,19 @@ def failing(burning: Burning, before: Flags, budget: float) -> Verdict:
     """Where the error budget burns too fast, as `red_rules.failing` tells. `before` says which scopes were odd in
     the minute before the first."""
     alarm, still = -np.log10(TAIL), -np.log10(STILL)
-    fast, score = burning.at(FAST_WINDOW, FAST_BURN, budget)
+    fast, score = burning.at(FAST_WINDOW, FAST_BURN, FAST_TIMES, budget)
     odd = fast & (score > alarm) & (window(burning.failing_minutes, FAST_WINDOW, burning.size) >= 3)
-    for long, short, burn in BURNS:
-        slow, long_score = burning.at(long, burn, budget)
-        quick, short_score = burning.at(short, burn, budget)
+    for long, short, burn, times in BURNS:
+        slow, long_score = burning.at(long, burn, times, budget)
+        quick, short_score = burning.at(short, burn, times, budget)
         odd |= slow & (long_score > alarm) & quick & (short_score > still)
         score = np.maximum(score, np.minimum(long_score, short_score * (ALARM / still)))
     factor = np.ones(odd.shape)
     if odd.any() or before.any():
-        smouldering, smoulder_score = burning.at(SMOULDER, 1.0, budget)
+        smouldering, smoulder_score = burning.at(SMOULDER, 1.0, SMOULDER_TIMES, budget)
         odd = _until_quiet(odd, smouldering & (smoulder_score > still), before)
         many, bad = burning.sums(FAST_WINDOW)
-        factor[odd] = bad[odd] / np.maximum(many[odd], 1.0) / budget
+        factor[odd] = bad[odd] / np.maximum(many[odd], 1.0) / burning.due(budget)[np.nonzero(odd)[0]]
     return Verdict(odd, factor, score)
 
 

@@ -15,6 +15,7 @@ from windvane.analytics.red import GAP, Incident, Signal
 from windvane.analytics.red_rules import (
     BEYOND,
     FAST_BURN,
+    FAST_TIMES,
     LATENCY_EFFECT,
     RATE_EFFECT,
     RATE_WINDOWS,
@@ -36,12 +37,16 @@ def judgement(bank: Bank, rows: Mapping[Scope, int], slo: float) -> Judgement:
     scopes: dict[int, Scope] = {row: scope for scope, row in rows.items()}
     at = (bank.rings.next - 1) * 60
     found = [
-        _told(one, scopes[one.row], bank.rings.next - 1, 1.0 - slo)
+        _told(one, scopes[one.row], bank.rings.next - 1, max(1.0 - slo, _known_share(bank.usual.share[one.row])))
         for one in bank.tracks.now(bank.rings, bank.settled)
         if one.row in scopes and not (one.signal == 2 and scopes[one.row].kind in UNRATED)
     ]
     found.sort(key=lambda one: (one.incident.start, one.scope, one.incident.signal))
     return Judgement(at, found, _readings(bank, scopes, at, 1.0 - slo) if bank.rows else [])
+
+
+def _known_share(share: float) -> float:
+    return float(share) if share < 1.0 else 0.0
 
 
 def _told(one: Stretch, scope: Scope, newest: int, budget: float) -> Found:
@@ -67,10 +72,11 @@ def _readings(bank: Bank, scopes: Mapping[int, Scope], at: int, budget: float) -
     failed = bank.rings.errors[rows, column].astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(many > 0, failed / many, np.nan)
+    usual = np.where(bank.usual.share[rows] < 1.0, bank.usual.share[rows], np.nan)
     unrated = np.array([scopes[row].kind in UNRATED for row in rows.tolist()])
     figures: list[tuple[Signal, Floats, Floats, Floats, Floats, Floats]] = [
-        ("errors", score[:, 0], share, np.full(len(rows), budget), np.zeros(len(rows)),
-         np.full(len(rows), min(1.0, FAST_BURN * budget))),
+        ("errors", score[:, 0], share, np.maximum(budget, usual), np.zeros(len(rows)),
+         np.minimum(1.0, np.maximum(FAST_BURN * budget, FAST_TIMES * usual))),
         ("latency", score[:, 1], *_latency(bank, rows, many)),
         ("rate", np.where(unrated, 0.0, score[:, 2]), *_rate(bank, rows, many, unrated)),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from windvane.analytics.seasonal import Flags, Floats
 
 NEVER: Final = np.iinfo(np.int64).max
 _GAP, _ACCEPTED = GAP // 60, ACCEPTED // 60
-_LONG = tuple(sorted({minutes for long, short, _ in BURNS for minutes in (long, short) if minutes > 60}))
+_LONG = tuple(sorted({minutes for long, short, *_ in BURNS for minutes in (long, short) if minutes > 60}))
 BLOCKS = max(_LONG) // SLOT
 ENDED = 60
 """Minutes for which incidents that ended are still told."""

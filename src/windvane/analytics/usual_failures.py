@@ -1,0 +1,54 @@
+"""The share of a service's requests that usually fails, at every time, by what came before it.
+
+Of days that are over it is the median of seven (the least of one or two); in the first day, that of the half-hours
+that are over; before one is, the first minutes' share. `baselines.usual` keeps the same for many scopes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from windvane.analytics.seasonal import RECENT_DAYS, Floats, Grid
+
+BLOCK = 1_800
+"""Seconds."""
+NEWEST = 180
+"""Seconds that the first minutes' share is not made of."""
+
+
+def usual_failures(grid: Grid, requests: Floats, errors: Floats) -> Floats:
+    """Shares on the flat grid (days x slots); 1 where nothing is known yet."""
+    many = np.where(np.isfinite(requests), requests, 0.0)
+    bad = np.where(np.isfinite(requests), np.nan_to_num(errors), 0.0)
+    found = np.empty(len(many))
+    found[: grid.slots] = _first_day(many[: grid.slots], bad[: grid.slots], grid.step)
+    shares = _share(many.reshape(grid.days, -1).sum(axis=1), bad.reshape(grid.days, -1).sum(axis=1))
+    for day in range(1, grid.days):
+        known = shares[max(0, day - RECENT_DAYS) : day]
+        known = known[np.isfinite(known)]
+        usual = float(np.median(known) if len(known) > 2 else known.min(initial=1.0))
+        found[day * grid.slots : (day + 1) * grid.slots] = usual
+    return found
+
+
+def _first_day(many: Floats, bad: Floats, step: int) -> Floats:
+    size, newest = max(1, BLOCK // step), max(1, NEWEST // step)
+    found = np.ones(len(many))
+    for at in range(0, len(many), newest):
+        here = slice(at, at + newest)
+        over = (at - size) // size
+        sums = [values[: max(0, over) * size].reshape(-1, size).sum(axis=1) for values in (many, bad)]
+        blocks = _share(*sums)
+        blocks = blocks[np.isfinite(blocks)]
+        if len(blocks):
+            found[here] = float(np.median(blocks))
+            continue
+        failed, all_ = float(bad[: max(0, at - newest)].sum()), float(many[: max(0, at - newest)].sum())
+        if all_ > 0:
+            found[here] = min(1.0, (failed + failed**0.5) / all_)
+    return found
+
+
+def _share(many: Floats, bad: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(many > 0, bad / many, np.nan))
