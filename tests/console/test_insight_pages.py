@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from console_browser import NEEDS_BROWSER, in_thread
 from playwright.sync_api import Page, expect
@@ -21,8 +20,8 @@ from windvane.analytics.baselines import Scope
 from windvane.analytics.red import Signal
 from windvane.api import console, prometheus
 from windvane.api.app import build_app
-from windvane.api.prometheus import StatusInfo
-from windvane.api.windvane import config_history, incidents
+from windvane.api.prometheus_status import StatusInfo
+from windvane.api.windvane import analytics_releases, config_history, incidents
 from windvane.api.windvane.telemetry import PREFIX
 from windvane.app.web import WebListener
 from windvane.history.book import Book
@@ -34,7 +33,6 @@ from windvane.incidents.values import Anomaly, Change, Event, Incident, Watching
 from windvane.kit.clock import SystemClock
 from windvane.kit.values import Address
 from windvane.promql.engine import QueryEngine
-from windvane.promql.value import MatrixResult
 from windvane.store.api import Engine
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
@@ -107,9 +105,7 @@ async def _nothing(_: Request) -> JSONResponse:
 async def _start(engine: Engine, stack: contextlib.AsyncExitStack) -> str:
     clock = SystemClock()
 
-    def ask(*_: Any) -> MatrixResult:
-        return MatrixResult([], np.empty(0, np.int64), np.empty((0, 0)))
-
+    ask = analytics_releases.range_asker(QueryEngine(engine))
     desk = Desk(
         Parts(
             Archive(engine), SeriesWriter(SampleWriter(engine)), ask, KnownChanges(Book(engine), ask),

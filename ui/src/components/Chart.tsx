@@ -275,7 +275,11 @@ function options({
         width: 1.5,
         ...(line.fill ? { fill: `${colour(line.colour)}1f` } : {}),
         ...(line.dash ? { dash: [4, 3] } : {}),
-        points: { show: true, size: 4, filter: (chart: uPlot, series: number) => aloneAt(chart.data[series]!) },
+        points: {
+          show: true,
+          size: 4,
+          filter: (chart: uPlot, series: number) => aloneAt(chart.data[series]!),
+        },
       })),
     ],
     hooks: {

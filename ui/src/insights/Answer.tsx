@@ -15,7 +15,8 @@ import { signalValue } from "./model";
 export function Explanation(props: { why: Why | null; fallback?: string | null; over?: boolean }) {
   const { why, fallback, over } = props;
   const segments = why?.explanation ?? [];
-  if (!why && !fallback) return <p class="card-body muted">{t(over ? "why.explanation.never" : "why.explanation.none")}</p>;
+  if (!why && !fallback)
+    return <p class="card-body muted">{t(over ? "why.explanation.never" : "why.explanation.none")}</p>;
   return (
     <div class="explanation" data-testid="explanation">
       <p>
