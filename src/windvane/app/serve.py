@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,8 @@ from windvane.xds.snapshot import MeshSettings
 
 log = logging.getLogger(__name__)
 
+_THREADS = 32
+
 
 def run(settings: ServeSettings) -> None:
     """Serve until SIGINT or SIGTERM."""
@@ -65,6 +68,8 @@ def _absolute(settings: ServeSettings) -> ServeSettings:
 
 
 async def _until_signal(settings: ServeSettings) -> None:
+    # The usual pool has a few threads a core: loops that wait for queries would keep edits of the mesh from being read.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="work"))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
