@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windvane.analytics.baselines import Scope
@@ -17,7 +17,7 @@ def minute(number: int, at: int, value: float) -> Minute:
     return Minute(Scope("service", "shop", f"s{number}"), "latency", BEGIN + 60 * at, (value, 1.0, math.nan, 2.0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 3)), max_size=40))
 def test_what_is_known_is_that_of_the_last_hour(steps: list[tuple[int, int]]) -> None:
     """Signals come and go, time goes on by some minutes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from incident_samples import CALLS, CART, FRONT, NOW, OTHER, STOCK, odd, scope
 
@@ -67,6 +67,7 @@ def test_fewer_requests_below_what_fails_do_not_lead_and_lone_falls_begin_at_the
     assert [one.node for one in falls] == [FRONT, CART, STOCK]
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from([FRONT, CART, STOCK, OTHER]), st.sampled_from(["errors", "latency", "rate"]),
                           st.integers(0, 5)), max_size=8, unique=True))  # fmt: skip
 def test_groups_hold_every_anomaly_once_whatever_their_order(given_: list[tuple[tuple[str, str], str, int]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from windvane.rollout.run import Files
 from windvane.rollout.weights import apply, find, locate
 
 FOLDER = Path(__file__).parents[2] / "examples" / "releases"
-EXAMPLES = sorted(file.name for file in FOLDER.glob("*.yaml") if file.name != "mesh.yaml")
+EXAMPLES = sorted(file.name for file in FOLDER.glob("*.yaml"))
 ENDS = {
     "promoted": (lambda plan, start, end: Found("safe", ("fine",)), ("Succeeded", 100)),
     "rolled back": (
@@ -42,7 +42,9 @@ def told(result: LoadResult) -> set[str]:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example(name: str, end: str, tmp_path: Path) -> None:
     folder = tmp_path / "mesh"
-    copytree(FOLDER, folder)
+    copytree(FOLDER / "mesh", folder)
+    for file in (name, "visitors.csv"):
+        copy(FOLDER / file, folder)
     files = Files(folder / name, folder)
     plan, state, clock = files.plan(), State(), ManualClock()
     routes = locate(folder, plan)

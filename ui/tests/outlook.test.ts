@@ -131,9 +131,9 @@ describe("forecasts", () => {
     const one = { error: 0.8, days: 14.2 } as Forecast;
     expect(quality(one)).toContain("it was 20% closer than repeating the day before");
     expect(quality({ ...one, error: 1.3 })).toContain("30% farther off");
-    expect(refusal("history of 0.5 days is too short for a forecast of 1 days: 3.0 days without …")).toContain(
-      "0.5 days are known, 3.0 days without long gaps are needed",
-    );
+    expect(
+      refusal("history of 0.5 days is too short for a forecast of 1 days: 3.0 days without …"),
+    ).toContain("0.5 days are known, 3.0 days without long gaps are needed");
     expect(refusal("the series has no values")).toBe("the series has no values");
     expect(labelsText({ __name__: "up" })).toBe("up");
     expect(labelsText({ __name__: "up", job: "a" })).toBe("job=a");

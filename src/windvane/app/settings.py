@@ -107,7 +107,7 @@ class ServeSettings:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     """What clients are told to sample, and which stored traces are kept."""
     forecast: bool = True
-    """Whether every service's signals are forecast once an hour and written as `windvane_forecast`."""
+    """Whether signals of all services are forecast hourly and written as `windvane_forecast`; needs `watch`."""
     admin_api: bool = False
     """Whether series may be deleted and snapshots taken over HTTP."""
     allow_edits: bool = False

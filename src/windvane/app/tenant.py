@@ -279,7 +279,7 @@ class _Rooms:
         kept = Objectives(own.monitoring.slos, own.control, monitoring.rules, clock)
         await kept.start(stack, common.keep)
         ahead = None
-        if settings.forecast:
+        if settings.forecast and settings.watch:
             ahead = Forecasts(range_asker(queries), SampleWriter(engine), clock, own.metrics)
             common.keep(stack, ahead.run())
         tail, imports = Tail(engine, clock), AccessLogImport(commit, accounting)

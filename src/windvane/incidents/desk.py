@@ -96,10 +96,11 @@ class Desk:
             tracker = self._known(at)
             odd = any(at - one.end < QUIET for one in found)
             self._unsaved |= tracker.step(at, found, self._calls(at) if odd else Calls())
+            self._keep(tracker)  # what is known is there to be seen while causes are looked for
+            self._parts.series.write(at, read, tracker.open())
             self._unsaved |= self._explain(tracker, at)
             told = self._told(tracker)
             self._keep(tracker)
-            self._parts.series.write(at, read, tracker.open())
             return told
 
     def still_told(self) -> list[Notification]:

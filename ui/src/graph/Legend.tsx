@@ -80,6 +80,10 @@ export function Legend() {
             {t(key)}
           </li>
         ))}
+        <li class="text-bad">
+          <Icon name="warning" size={14} />
+          {t("events.node")}
+        </li>
       </ul>
       <h3>{t("graph.keys")}</h3>
       <ul>

@@ -101,6 +101,7 @@ export const incidentsEn = {
   "why.explanation": "Explanation",
   "why.explanation.none":
     "It was not explained yet: the explanation comes about two minutes after the start.",
+  "why.explanation.never": "It was over before it was explained. “Ask why” looks at that time now.",
   "why.kept": "as of {time}",
   "why.causes": "Ranked causes",
   "why.confidence": "Confidence {share}",

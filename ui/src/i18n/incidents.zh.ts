@@ -101,6 +101,7 @@ export const incidentsZh: Record<keyof typeof incidentsEn, string> = {
 
   "why.explanation": "解释",
   "why.explanation.none": "尚无解释：开始约两分钟后给出。",
+  "why.explanation.never": "它在得到解释之前就已结束。“询问原因”现在可查看那段时间。",
   "why.kept": "截至 {time}",
   "why.causes": "原因排序",
   "why.confidence": "置信度 {share}",

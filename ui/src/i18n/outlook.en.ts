@@ -96,6 +96,7 @@ export const outlookEn = {
   "outlook.capacity.model": "Model",
   "outlook.capacity.seen": "Seen",
   "outlook.capacity.peakNow": "peak",
+  "outlook.capacity.fact.saturation": "Saturation",
   "outlook.capacity.limit": "limit",
   "outlook.capacity.saturation": "saturation",
   "outlook.capacity.chart.time": "{quantile} of time by load, with the band that holds 80 %",

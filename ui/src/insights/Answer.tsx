@@ -12,9 +12,10 @@ import { refHref } from "./links";
 import { signalValue } from "./model";
 
 /** The paragraph. Without one: the first cause or the notes, or `fallback` where there is no answer yet. */
-export function Explanation({ why, fallback }: { why: Why | null; fallback?: string | null }) {
+export function Explanation(props: { why: Why | null; fallback?: string | null; over?: boolean }) {
+  const { why, fallback, over } = props;
   const segments = why?.explanation ?? [];
-  if (!why && !fallback) return <p class="card-body muted">{t("why.explanation.none")}</p>;
+  if (!why && !fallback) return <p class="card-body muted">{t(over ? "why.explanation.never" : "why.explanation.none")}</p>;
   return (
     <div class="explanation" data-testid="explanation">
       <p>

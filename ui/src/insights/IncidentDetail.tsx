@@ -54,7 +54,7 @@ function Whole({ one, reload }: { one: IncidentDetails; reload: () => void }) {
     <>
       <section class="card">
         <Head one={one} />
-        <Explanation why={one.why} fallback={one.cause?.text ?? null} />
+        <Explanation why={one.why} fallback={one.cause?.text ?? null} over={!one.open} />
         <LookCloser one={one} />
       </section>
       <Signals one={one} />

@@ -126,7 +126,7 @@ function options(
     width,
     height,
     legend: { show: false },
-    padding: [10, 12, 0, 0],
+    padding: [10, 24, 0, 0],
     cursor: { points: { size: 6 }, y: false, drag: { x: false, y: false } },
     scales: {
       x: { time: props.time },

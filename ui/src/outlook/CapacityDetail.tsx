@@ -261,7 +261,7 @@ function CapacityFacts({ found }: { found: Capacity }) {
           }),
           value: told(found.at_traffic, seconds),
         },
-        { label: t("outlook.capacity.saturation"), value: told(found.saturation, rate) },
+        { label: t("outlook.capacity.fact.saturation"), value: told(found.saturation, rate) },
         {
           label: t("outlook.capacity.growth"),
           value:

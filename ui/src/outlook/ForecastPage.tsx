@@ -123,7 +123,8 @@ const withChosen = (names: string[], chosen: string): string[] =>
 
 function QueryRow({ query, error }: { query: string; error: Error | undefined }) {
   const [text, setText] = useState(query);
-  const problems = error instanceof ApiError && error.status === 400 ? placesOf({ error: error.message }) : [];
+  const problems =
+    error instanceof ApiError && error.status === 400 ? placesOf({ error: error.message }) : [];
   const run = () => setParams({ query: text.trim() || "up" });
   return (
     <div class="card-body forecast-query">

@@ -14,7 +14,7 @@ import { useData } from "../lib/useData";
 import { Ago } from "../targets/Ago";
 import { BandChart, type Level, type Moment } from "./BandChart";
 import { BurnRate } from "./Budget";
-import { budgetText, endDetail, endText, percentText, promise, type Row, stretches } from "./words";
+import { budgetText, endDetail, endText, promise, type Row, seenText, stretches } from "./words";
 
 export function ObjectiveDetail({ row }: { row: Row }) {
   const { objective } = row;
@@ -38,7 +38,7 @@ export function ObjectiveDetail({ row }: { row: Row }) {
             { label: t("outlook.slo.left"), value: budgetText(one.remaining), ...tone(row) },
             {
               label: t("outlook.slo.seen"),
-              value: one.attained === null ? t("outlook.slo.noRequests") : percentText(100 * one.attained),
+              value: one.attained === null ? t("outlook.slo.noRequests") : seenText(one.attained),
             },
             {
               label: t("outlook.slo.requests"),

@@ -14,7 +14,7 @@ import { insightHref, InsightTabs } from "../insights/InsightTabs";
 import { useData } from "../lib/useData";
 import { BudgetBar, BurnRate } from "./Budget";
 import { ObjectiveDetail } from "./ObjectiveDetail";
-import { endDetail, endText, percentText, promise, type Row, rowsOf } from "./words";
+import { endDetail, endText, promise, type Row, rowsOf, seenText } from "./words";
 
 const EXAMPLE = `apiVersion: windvane.dev/v1alpha1
 kind: ServiceLevelObjective
@@ -112,7 +112,7 @@ const columns = (chosen: string | undefined): Column<Row>[] => [
       row.one.attained === null ? (
         <span class="muted">{t("outlook.slo.noRequests")}</span>
       ) : (
-        percentText(100 * row.one.attained)
+        seenText(row.one.attained)
       ),
   },
   {

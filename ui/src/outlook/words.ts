@@ -19,6 +19,12 @@ export type Tone = "ok" | "warn" | "bad" | "idle";
 /** 99.95 → "99.95%": objectives are written with as many digits as they have. */
 export const percentText = (percent: number): string => `${Number(percent.toFixed(4))}%`;
 
+/** The share that was good, with more digits the nearer it is to all. */
+export function seenText(share: number): string {
+  const percent = 100 * share;
+  return `${Number(percent.toFixed(percent >= 99.9 ? 4 : percent >= 99 ? 3 : 2))}%`;
+}
+
 /** A share of a budget that may be negative. */
 export function budgetText(remaining: number | null): string {
   if (remaining === null) return DASH;
