@@ -114,6 +114,34 @@ def test_a_mesh_of_some_minutes_has_its_faults_found_and_no_others() -> None:
     assert odd[:, 1, 10].all()
 
 
+def test_what_always_fails_is_no_anomaly_and_what_fails_more_is() -> None:
+    requests, _, latency = young(60, 50, 3)
+    usual = np.random.default_rng(3).binomial(requests.astype(int), 0.05).astype(float)
+    assert not minutewise((requests, usual, latency)).any()
+    errors = usual.copy()
+    errors[:, 20:] = np.ceil(requests[:, 20:] * 0.25)
+    odd = minutewise((requests, errors, latency))[:, 0]
+    assert not odd[:, :20].any()
+    assert odd[:, 22].mean() >= 0.9
+    assert odd[:, -1].mean() >= 0.9, "what is odd is not learnt"
+
+
+def test_days_tell_what_usually_fails() -> None:
+    series = service(3, 4)
+    series["errors"] = np.random.default_rng(1).binomial(np.nan_to_num(series["requests"]).astype(int), 0.03) * 1.0
+    series["errors"][3 * DAY + 600 : 3 * DAY + 660] *= 5
+    (found,) = [one for _, one in judged([series], 240) if one.signal == "errors"]
+    (single,) = [
+        one
+        for one in incidents(judge_red(RedFrame(MONDAY + 60 * np.arange(4 * DAY), **series)), 60)
+        if one.signal == "errors"
+    ]
+    for one in (found, single):
+        assert 0 <= (one.start - MONDAY) // 60 - 3 * DAY - 600 <= 5
+        assert (one.end - one.start) // 60 <= 120
+        assert one.factor > 4
+
+
 def test_margins_are_the_wider_the_less_is_known() -> None:
     few, more, many = beyond_of(np.array([PRIOR_WEIGHT, 100.0, 10_000.0]))
     assert few == pytest.approx(FIRST_BEYOND)

@@ -21,6 +21,7 @@ from windvane.analytics.red_rules import (
     RATE_WINDOWS,
     UNSEEN_LATENCY,
     UNSEEN_RATE,
+    YOUNG_TIMES,
     Noise,
     Tested,
     failing,
@@ -176,7 +177,8 @@ def judge_red(frame: RedFrame, slo: float = 0.999) -> Judged:
         rate.learn(day)
         latency.learn(day)
     usual = usual_failures(grid, requests, errors)
-    failed = failing(requests, errors, 1.0 - slo, frame.step, usual)
+    least = np.where(np.arange(len(usual)) < grid.slots, YOUNG_TIMES, 1.0)
+    failed = failing(requests, errors, 1.0 - slo, frame.step, (usual, least))
     at = grid.index
     return Judged(
         frame.times,

@@ -39,8 +39,14 @@ BURNS = ((60, 5, 14.4, 2.0), (360, 30, 6.0, 1.5), (4320, 360, 1.0, 1.25))
 """Minutes of the long and the short window and the burn rate of both: table 5-8 of Google's SRE workbook, 30 days; and
 how many times the share that usually fails it must be as well."""
 FAST_WINDOW, FAST_BURN, FAST_TIMES = 5, 14.4, 2.0
+YOUNG_TIMES = 2.0
+"""Times its usual share that something odd must fail whose usual share less than a day has told."""
 SMOULDER, SMOULDER_TIMES = 30, 1.25
 """Minutes over which an incident of errors must burn less than the budget to be over."""
+
+
+Usual = tuple[Floats | float, Floats | float]
+"""The share that usually fails, and how many times it something odd must fail at least."""
 
 
 def trailing(values: Floats, width: int) -> Floats:
@@ -137,26 +143,27 @@ def slow_answers(residual: Floats, noise: Floats, width: int, excess: float, eff
     return Tested(odd, np.exp(np.where(np.isfinite(mean), mean, 0.0)))
 
 
-def failing(requests: Floats, errors: Floats, budget: float, step: int, usual: Floats | float = 0.0) -> Tested:
+def failing(requests: Floats, errors: Floats, budget: float, step: int, usual: Usual = (0.0, 1.0)) -> Tested:
     """Where the error budget burns too fast: multi-window burn rates, and a fast rule for the first minutes.
 
-    `budget` is the share of requests that may fail, `usual` the share that usually does (of each time, or of all): what
-    always fails is an objective's matter, not an anomaly. At few requests a share says little, so that what failed
-    must also be beyond what the larger of the two would bring by chance (a binomial tail).
+    `budget` is the share of requests that may fail, `usual` the share that usually does (of each time, or of all), and
+    how many times it something odd must fail at least: what always fails is an objective's matter, not an anomaly. At
+    few requests a share says little, so that what failed must also be beyond what the larger of budget and usual share
+    would bring by chance (a binomial tail).
     """
     from scipy.special import betainc  # noqa: PLC0415  a server starts without it
 
     a_minute = max(1, 60 // step)
     total, failed = np.where(np.isfinite(requests), requests, 0.0), np.where(np.isfinite(errors), errors, 0.0)
 
-    common = np.broadcast_to(np.asarray(usual, np.float64), total.shape)
+    common = np.broadcast_to(np.asarray(usual[0], np.float64), total.shape)
     due = np.maximum(budget, common)
 
     def burns(minutes: int, burn: float, times: float, tail: float) -> tuple[Flags, Floats]:
         width = minutes * a_minute
         many, bad = trailing(total, width), trailing(failed, width)
         share = bad / np.maximum(many, 1.0)
-        fast = share > np.maximum(burn * budget, times * common)
+        fast = share > np.maximum(burn * budget, np.maximum(times, usual[1]) * common)
         some = np.maximum(bad[fast], 1e-9)  # rates make counts that are not whole: the tail is of the beta function
         fast[fast] = betainc(some, np.maximum(many[fast] - some, 0.0) + 1.0, due[fast]) < tail
         return fast, share / due

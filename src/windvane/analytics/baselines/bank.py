@@ -231,7 +231,8 @@ class Bank:
         requests, errors = rings.requests[rows, part].astype(np.float64), rings.errors[rows, part].astype(np.float64)
         long = self.burns.long(rows, rings, self.settled, size)
         before = rings.odd[rows, 0, rings.end - size - 1]
-        burning = Burning(requests, errors, long, self.usual.share[rows], size)
+        usual = self.usual.share[rows], self.usual.least[rows]
+        burning = Burning(requests, errors, long, usual, size)
         return failing(burning, before, self.budget)
 
     def _settle(self, until: int) -> None:
@@ -250,6 +251,7 @@ class Bank:
         here, part = slice(at, at + until - begin), slice(at - LEAD, at + until - begin)
         requests = rings.requests[rows, here].astype(np.float64)
         usual = learnable(rings, rows, 0, (begin, until), self.tracks.accepted_from(rows, 0))
+        usual &= np.arange(begin, until) >= self.born[rows, None] + STARTING
         self.usual.learn(rows, begin, np.where(usual, requests, np.nan), rings.errors[rows, here].astype(np.float64))
         usual = learnable(rings, rows, 2, (begin, until), self.tracks.accepted_from(rows, 2))
         self.rate.add(rows, minute, np.where(usual, requests, np.nan))

@@ -155,12 +155,13 @@ def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats) -> Verdict
 
 class Burning:
     """Windows of requests and failures, by their minutes; long ones are given as sums. `usual` is the share that
-    usually fails, of each scope."""
+    usually fails, of each scope, and how many times it something odd must fail at least."""
 
     def __init__(
-        self, requests: Floats, errors: Floats, long: Mapping[int, tuple[Floats, Floats]], usual: Floats, size: int
-    ) -> None:
-        self.size, self._long, self._usual = size, long, usual
+        self, requests: Floats, errors: Floats, long: Mapping[int, tuple[Floats, Floats]], usual: tuple[Floats, Floats],
+        size: int,
+    ) -> None:  # fmt: skip
+        self.size, self._long, (self._usual, self._least) = size, long, usual
         self._requests, self._errors = running(counted(requests)), running(counted(errors))
         self.failing_minutes = running(errors > 0)
 
@@ -180,7 +181,10 @@ class Burning:
         from scipy.special import betainc  # noqa: PLC0415  a server starts without it
 
         many, bad = self.sums(minutes)
-        fast = bad > np.maximum(many, 1.0) * np.maximum(burn * budget, times * self._usual)[:, None]
+        fast = (
+            bad
+            > np.maximum(many, 1.0) * np.maximum(burn * budget, np.maximum(times, self._least) * self._usual)[:, None]
+        )
         asked = fast.copy()
         asked[:, -1] |= bad[:, -1] > 1e-6
         at = np.nonzero(asked)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from windvane.analytics.baselines.rings import Rings, Small
 from windvane.analytics.baselines.sums import counted
+from windvane.analytics.red_rules import YOUNG_TIMES
 from windvane.analytics.seasonal import Flags, Floats
 
 DAYS = 7
@@ -26,10 +27,12 @@ LEAST = 3
 
 
 class Usual:
-    """`share` is the usual one; 1 where it is not known."""
+    """`share` is the usual one; 1 where it is not known. `least` is how many times that something odd must fail: what
+    less than a day has told is not known well."""
 
     def __init__(self, rows: int) -> None:
         self.share: Floats = np.ones(rows)
+        self.least: Floats = np.full(rows, YOUNG_TIMES)
         self.days: Small = np.full((rows, DAYS), np.nan, np.float32)
         self.blocks: Small = np.full((rows, BLOCKS), np.nan, np.float32)
         self.day: Floats = np.zeros((rows, 2))
@@ -57,6 +60,7 @@ class Usual:
     def refresh(self, rows: slice, rings: Rings, born: npt.NDArray[np.int64]) -> None:
         """What is usual from now on. `born` is the first minute that counts, of each of the rows."""
         found = _median(self.days[rows])
+        self.least[rows] = np.where(np.isfinite(found), 1.0, YOUNG_TIMES)
         if (missing := ~np.isfinite(found)).any():
             found[missing] = _median(self.blocks[rows])[missing]
         if (missing := ~np.isfinite(found)).any():
@@ -65,7 +69,7 @@ class Usual:
 
     def adopt(self, row: int, other: int) -> None:
         """A new scope is a part of another."""
-        for one in (self.share, self.days, self.blocks):
+        for one in (self.share, self.least, self.days, self.blocks):
             one[row] = one[other]
 
 
