@@ -22,7 +22,7 @@ REQUESTS, BAD = f"slo:requests:sum{SUM // 60}m", f"slo:bad_requests:sum{SUM // 6
 BURN_RATE = "windvane_slo_burn_rate"
 OBJECTIVE = "windvane_slo_objective"
 REMAINING = "windvane_slo_error_budget_remaining"
-_FAST = 30.0
+_FAST = 60.0
 _DIRECT = ("5m", "30m", "1h")
 _MEANS = "6h"
 
