@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+from click.testing import CliRunner
 from rules_bench import Server, settle, until
 
 from windvane.alerting.files import read as read_rules
@@ -13,6 +14,7 @@ from windvane.alerting.slo import render
 from windvane.alerting.slo_file import read
 from windvane.alerting.slo_kept import groups
 from windvane.alerting.slo_kept_files import KeptObjectives
+from windvane.cli import analyze
 from windvane.promql.parse import parse
 from windvane.store.embedded import EmbeddedEngine
 
@@ -105,3 +107,11 @@ def test_made_groups_run_beside_files_and_survive_bad_ones(engine: EmbeddedEngin
             await task
 
     asyncio.run(story())
+
+
+def test_analyze_tells_of_objectives_that_cannot_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(ONE.replace("99.9", "oops!"))
+    told = CliRunner().invoke(analyze.command, [str(file)])
+    assert told.exit_code == 1
+    assert f"{file}:5: error [WV0701]" in told.output
