@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from windvane.store.embedded import EmbeddedEngine
 from windvane.store.migrate import Retention, migrate
@@ -18,6 +20,17 @@ _database_numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regen", action="store_true", help="write golden files anew instead of comparing")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Half of the examples that properties ask for, unless WINDVANE_EXAMPLES says another share: 1 for all of them."""
+    share = float(os.environ.get("WINDVANE_EXAMPLES", "0.5"))
+    for item in items:
+        function = getattr(item, "obj", None)
+        asked = getattr(function, "_hypothesis_internal_use_settings", None)
+        if function is not None and asked is not None:
+            fewer = max(10, round(asked.max_examples * share))
+            function._hypothesis_internal_use_settings = settings(asked, max_examples=min(asked.max_examples, fewer))
 
 
 @pytest.fixture
