@@ -45,14 +45,14 @@ def free_port() -> int:
 
 
 class Demo:
-    """`windvane demo` as a child process, on ports the system chose."""
+    """`windvane demo` as a child process, on ports the system chose; it looks for incidents if told `--watch`."""
 
     def __init__(self, run_dir: Path, *options: str) -> None:
         self.run_dir = run_dir
         command = [
             sys.executable, "-m", "windvane", "demo", "--run-dir", str(run_dir), "--output", "json", "--day", "none",
             "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--ads", "127.0.0.1:0",
-            "--gateway", f"127.0.0.1:{free_port()}", "--no-browser", *options,
+            "--gateway", f"127.0.0.1:{free_port()}", "--no-browser", "--no-watch", *options,
         ]  # fmt: skip
         self.events: list[dict[str, Any]] = []
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -148,9 +148,9 @@ class Demo:
 
 
 @contextmanager
-def with_graph(folder: Path, rate: int) -> Iterator[Demo]:
+def with_graph(folder: Path, rate: int, *options: str) -> Iterator[Demo]:
     """A running demo whose graph has traffic; stopped in order at the end, whatever happened."""
-    demo = Demo(folder / "shop", "--rate", str(rate))
+    demo = Demo(folder / "shop", "--rate", str(rate), *options)
     try:
         demo.wait_for("graph", within=90)
         yield demo
