@@ -22,7 +22,7 @@ def usual_failures(grid: Grid, requests: Floats, errors: Floats) -> Floats:
     bad = np.where(np.isfinite(requests), np.nan_to_num(errors), 0.0)
     found = np.empty(len(many))
     found[: grid.slots] = _first_day(many[: grid.slots], bad[: grid.slots], grid.step)
-    shares = _share(many.reshape(grid.days, -1).sum(axis=1), bad.reshape(grid.days, -1).sum(axis=1))
+    shares = share(many.reshape(grid.days, -1).sum(axis=1), bad.reshape(grid.days, -1).sum(axis=1))
     for day in range(1, grid.days):
         known = shares[max(0, day - RECENT_DAYS) : day]
         known = known[np.isfinite(known)]
@@ -38,17 +38,24 @@ def _first_day(many: Floats, bad: Floats, step: int) -> Floats:
         here = slice(at, at + newest)
         over = (at - size) // size
         sums = [values[: max(0, over) * size].reshape(-1, size).sum(axis=1) for values in (many, bad)]
-        blocks = _share(*sums)
+        blocks = share(*sums)
         blocks = blocks[np.isfinite(blocks)]
         if len(blocks):
             found[here] = float(np.median(blocks))
             continue
-        failed, all_ = float(bad[: max(0, at - newest)].sum()), float(many[: max(0, at - newest)].sum())
-        if all_ > 0:
-            found[here] = min(1.0, (failed + failed**0.5) / all_)
+        known = slice(max(0, at - newest))
+        first = first_share(many[known].sum(), bad[known].sum())
+        if np.isfinite(first):
+            found[here] = first
     return found
 
 
-def _share(many: Floats, bad: Floats) -> Floats:
+def share(many: Floats, bad: Floats) -> Floats:
+    """What share failed; NaN where nothing was asked."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(many > 0, bad / many, np.nan))
+
+
+def first_share(many: Floats, bad: Floats) -> Floats:
+    """The share of some first minutes: its upper end, for it is not known well; NaN where nothing was asked."""
+    return np.minimum(1.0, share(many, bad + np.sqrt(bad)))

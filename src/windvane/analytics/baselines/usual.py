@@ -6,15 +6,14 @@ the first minutes. Minutes that were odd are left out of it, for a day. Until so
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 
 from windvane.analytics.baselines.rings import Rings, Small
 from windvane.analytics.baselines.sums import counted
 from windvane.analytics.red_rules import YOUNG_TIMES
-from windvane.analytics.seasonal import Flags, Floats
+from windvane.analytics.seasonal import Flags, Floats, medians
+from windvane.analytics.usual_failures import first_share, share
 
 DAYS = 7
 BLOCK = 30
@@ -49,20 +48,20 @@ class Usual:
             here = place == one
             self.block[rows] += np.stack([many[:, here].sum(axis=1), bad[:, here].sum(axis=1)], axis=1)
             if (begin + int(np.flatnonzero(here)[-1]) + 1) % BLOCK == 0:
-                self.blocks[rows, one % BLOCKS] = _share(self.block[rows])
+                self.blocks[rows, one % BLOCKS] = share(*self.block[rows].T)
                 self.block[rows] = 0.0
 
     def close(self, rows: slice, day: int) -> None:
         """The day is over."""
-        self.days[rows, day % DAYS] = _share(self.day[rows])
+        self.days[rows, day % DAYS] = share(*self.day[rows].T)
         self.day[rows] = 0.0
 
     def refresh(self, rows: slice, rings: Rings, born: npt.NDArray[np.int64]) -> None:
         """What is usual from now on. `born` is the first minute that counts, of each of the rows."""
-        found = _median(self.days[rows])
+        found = medians(self.days[rows].T.astype(np.float64))
         self.least[rows] = np.where(np.isfinite(found), 1.0, YOUNG_TIMES)
         if (missing := ~np.isfinite(found)).any():
-            found[missing] = _median(self.blocks[rows])[missing]
+            found[missing] = medians(self.blocks[rows].T.astype(np.float64))[missing]
         if (missing := ~np.isfinite(found)).any():
             found[missing] = _first(rows, rings, born)[missing]
         self.share[rows] = np.where(np.isfinite(found), found, 1.0)
@@ -74,8 +73,7 @@ class Usual:
 
 
 def _first(rows: slice, rings: Rings, born: npt.NDArray[np.int64]) -> Floats:
-    """The share of minutes that are in the rings, but for the newest and what was odd: its upper end, for it is not
-    known well."""
+    """The share of minutes that are in the rings, but for the newest and what was odd."""
     here = slice(rings.end - min(rings.end, BLOCK * 4), max(0, rings.end - NEWEST))
     minute = rings.next - rings.end + np.arange(here.start, here.stop)
     odd: Flags = rings.odd[rows, 0, here]
@@ -83,17 +81,4 @@ def _first(rows: slice, rings: Rings, born: npt.NDArray[np.int64]) -> Floats:
     known = np.isfinite(requests) & ~odd & (minute >= born[:, None])
     many = np.where(known, requests, 0.0).sum(axis=1)
     bad = np.where(known, counted(rings.errors[rows, here]), 0.0).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(many > 0, np.minimum(1.0, (bad + np.sqrt(bad)) / many), np.nan)
-    return np.asarray(np.where(known.sum(axis=1) >= LEAST, share, np.nan))
-
-
-def _share(sums: Floats) -> Floats:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(sums[:, 0] > 0, sums[:, 1] / sums[:, 0], np.nan))
-
-
-def _median(values: Small) -> Floats:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # nothing known
-        return np.nanmedian(values, axis=1).astype(np.float64)
+    return np.where(known.sum(axis=1) >= LEAST, first_share(many, bad), np.nan)
