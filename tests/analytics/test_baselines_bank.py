@@ -142,6 +142,20 @@ def test_days_tell_what_usually_fails() -> None:
         assert one.factor > 4
 
 
+def test_a_service_that_is_new_in_an_old_mesh_is_judged_soon() -> None:
+    old, new = service(3, 3), service(7, 3)
+    begin = 2 * DAY + 610
+    for values in new.values():
+        values[:begin] = np.nan
+    new["requests"][begin:] = 500.0
+    new["errors"][begin:] = 0.0
+    new["errors"][begin + 20 :] = 100.0
+    series = [{name: values[: begin + 40] for name, values in one.items()} for one in (old, new)]
+    found = [(row, one.start) for row, one in judged(series, 10) if one.signal == "errors"]
+    assert [row for row, _ in found] == [1]
+    assert 0 <= (found[0][1] - MONDAY) // 60 - begin - 20 <= 5
+
+
 def test_margins_are_the_wider_the_less_is_known() -> None:
     few, more, many = beyond_of(np.array([PRIOR_WEIGHT, 100.0, 10_000.0]))
     assert few == pytest.approx(FIRST_BEYOND)

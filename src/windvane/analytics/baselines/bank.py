@@ -132,9 +132,9 @@ class Bank:
             self.rings.errors[row, at : at + until - first] *= 0.0
 
     def _refresh(self, first: int) -> None:
-        """What share usually fails: anew at every block, of a mesh that is older with its noise."""
-        age = first - self.since if self.since else 0
-        if age < MINUTES or first % _LONGEST == 0:
+        """What share usually fails: anew at every block while a scope is younger than a day, else some times a day."""
+        young = (self.born > 0) & (first - self.born < MINUTES)
+        if young.any() or first % _LONGEST == 0:
             born = self.born + STARTING
             self.each(lambda rows: self.usual.refresh(rows, self.rings, born[rows]))
 
