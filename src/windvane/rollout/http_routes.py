@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node
 
 from windvane.kit.errors import BadInputError
 from windvane.rollout.machine import Shape
 from windvane.rollout.model import Plan, Target
 from windvane.rollout.parts import literal
-from windvane.rollout.places import Place, cookies, place_of
+from windvane.rollout.places import Place, cookies, routes_of
 from windvane.rollout.yaml_edit import Edit, Marks, get, into_mapping, items, plain, text_of
 
 _OF_THE_COPY = ("name", "matches", "backendRefs")
@@ -21,14 +21,7 @@ _MODIFIER = "ResponseHeaderModifier"
 
 def places(root: Node, file: str, plan: Plan) -> Iterator[Place]:
     """The rules with both versions' services among their backends."""
-    list_ = get(root, "spec", "rules")
-    for rule in items(list_):
-        targets = [one for one in items(get(rule, "backendRefs")) if isinstance(one, MappingNode)]
-        pair = [next((at for at, one in enumerate(targets) if _goes_to(one, to, plan)), None) for to in plan.routed]
-        if isinstance(list_, SequenceNode) and isinstance(rule, MappingNode):
-            base, canary = pair
-            if base is not None and canary is not None:
-                yield place_of(list_, rule, targets, (base, canary), file=file, plan=plan)
+    return routes_of(get(root, "spec", "rules"), "backendRefs", _goes_to, file=file, plan=plan)
 
 
 def _goes_to(target: MappingNode, to: Target, plan: Plan) -> bool:

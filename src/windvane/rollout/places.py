@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from windvane.kit.errors import BadInputError
 from windvane.kit.yaml_nodes import FileError, Problem
-from windvane.rollout.model import Plan
+from windvane.rollout.model import Plan, Target
 from windvane.rollout.parts import cookie_pattern, literal
-from windvane.rollout.yaml_edit import get
+from windvane.rollout.yaml_edit import get, items
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,23 @@ class Place:
         return self.targets[self.pair[0]]
 
 
-def place_of(
+GoesTo = Callable[[MappingNode, Target, Plan], bool]
+
+
+def routes_of(list_: Node | None, field: str, goes_to: GoesTo, *, file: str, plan: Plan) -> Iterator[Place]:
+    """The routes of a list with both versions among their destinations, which stand in `field`."""
+    if not isinstance(list_, SequenceNode):
+        return
+    for route in items(list_):
+        targets = [one for one in items(get(route, field)) if isinstance(one, MappingNode)]
+        base, canary = (
+            next((at for at, one in enumerate(targets) if goes_to(one, to, plan)), None) for to in plan.routed
+        )
+        if isinstance(route, MappingNode) and base is not None and canary is not None:
+            yield _place_of(list_, route, targets, (base, canary), file=file, plan=plan)
+
+
+def _place_of(
     list_: SequenceNode,
     route: MappingNode,
     targets: Sequence[MappingNode],

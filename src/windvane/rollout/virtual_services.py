@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node
 
 from windvane.kit.errors import BadInputError
 from windvane.mesh.models.base import json_name
 from windvane.rollout.machine import Shape
 from windvane.rollout.model import Plan, Target
-from windvane.rollout.places import Place, both, cookies, is_service, place_of
-from windvane.rollout.yaml_edit import Edit, Marks, get, into_mapping, items, plain, text_of
+from windvane.rollout.places import Place, both, cookies, is_service, routes_of
+from windvane.rollout.yaml_edit import Edit, Marks, get, into_mapping, plain, text_of
 
 _OF_THE_COPY = ("name", "match", "route")
 
 
 def places(root: Node, file: str, plan: Plan) -> Iterator[Place]:
     """The HTTP routes with both versions among their destinations."""
-    list_ = get(root, "spec", "http")
-    for route in items(list_):
-        targets = [one for one in items(get(route, "route")) if isinstance(one, MappingNode)]
-        pair = [next((at for at, one in enumerate(targets) if _goes_to(one, to, plan)), None) for to in plan.routed]
-        if isinstance(list_, SequenceNode) and isinstance(route, MappingNode):
-            base, canary = pair
-            if base is not None and canary is not None:
-                yield place_of(list_, route, targets, (base, canary), file=file, plan=plan)
+    return routes_of(get(root, "spec", "http"), "route", _goes_to, file=file, plan=plan)
 
 
 def _goes_to(target: MappingNode, to: Target, plan: Plan) -> bool:
