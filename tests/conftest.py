@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Half of the examples that properties ask for, unless WINDVANE_EXAMPLES says another share: 1 for all of them."""
     share = float(os.environ.get("WINDVANE_EXAMPLES", "0.5"))
     for item in items:
-        function = getattr(item, "obj", None)
+        test = getattr(item, "obj", None)
+        function = getattr(test, "__func__", test)
         asked = getattr(function, "_hypothesis_internal_use_settings", None)
         if function is not None and asked is not None:
             fewer = max(10, round(asked.max_examples * share))

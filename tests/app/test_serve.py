@@ -65,12 +65,14 @@ def start(data: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     STARTED.append(server)
     assert server.stderr is not None
     deadline = time.monotonic() + 60
+    said = ""
     for line in server.stderr:
+        said += line
         if found := re.search(r"console and APIs on (http://[\d.:]+)", line):
             return server, found[1]
         if time.monotonic() > deadline:
             break
-    pytest.fail(f"the server did not start (exit code {server.poll()})")
+    pytest.fail(f"the server did not start (exit code {server.poll()}):\n{said}")
 
 
 def stop(server: subprocess.Popen[str]) -> int:

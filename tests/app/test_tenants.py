@@ -47,19 +47,15 @@ def status(url: str, tenant: str, trace_id: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tenants")
-
-
-@pytest.fixture(scope="module")
-def url(data: Path) -> Iterator[str]:
-    server, address = start(data, "--tenants", "auto", "--max-tenants", "3", "--grpc", "127.0.0.1:0")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("tenants")
+    server, address = start(folder, "--tenants", "auto", "--max-tenants", "3", "--grpc", "127.0.0.1:0")
     yield address
     assert stop(server) == 0
 
 
-def test_what_tenants_store_never_meets_and_is_there_after_a_restart(data: Path) -> None:
-    server, url = start(data, "--tenants", "auto")
+def test_what_tenants_store_never_meets_and_is_there_after_a_restart(tmp_path: Path) -> None:
+    server, url = start(tmp_path, "--tenants", "auto")
     for tenant, trace_id in IDS.items():
         assert write(url, tenant, trace_id).status_code == 200
     for _ in range(2):
@@ -72,7 +68,7 @@ def test_what_tenants_store_never_meets_and_is_there_after_a_restart(data: Path)
             assert 'windvane_ingest_records_stored_total{signal="traces"} 1.0' in metrics
             assert metrics.count("# TYPE windvane_ingest_records_stored_total ") == 1
             assert stop(server) == 0
-            server, url = start(data, "--tenants", "auto")
+            server, url = start(tmp_path, "--tenants", "auto")
     assert stop(server) == 0
 
 
