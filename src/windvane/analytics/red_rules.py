@@ -39,6 +39,11 @@ BURNS = ((60, 5, 14.4, 2.0), (360, 30, 6.0, 1.5), (4320, 360, 1.0, 1.25))
 """Minutes of the long and the short window and the burn rate of both: table 5-8 of Google's SRE workbook, 30 days; and
 how many times the share that usually fails it must be as well."""
 FAST_WINDOW, FAST_BURN, FAST_TIMES = 5, 14.4, 2.0
+FAST = ((2, 50.0, 2.0, 2), (FAST_WINDOW, FAST_BURN, FAST_TIMES, 3), (3, 5.0, 4.0, 3))
+"""Rules for the first minutes: the window in minutes, the burn rate, how many times the usual share, and how many of
+the minutes must each fail more than is usual. What fails most requests is told after two minutes; what fails few of
+many, where next to none ever did, after three. A deployment's blip of a minute is none of these.
+"""
 YOUNG_TIMES = 2.0
 """Times its usual share that something odd must fail whose usual share less than a day has told."""
 SMOULDER, SMOULDER_TIMES = 30, 1.25
@@ -171,9 +176,11 @@ def failing(requests: Floats, errors: Floats, budget: float, step: int, usual: U
     odd: npt.NDArray[np.bool_] = np.zeros(len(requests), bool)
     for long, short, burn, times in BURNS:
         odd |= burns(long, burn, times, TAIL)[0] & burns(short, burn, times, STILL)[0]
-    fast, factor = burns(FAST_WINDOW, FAST_BURN, FAST_TIMES, TAIL)
-    spread = trailing((failed > 0).astype(float), FAST_WINDOW * a_minute) >= KNOWN_SHARE * FAST_WINDOW * a_minute
-    return Tested(_until_quiet(odd | (fast & spread), burns(SMOULDER, 1.0, SMOULDER_TIMES, STILL)[0]), factor)
+    more = (failed > due * total).astype(float)
+    for minutes, burn, times, least in FAST:
+        odd |= burns(minutes, burn, times, TAIL)[0] & (trailing(more, minutes * a_minute) >= least * a_minute)
+    factor = burns(FAST_WINDOW, FAST_BURN, FAST_TIMES, TAIL)[1]
+    return Tested(_until_quiet(odd, burns(SMOULDER, 1.0, SMOULDER_TIMES, STILL)[0]), factor)
 
 
 def _until_quiet(odd: Flags, smouldering: Flags) -> Flags:

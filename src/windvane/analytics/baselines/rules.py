@@ -16,8 +16,7 @@ from windvane.analytics.baselines.noise import PRIOR_WEIGHT, WINDOWS
 from windvane.analytics.baselines.sums import Rate, counted, running, window
 from windvane.analytics.red_rules import (
     BURNS,
-    FAST_BURN,
-    FAST_TIMES,
+    FAST,
     FAST_WINDOW,
     KNOWN_SHARE,
     LATENCY_EFFECT,
@@ -163,13 +162,18 @@ class Burning:
     ) -> None:  # fmt: skip
         self.size, self._long, (self._usual, self._least) = size, long, usual
         self._requests, self._errors = running(counted(requests)), running(counted(errors))
-        self.failing_minutes = running(errors > 0)
+        self._minutes = requests, errors
 
     def sums(self, minutes: int) -> tuple[Floats, Floats]:
         """Requests and failures of the last so many minutes."""
         if minutes in self._long:
             return self._long[minutes]
         return window(self._requests, minutes, self.size), window(self._errors, minutes, self.size)
+
+    def more(self, budget: float) -> Floats:
+        """Running sums of the minutes that fail more than is due."""
+        requests, errors = self._minutes
+        return running(errors > self.due(budget)[:, None] * requests)
 
     def due(self, budget: float) -> Floats:
         """The share that is not told of: what the objective allows, or what usually fails if that is more."""
@@ -197,8 +201,12 @@ def failing(burning: Burning, before: Flags, budget: float) -> Verdict:
     """Where the error budget burns too fast, as `red_rules.failing` tells. `before` says which scopes were odd in
     the minute before the first."""
     alarm, still = -np.log10(TAIL), -np.log10(STILL)
-    fast, score = burning.at(FAST_WINDOW, FAST_BURN, FAST_TIMES, budget)
-    odd = fast & (score > alarm) & (window(burning.failing_minutes, FAST_WINDOW, burning.size) >= 3)
+    more = burning.more(budget)
+    odd, score = np.zeros((*before.shape[:1], burning.size), bool), np.zeros((len(before), burning.size))
+    for minutes, burn, times, least in FAST:
+        fast, fast_score = burning.at(minutes, burn, times, budget)
+        odd |= fast & (fast_score > alarm) & (window(more, minutes, burning.size) >= least)
+        score = np.maximum(score, fast_score)
     for long, short, burn, times in BURNS:
         slow, long_score = burning.at(long, burn, times, budget)
         quick, short_score = burning.at(short, burn, times, budget)

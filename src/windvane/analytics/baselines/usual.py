@@ -21,7 +21,7 @@ BLOCK = 30
 BLOCKS = 48
 NEWEST = 3
 """Minutes that a young scope's usual share is not made of: they may be the fault that is looked for."""
-LEAST = 3
+LEAST = 2
 """Minutes without which a scope's share is not known."""
 
 
