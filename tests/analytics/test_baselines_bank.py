@@ -126,6 +126,31 @@ def test_what_always_fails_is_no_anomaly_and_what_fails_more_is() -> None:
     assert odd[:, -1].mean() >= 0.9, "what is odd is not learnt"
 
 
+def test_what_fails_a_little_is_not_odd_however_little_is_known() -> None:
+    requests, _, latency = young(300, 65, 1_011)
+    usual = np.random.default_rng(5).binomial(requests.astype(int), 0.01).astype(float)
+    usual[:, 1:] = (usual[:, 1:] + usual[:, :-1]) / 2
+    assert not minutewise((requests, usual, latency)).any()
+
+
+@pytest.mark.parametrize(("share", "within"), [(1.0, 2), (0.3, 2), (0.02, 4)])
+def test_what_fails_most_is_told_sooner_than_what_fails_little(share: float, within: int) -> None:
+    """A fault in the middle of a minute, seen by rates over two minutes: a quarter, three quarters, all of it."""
+    requests, errors, latency = young(40, 14, 77)
+    requests *= 10
+    for minute, part in zip(range(7, 14), (0.25, 0.75, 1, 1, 1, 1, 1), strict=True):
+        errors[:, minute] = np.random.default_rng(minute).binomial(requests[:, minute].astype(int), share * part)
+    odd = minutewise((requests, errors, latency))[:, 0]
+    assert not odd[:, :7].any()
+    assert odd[:, 7 + within - 1].all()
+
+
+def test_a_blip_of_a_minute_is_hardly_ever_an_anomaly() -> None:
+    requests, errors, latency = young(200, 14, 78)
+    errors[:, 8:10] = requests[:, 8:10] * 0.01  # a minute of 2 %, by rates over two
+    assert minutewise((requests, errors, latency))[:, 0].any(axis=1).mean() <= 0.02
+
+
 def test_days_tell_what_usually_fails() -> None:
     series = service(3, 4)
     series["errors"] = np.random.default_rng(1).binomial(np.nan_to_num(series["requests"]).astype(int), 0.03) * 1.0

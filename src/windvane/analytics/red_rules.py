@@ -38,8 +38,10 @@ LEARNT = 240
 BURNS = ((60, 5, 14.4, 2.0), (360, 30, 6.0, 1.5), (4320, 360, 1.0, 1.25))
 """Minutes of the long and the short window and the burn rate of both: table 5-8 of Google's SRE workbook, 30 days; and
 how many times the share that usually fails it must be as well."""
+BEGUN = 0.25
+"""Share of a short window before whose end nothing is told by it: six hours are not judged by the first ten minutes."""
 FAST_WINDOW, FAST_BURN, FAST_TIMES = 5, 14.4, 2.0
-FAST = ((2, 50.0, 2.0, 2), (FAST_WINDOW, FAST_BURN, FAST_TIMES, 3), (3, 5.0, 4.0, 3))
+FAST = ((2, 50.0, 2.5, 2), (FAST_WINDOW, FAST_BURN, FAST_TIMES, 3), (3, 5.0, 4.0, 3))
 """Rules for the first minutes: the window in minutes, the burn rate, how many times the usual share, and how many of
 the minutes must each fail more than is usual. What fails most requests is told after two minutes; what fails few of
 many, where next to none ever did, after three. A deployment's blip of a minute is none of these.
@@ -174,8 +176,9 @@ def failing(requests: Floats, errors: Floats, budget: float, step: int, usual: U
         return fast, share / due
 
     odd: npt.NDArray[np.bool_] = np.zeros(len(requests), bool)
+    age = np.cumsum(np.isfinite(requests)) / a_minute
     for long, short, burn, times in BURNS:
-        odd |= burns(long, burn, times, TAIL)[0] & burns(short, burn, times, STILL)[0]
+        odd |= burns(long, burn, times, TAIL)[0] & burns(short, burn, times, STILL)[0] & (age >= BEGUN * short)
     more = (failed > due * total).astype(float)
     for minutes, burn, times, least in FAST:
         odd |= burns(minutes, burn, times, TAIL)[0] & (trailing(more, minutes * a_minute) >= least * a_minute)

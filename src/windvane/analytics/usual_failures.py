@@ -38,13 +38,13 @@ def _first_day(many: Floats, bad: Floats, step: int) -> Floats:
         here = slice(at, at + newest)
         over = (at - size) // size
         sums = [values[: max(0, over) * size].reshape(-1, size).sum(axis=1) for values in (many, bad)]
-        blocks = share(*sums)
+        blocks = upper_share(*sums)
         blocks = blocks[np.isfinite(blocks)]
         if len(blocks):
             found[here] = float(np.median(blocks))
             continue
         known = slice(max(0, at - newest))
-        first = first_share(many[known].sum(), bad[known].sum())
+        first = upper_share(many[known].sum(), bad[known].sum())
         if np.isfinite(first):
             found[here] = first
     return found
@@ -56,6 +56,7 @@ def share(many: Floats, bad: Floats) -> Floats:
         return np.asarray(np.where(many > 0, bad / many, np.nan))
 
 
-def first_share(many: Floats, bad: Floats) -> Floats:
-    """The share of some first minutes: its upper end, for it is not known well; NaN where nothing was asked."""
-    return np.minimum(1.0, share(many, bad + np.sqrt(bad)))
+def upper_share(many: Floats, bad: Floats) -> Floats:
+    """The upper end of the share of some minutes, one failure more at least, for it is not known well; NaN where none
+    was asked."""
+    return np.minimum(1.0, share(many, bad + np.sqrt(bad) + 1.0))

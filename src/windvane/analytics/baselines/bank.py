@@ -232,7 +232,8 @@ class Bank:
         long = self.burns.long(rows, rings, self.settled, size)
         before = rings.odd[rows, 0, rings.end - size - 1]
         usual = self.usual.share[rows], self.usual.least[rows]
-        burning = Burning(requests, errors, long, usual, size)
+        age = np.maximum(rings.next - size - self.born[rows, None] + 1.0 + np.arange(size), 0.0)
+        burning = Burning(requests, errors, long, usual, age)
         return failing(burning, before, self.budget)
 
     def _settle(self, until: int) -> None:

@@ -15,6 +15,7 @@ from windvane.analytics.baselines.contract import ALARM, MOST_SCORE
 from windvane.analytics.baselines.noise import PRIOR_WEIGHT, WINDOWS
 from windvane.analytics.baselines.sums import Rate, counted, running, window
 from windvane.analytics.red_rules import (
+    BEGUN,
     BURNS,
     FAST,
     FAST_WINDOW,
@@ -154,13 +155,14 @@ def slower(lag: Lag, excess: Floats, beyond: Floats, freedom: Floats) -> Verdict
 
 class Burning:
     """Windows of requests and failures, by their minutes; long ones are given as sums. `usual` is the share that
-    usually fails, of each scope, and how many times it something odd must fail at least."""
+    usually fails, of each scope, and how many times it something odd must fail at least; `age` the minutes, up to each
+    judged one, since a scope was first seen."""
 
     def __init__(
         self, requests: Floats, errors: Floats, long: Mapping[int, tuple[Floats, Floats]], usual: tuple[Floats, Floats],
-        size: int,
+        age: Floats,
     ) -> None:  # fmt: skip
-        self.size, self._long, (self._usual, self._least) = size, long, usual
+        self.size, self.age, self._long, (self._usual, self._least) = age.shape[1], age, long, usual
         self._requests, self._errors = running(counted(requests)), running(counted(errors))
         self._minutes = requests, errors
 
@@ -210,7 +212,7 @@ def failing(burning: Burning, before: Flags, budget: float) -> Verdict:
     for long, short, burn, times in BURNS:
         slow, long_score = burning.at(long, burn, times, budget)
         quick, short_score = burning.at(short, burn, times, budget)
-        odd |= slow & (long_score > alarm) & quick & (short_score > still)
+        odd |= slow & (long_score > alarm) & quick & (short_score > still) & (burning.age >= BEGUN * short)
         score = np.maximum(score, np.minimum(long_score, short_score * (ALARM / still)))
     factor = np.ones(odd.shape)
     if odd.any() or before.any():

@@ -13,7 +13,7 @@ from windvane.analytics.baselines.rings import Rings, Small
 from windvane.analytics.baselines.sums import counted
 from windvane.analytics.red_rules import YOUNG_TIMES
 from windvane.analytics.seasonal import Flags, Floats, medians
-from windvane.analytics.usual_failures import first_share, share
+from windvane.analytics.usual_failures import share, upper_share
 
 DAYS = 7
 BLOCK = 30
@@ -48,7 +48,7 @@ class Usual:
             here = place == one
             self.block[rows] += np.stack([many[:, here].sum(axis=1), bad[:, here].sum(axis=1)], axis=1)
             if (begin + int(np.flatnonzero(here)[-1]) + 1) % BLOCK == 0:
-                self.blocks[rows, one % BLOCKS] = share(*self.block[rows].T)
+                self.blocks[rows, one % BLOCKS] = upper_share(*self.block[rows].T)
                 self.block[rows] = 0.0
 
     def close(self, rows: slice, day: int) -> None:
@@ -81,4 +81,4 @@ def _first(rows: slice, rings: Rings, born: npt.NDArray[np.int64]) -> Floats:
     known = np.isfinite(requests) & ~odd & (minute >= born[:, None])
     many = np.where(known, requests, 0.0).sum(axis=1)
     bad = np.where(known, counted(rings.errors[rows, here]), 0.0).sum(axis=1)
-    return np.where(known.sum(axis=1) >= LEAST, first_share(many, bad), np.nan)
+    return np.where(known.sum(axis=1) >= LEAST, upper_share(many, bad), np.nan)
