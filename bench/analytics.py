@@ -110,6 +110,7 @@ class Store:
             "requests": np.array([one.requests for one in frames], np.float32),
             "errors": np.array([one.errors for one in frames], np.float32),
             "latency": np.array([one.latency for one in frames], np.float32),
+            "spent": np.array([one.requests * one.latency / 2.5 for one in frames], np.float32),
         }
         pool, reporter = Pool(), {"reporter": "destination"}
         named = [
@@ -128,7 +129,15 @@ class Store:
         place = times // 60_000 - self._begin
         inside = (place >= 0) & (place < self._values["requests"].shape[1])
         times, place = times[inside], place[inside]
-        signal = "latency" if "quantile" in query else "errors" if 'response_code=~"5' in query else "requests"
+        signal = (
+            "latency"
+            if "quantile" in query
+            else "spent"
+            if "_sum{" in query
+            else "errors"
+            if 'response_code=~"5' in query
+            else "requests"
+        )
         if "grpc_response_status=~" in query or not len(times):
             return self._of(self._services.take(slice(0, 0)), times, np.empty((0, len(times))))
         if query.startswith("count("):

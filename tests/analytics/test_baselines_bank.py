@@ -90,13 +90,16 @@ def young(rows: int, minutes: int, seed: int) -> tuple[Floats, Floats, Floats]:
     )  # type: ignore[return-value]  # fmt: skip
 
 
-def minutewise(values: tuple[Floats, Floats, Floats], begin: int = FIRST + 500) -> np.ndarray:  # type: ignore[type-arg]
+def minutewise(
+    values: tuple[Floats, Floats, Floats], begin: int = FIRST + 500, mean: Floats | None = None
+) -> np.ndarray:  # type: ignore[type-arg]
     """Rows x signals x minutes: odd, as it was told in each minute, the last two read again."""
     bank, told = Bank(len(values[0]), 0.001), []
     requests, errors, latency = (one.astype(np.float32) for one in values)
+    means = np.full_like(latency, np.nan) if mean is None else mean.astype(np.float32)
     for at in range(requests.shape[1]):
         part = slice(max(0, at - 2), at + 1)
-        bank.feed(begin + part.start, requests[:, part], errors[:, part], latency[:, part])
+        bank.feed(begin + part.start, requests[:, part], errors[:, part], latency[:, part], means[:, part])
         told.append(bank.rings.odd[..., bank.rings.end - 1].copy())
     return np.stack(told, axis=-1)
 
@@ -112,6 +115,21 @@ def test_a_mesh_of_some_minutes_has_its_faults_found_and_no_others() -> None:
     assert odd[:, 0, 8].all(), "errors within three minutes"
     assert odd[:, 1, 8].mean() >= 0.9, "latency within three minutes"
     assert odd[:, 1, 10].all()
+
+
+def test_means_tell_of_young_scopes_what_percentiles_cannot() -> None:
+    """Where bounds of the histogram are far apart the percentile hardly moves."""
+    requests, errors, latency = young(60, 60, 5)
+    draw = np.random.default_rng(6)
+    mean = np.median(latency, axis=1, keepdims=True) / 2.5 * np.exp(draw.normal(0, 0.05 + 0.6 / np.sqrt(requests)))
+    assert not minutewise((requests, errors, latency), mean=mean).any()
+    latency[:, 40:] *= 1.4
+    mean[:, 40:] *= 2.2
+    odd = minutewise((requests, errors, latency), mean=mean)[:, 1]
+    assert not odd[:, :40].any()
+    assert odd[:, 42].mean() >= 0.5
+    assert odd[:, 45].mean() >= 0.9
+    assert odd[:, -1].mean() >= 0.9, "what is odd makes no level"
 
 
 def test_what_always_fails_is_no_anomaly_and_what_fails_more_is() -> None:

@@ -56,6 +56,9 @@ def test_every_kind_of_scope_is_read(written: EmbeddedEngine) -> None:
     assert found["edge"].requests[edge] == pytest.approx([600] * 4), "the caller's report, which has the lost ones"
     assert found["edge"].errors[edge] == pytest.approx([200] * 4)
     assert found["edge"].latency[edge][-1] > 300
+    assert found["edge"].mean[edge][-1] > 100
+    assert found["edge"].mean[edge][-1] < found["edge"].latency[edge][-1]
+    assert not any(np.isfinite(each.mean).any() for _, each in reader.read(NOW // 60 - 3, 4, means=False))
     assert found["operation"].scopes == [Scope("operation", "shop", "ratings", "GET /ratings")]
     assert found["operation"].requests[0] == pytest.approx([100] * 4)
     assert found["operation"].errors[0] == pytest.approx([10] * 4)

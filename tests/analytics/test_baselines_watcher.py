@@ -229,7 +229,7 @@ def test_a_state_that_cannot_be_used_says_why(kept: bytes) -> None:
     before = watcher.dump()
     for broken, message in (
         (b"nonsense", "not a state of baselines"),
-        (kept[:18] + b"\x00\x63" + kept[20:], "version 99, where 2 is known"),
+        (kept[:18] + b"\x00\x63" + kept[20:], "version 99, where 3 is known"),
         (kept[:-20] + bytes(20), "damaged, the checksum is another"),
     ):
         with pytest.raises(StateError, match=message):

@@ -66,7 +66,9 @@ class Mesh:
             if "histogram_quantile" in query:
                 groups[key] = np.fmax(groups[key], one.latency) if key in groups else one.latency
             else:
-                values = one.errors if 'response_code=~"5' in query or "STATUS_CODE_ERROR" in query else one.requests
+                failed = 'response_code=~"5' in query or "STATUS_CODE_ERROR" in query
+                spent = one.requests * one.latency / 2.5
+                values = spent if "_sum{" in query else one.errors if failed else one.requests
                 groups[key] = groups[key] + values if key in groups else values
         return list(groups.items())
 

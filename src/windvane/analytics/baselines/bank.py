@@ -13,6 +13,7 @@ from os import cpu_count
 
 import numpy as np
 
+from windvane.analytics.baselines import means
 from windvane.analytics.baselines.lessons import SLOT, Course, at_minutes, flags_at
 from windvane.analytics.baselines.levels import BACK, YOUNG_BEHIND, Levels
 from windvane.analytics.baselines.noise import SAMPLED, Noise
@@ -64,12 +65,13 @@ class Bank:
         self.since = 0
         """The first minute in which anything was."""
 
-    def feed(self, first: int, requests: Small, errors: Small, latency: Small) -> None:
+    def feed(
+        self, first: int, requests: Small, errors: Small, latency: Small, mean: Small | None = None
+    ) -> None:  # fmt: skip
         """Judge minutes from `first` (minutes since the epoch) on: scopes x minutes of requests, failures, and
-        milliseconds; NaN is unknown. Minutes that are learnt already are passed over."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slow = np.log(latency)
-        slow[~np.isfinite(slow)] = np.nan
+        milliseconds (95th percentile, mean); NaN is unknown. Minutes that are learnt already are passed over."""
+        slow = _log(latency)
+        middle = np.full_like(slow, np.nan) if mean is None else _log(mean)
         self._born(first, requests)
         done = self.settled if self.rings.next else first
         begin = first + max(0, min(done - first, requests.shape[1]))
@@ -77,7 +79,7 @@ class Bank:
         for start, stop in pairwise([begin, *self._cuts(begin, last), last]):
             if start < stop:
                 part = slice(start - first, stop - first)
-                self._block(start, requests[:, part], errors[:, part], slow[:, part])
+                self._block(start, requests[:, part], errors[:, part], slow[:, part], middle[:, part])
 
     def adopt(self, row: int, other: int) -> None:
         """A new scope is a part of another: its latency is expected to be as that one's."""
@@ -109,12 +111,12 @@ class Bank:
             if at < last:
                 yield at
 
-    def _block(self, first: int, requests: Small, errors: Small, slow: Small) -> None:
+    def _block(self, first: int, requests: Small, errors: Small, slow: Small, middle: Small) -> None:
         rings = self.rings
         known = rings.next
         if first >= known:
             self._turn(first)
-        rings.append(first, requests, errors, slow)
+        rings.append(first, requests, errors, slow, middle)
         self._forgive(first, requests.shape[1])
         self._refresh(first)
         last = rings.next
@@ -224,7 +226,20 @@ class Bank:
         known = rings.slow_known[rows, rings.end - size : rings.end].astype(np.float64)
         stray = noise.of(rows, rings.requests[rows, part].astype(np.float64))
         lag = Lag.of(residual, stray, rings.slow_unseen[rows, part], known)
-        return slower(lag, noise.excess[rows], noise.beyond[rows], noise.freedom[rows])
+        found = slower(lag, noise.excess[rows], noise.beyond[rows], noise.freedom[rows])
+        return self._slow_of_mean(rows, size, found) if size <= means.SHORT else found
+
+    def _slow_of_mean(self, rows: slice, size: int, found: Verdict) -> Verdict:
+        """The verdict with what the means of young scopes say."""
+        rings, part = self.rings, self._lead(size, means.BACK + 1)
+        young = np.isfinite(rings.slow_known[rows, rings.end - 1]) & np.isfinite(rings.means[rows, rings.end - 1])
+        if not young.any():
+            return found
+        middle, many = (one[rows, part][young].astype(np.float64) for one in (rings.means, rings.requests))
+        minutes = np.arange(rings.next - size - means.BACK - 1, rings.next)
+        odd = rings.odd[rows, 1, part][young] & (minutes <= self.tracks.accepted_from(rows, 1)[young, None])
+        other = means.slower(middle, many, odd, size)
+        return found.beside(young, other)
 
     def _errors(self, rows: slice, size: int) -> Verdict:
         rings, part = self.rings, self._lead(size)
@@ -264,6 +279,13 @@ class Bank:
         residual = slow - rings.slow_due[rows, part]
         residual[:, LEAD:][~usual] = np.nan
         self.noise.learn_slow(rows, residual, rings.requests[rows, part].astype(np.float64), sampled)
+
+
+def _log(values: Small) -> Small:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log(values)
+    found[~np.isfinite(found)] = np.nan
+    return found
 
 
 def _backwards(due: Small) -> None:

@@ -41,6 +41,8 @@ class Minutes:
     errors: Small
     latency: Small
     """Milliseconds, the 95th percentile."""
+    mean: Small
+    """Milliseconds; unknown of minutes that were read without."""
 
 
 @dataclass
@@ -52,10 +54,10 @@ class Reader:
     kinds: Sequence[Kind]
     names: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
-    def read(self, first: int, size: int) -> Iterator[tuple[Kind, Minutes]]:
-        """`size` minutes from minute `first` (since the epoch) on, one kind after another."""
+    def read(self, first: int, size: int, *, means: bool = True) -> Iterator[tuple[Kind, Minutes]]:
+        """`size` minutes from minute `first` (since the epoch) on, one kind after another; with `means` or without."""
         for kind in sorted(self.kinds, key=list(_BY).index):
-            yield kind, self._kind(kind, first, size)
+            yield kind, self._kind(kind, first, size, means)
 
     def earliest(self, first: int, last: int) -> int:
         """About the first minute of [first, last] in which anything is known; `last` less an hour if nothing is."""
@@ -64,10 +66,12 @@ class Reader:
         times = found.times
         return max(first, int(times.min()) // 60_000 - 30) if len(times) else max(first, last - 60)
 
-    def _kind(self, kind: Kind, first: int, size: int) -> Minutes:
+    def _kind(self, kind: Kind, first: int, size: int, means: bool) -> Minutes:
         table = _Table(self._scope_of(kind), size, first)
         start, end = first * 60_000, (first + size - 1) * 60_000
         for place, query in _queries(kind):
+            if place == "time" and not means:
+                continue
             result = self.ask(query, start, end, STEP * 1_000)
             if kind == "workload" and place == "requests":
                 self._learn_names(result)
@@ -116,6 +120,7 @@ def _queries(kind: Kind) -> Iterator[tuple[str, str]]:
         yield "errors", f"sum by ({by}) ({STEP} * rate({failed}[{RANGE}s]))"
         buckets = f"rate(traces_spanmetrics_latency_bucket{{{_SPANS}}}[{RANGE}s])"
         yield "latency", f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({buckets}))"
+        yield "time", f"sum by ({by}) ({STEP} * rate(traces_spanmetrics_latency_sum{{{_SPANS}}}[{RANGE}s]))"
         return
     by = f"reporter, {by}"
     yield "requests", f"sum by ({by}) ({STEP} * rate(istio_requests_total{{{_REPORTERS}}}[{RANGE}s]))"
@@ -123,6 +128,8 @@ def _queries(kind: Kind) -> Iterator[tuple[str, str]]:
         yield "errors", f"sum by ({by}) ({STEP} * rate(istio_requests_total{{{_REPORTERS},{failure}}}[{RANGE}s]))"
     buckets = f"rate(istio_request_duration_milliseconds_bucket{{{_REPORTERS}}}[{RANGE}s])"
     yield "latency", f"histogram_quantile({QUANTILE}, sum by ({by}, le) ({buckets}))"
+    spent = f"rate(istio_request_duration_milliseconds_sum{{{_REPORTERS}}}[{RANGE}s])"
+    yield "time", f"sum by ({by}) ({STEP} * {spent})"
 
 
 class _Table:
@@ -135,7 +142,7 @@ class _Table:
         self._columns: dict[str, Small] = {}
 
     def take(self, place: str, result: MatrixResult, names: tuple[str, ...], scale: float) -> None:
-        """Lay a result into the matrix of requests, errors or latency."""
+        """Lay a result into the matrix of requests, errors, latency or time (the sum of it)."""
         keys = list(zip(*(result.labels.values(name) for name in names), strict=True))
         rows = np.fromiter((self._row(key, place == "requests") for key in keys), np.int64, len(keys))
         matrix = self._matrix(place)
@@ -149,7 +156,7 @@ class _Table:
             np.fmax.at(flat, where, values[told] * np.float32(scale))
         else:
             flat[where] = np.nan_to_num(flat[where])  # known from now on
-            np.add.at(flat, where, values[told])
+            np.add.at(flat, where, values[told] * np.float32(scale if place == "time" else 1.0))
 
     def _matrix(self, place: str) -> Small:
         matrix = self._columns.get(place)
@@ -181,10 +188,15 @@ class _Table:
             (numbers.setdefault(scope, len(numbers)) for _, scope in self._rows), np.int64, len(self._rows)
         )
         merged = []
-        for place in ("requests", "errors", "latency"):
+        for matrix in (*map(self._matrix, ("requests", "errors", "latency")), self._means()):
             into = np.full((len(numbers), self._size), np.nan, np.float32)
-            np.fmax.at(into, line, self._matrix(place))
+            np.fmax.at(into, line, matrix)
             merged.append(into)
-        requests, errors, latency = merged
+        requests, errors, latency, mean = merged
         errors = np.where(np.isfinite(requests), np.nan_to_num(errors), np.float32(np.nan))
-        return Minutes(list(numbers), requests, np.fmin(errors, requests), latency)
+        return Minutes(list(numbers), requests, np.fmin(errors, requests), latency, mean)
+
+    def _means(self) -> Small:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = self._matrix("time") / self._matrix("requests")
+        return np.where(found > 0, found, np.float32(np.nan))

@@ -24,7 +24,8 @@ class Rings:
 
         self.end = RING
         self.next = 0
-        self.requests, self.errors, self.slow = unknown(), unknown(), unknown()
+        self.requests, self.errors, self.slow, self.means = unknown(), unknown(), unknown(), unknown()
+        """Of latency the logarithms: the 95th percentile, the mean."""
         self.rate_due, self.rate_shape, self.slow_due = unknown(), unknown(), unknown()
         """Logarithms: of the expected, and (shape) of what recent days alone say."""
         self.rate_unseen = np.ones((rows, RING + ROOM), bool)
@@ -43,7 +44,7 @@ class Rings:
         """Where a minute lies."""
         return self.end - (self.next - minute)
 
-    def append(self, first: int, requests: Small, errors: Small, slow: Small) -> None:
+    def append(self, first: int, requests: Small, errors: Small, slow: Small, means: Small) -> None:
         """Write minutes from `first` on, over those that were there already; minutes between are unknown."""
         if not self.next:
             self.next = first
@@ -54,7 +55,8 @@ class Rings:
         self._make_room(size)
         here = slice(self.end, self.end + size)
         self._clear(self.end + again, here.stop)
-        self.requests[:, here], self.errors[:, here], self.slow[:, here] = requests, errors, slow
+        self.requests[:, here], self.errors[:, here] = requests, errors
+        self.slow[:, here], self.means[:, here] = slow, means
         self.end, self.next = here.stop, first + size
 
     def _make_room(self, size: int) -> None:
@@ -66,7 +68,9 @@ class Rings:
     def _clear(self, begin: int, end: int) -> None:
         """Unknown, and nothing odd."""
         here = slice(begin, end)
-        for one in (self.requests, self.errors, self.slow, self.rate_due, self.rate_shape, self.slow_due):
+        for one in (
+            self.requests, self.errors, self.slow, self.means, self.rate_due, self.rate_shape, self.slow_due
+        ):  # fmt: skip
             one[:, here] = np.nan
         self.rate_unseen[:, here] = self.slow_unseen[:, here] = True
         self.slow_known[:, here] = np.inf

@@ -53,6 +53,14 @@ class Verdict:
     factor: Floats
     score: Floats
 
+    def beside(self, rows: Flags, other: Verdict) -> Verdict:
+        """Odd in either, of the chosen rows; the factor is this one's where it is odd, the score the larger."""
+        odd, factor, score = self.odd.copy(), self.factor.copy(), self.score.copy()
+        factor[rows] = np.where(other.odd & ~odd[rows], other.factor, factor[rows])
+        odd[rows] |= other.odd
+        score[rows] = np.maximum(score[rows], other.score)
+        return Verdict(odd, factor, score)
+
 
 def score_of(tail: Floats) -> Floats:
     """0 to 20; nothing known is no evidence."""

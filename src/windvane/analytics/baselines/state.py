@@ -25,7 +25,7 @@ from windvane.analytics.baselines.roster import Roster
 from windvane.analytics.baselines.tables import arrays
 from windvane.analytics.baselines.tracks import Stretch
 
-VERSION = 2
+VERSION = 3
 _MAGIC = b"windvane baselines"
 _HEAD = struct.Struct(">18sHI")
 """Magic, version, checksum of what follows."""

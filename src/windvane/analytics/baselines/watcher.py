@@ -17,6 +17,8 @@ from windvane.analytics.releases.read import AskRange
 
 AGAIN = 2
 """Minutes that are read and judged once more: their last scrapes may have come late."""
+RECENT = 180
+"""Minutes of which mean latency is read as well, which is held against no longer past."""
 PIECE = 360
 """Minutes that are read at a time, which bounds the memory."""
 GONE = 7 * MINUTES
@@ -99,7 +101,8 @@ class Watcher:
     def _read(self, begin: int, end: int, progress: Callable[[float], None] | None) -> None:
         """Take in minutes [begin, end)."""
         for first, size in _pieces(begin, end):
-            self._take(first, size, list(self._reader.read(first, size)))
+            means = first + size > end - RECENT
+            self._take(first, size, list(self._reader.read(first, size, means=means)))
             if progress is not None:
                 progress((first + size - begin) / (end - begin))
 
@@ -107,15 +110,15 @@ class Watcher:
         for kind, minutes in found:
             self._admit(kind, minutes)
         rows = self._bank.rows
-        requests, errors, latency = (np.full((rows, size), np.nan, np.float32) for _ in range(3))
+        requests, errors, latency, mean = (np.full((rows, size), np.nan, np.float32) for _ in range(4))
         for _, minutes in found:
             places = [(row, at) for at, scope in enumerate(minutes.scopes)
                       if (row := self._roster.rows.get(scope)) is not None]  # fmt: skip
             if places:
                 into, place = np.array(places, np.int64).T
                 requests[into], errors[into] = minutes.requests[place], minutes.errors[place]
-                latency[into] = minutes.latency[place]
-        self._bank.feed(first, requests, errors, latency)
+                latency[into], mean[into] = minutes.latency[place], minutes.mean[place]
+        self._bank.feed(first, requests, errors, latency, mean)
         if (first + size) // MINUTES > first // MINUTES:
             self._forget()
 
