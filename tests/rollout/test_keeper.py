@@ -20,9 +20,10 @@ from windvane.kit.errors import ConflictError, NotFoundError, UnavailableError
 from windvane.mesh.files import FileSource
 from windvane.rollout.evidence import Examined
 from windvane.rollout.folder import Key, findings
-from windvane.rollout.keeper import Keeper, Memory, Release, Told
+from windvane.rollout.keeper import Keeper
 from windvane.rollout.model import Plan
 from windvane.rollout.plan import read
+from windvane.rollout.release import Memory, Release, Told
 from windvane.rollout.weights import find
 
 PLAN = read(CANARY, "canary.yaml")

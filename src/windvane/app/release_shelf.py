@@ -10,7 +10,7 @@ import orjson
 
 from windvane.kit.errors import InternalError
 from windvane.rollout.folder import Key
-from windvane.rollout.keeper import Memory
+from windvane.rollout.release import Memory
 from windvane.store import native
 from windvane.store.api import Engine, PayloadInsert
 

@@ -23,7 +23,8 @@ from windvane.app.settings import ServeSettings
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, WindvaneError
 from windvane.rollout.evidence import examine
-from windvane.rollout.keeper import Keeper, Release, Shelf, Told
+from windvane.rollout.keeper import Keeper
+from windvane.rollout.release import Release, Shelf, Told
 from windvane.store.series import NAME, SampleWriter
 
 log = logging.getLogger(__name__)

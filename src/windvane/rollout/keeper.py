@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import get_args
 
 from windvane.kit.clock import Clock
 from windvane.kit.errors import ConflictError, NotFoundError, UnavailableError, WindvaneError
@@ -23,76 +23,16 @@ from windvane.mesh.written import Written
 from windvane.rollout.evidence import Examined
 from windvane.rollout.folder import Given, Key, canaries
 from windvane.rollout.look import SOONEST, Around, Measure, close, look
-from windvane.rollout.machine import Event, Found, State, Wish, resumed
+from windvane.rollout.machine import Event, Found, State, resumed
 from windvane.rollout.model import Plan
+from windvane.rollout.release import Action, Memory, Release, Shelf, Told, found_state, wished
 from windvane.rollout.weights import apply, find
 from windvane.rollout.yaml_edit import Marks
 
-Action = Literal["pause", "resume", "promote", "rollback", "approve", "restart"]
-"""What a person may ask of a release."""
 Examine = Callable[[Plan, float, float], Examined]
 """Judges a plan's canary from a start to an end, in seconds since the epoch; may block."""
 _AGAIN_SECONDS = 5.0
 """After a look that failed (a file that cannot be written, a store that does not answer)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What is kept of a release: whose versions it is of, and its state."""
-
-    baseline: str
-    canary: str
-    state: State
-
-    def json(self) -> dict[str, Any]:
-        """For a shelf."""
-        return {"baseline": self.baseline, "canary": self.canary, "state": self.state.json()}
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Memory:
-        """From a shelf; KeyError or TypeError where it is of another kind."""
-        return cls(data["baseline"], data["canary"], State.of(data["state"]))
-
-
-class Shelf(Protocol):
-    """Where states are kept. Both may block; errors are Windvane's."""
-
-    def load(self) -> Mapping[Key, Memory]:
-        """The newest of each release that was not forgotten."""
-
-    def save(self, key: Key, memory: Memory | None, at: float) -> None:
-        """Keep a release's state from now on; None forgets it."""
-
-
-@dataclass(slots=True)
-class Release:
-    """A Canary as it is carried out; times in seconds since the epoch.
-
-    `plan` is the one that is in force. `problems` are of the Canary's newest text, `trouble` of the newest look,
-    `unjudged` why there was no verdict then, `notes` what else is worth knowing. `next_look` is None where there is
-    nothing to look for.
-    `applied`: the routes are as the state says.
-    """
-
-    given: Given
-    plan: Plan | None
-    routes: Path
-    problems: tuple[Problem, ...] = ()
-    state: State = field(default_factory=State)
-    examined: Examined | None = None
-    trouble: str = ""
-    unjudged: str = ""
-    notes: tuple[str, ...] = ()
-    applied: bool = False
-    next_look: float | None = 0.0
-    wish: Wish = ""
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def key(self) -> Key:
-        """Namespace and name."""
-        return self.given.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +42,6 @@ class _Evidence:
     started: float | None
     examined: Examined | None = None
     error: WindvaneError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Something that happened to a release; `event` is None for a look that changed nothing."""
-
-    release: Release
-    event: Event | None
 
 
 class Keeper:
@@ -153,7 +85,7 @@ class Keeper:
         found: list[Action] = []
         for action in get_args(Action) if self.carries(release) else ():
             with contextlib.suppress(ConflictError):
-                _wish(release, action)
+                wished(release, action)
                 found.append(action)
         return found
 
@@ -174,7 +106,7 @@ class Keeper:
         # What lies behind a gate needs a verdict; everything else that is asked does not wait for one.
         evidence = await asyncio.to_thread(self._judged, release) if action == "approve" else None
         async with release.looking:
-            release.wish = _wish(release, action)
+            release.wish = wished(release, action)
             if action == "restart":
                 await asyncio.to_thread(self._begin_anew, release)
             await self._look(release, evidence)
@@ -263,7 +195,7 @@ class Keeper:
         with contextlib.suppress(WindvaneError):
             text = Marks(plan.id).without(read_text(release.routes), str(release.routes))[0]
             weight = max(one.weight for one in find(text, str(release.routes), plan))
-            return _found(plan, weight, self._clock.now_ns() / 1e9)
+            return found_state(plan, weight, self._clock.now_ns() / 1e9)
         return State()
 
     async def _carry(self, release: Release) -> None:
@@ -371,17 +303,6 @@ class Keeper:
             release.trouble = text
 
 
-def _found(plan: Plan, weight: int, now: float) -> State:
-    """The state of a release that was never seen, by the weight that its routes have."""
-    if weight <= 0:
-        return State()
-    if weight >= 100:  # percent
-        event = Event(now, "Succeeded", 100, f"{plan.canary} has all traffic already: it was promoted before")
-        return State("Succeeded", 100, now, now, (event,), finished=True)
-    event = Event(now, "Progressing", weight, f"{plan.canary} has traffic already")
-    return State("Progressing", weight, now, now, (event,))
-
-
 def _not_over(given: Given, plan: Plan) -> Problem:
     document, versions = given.document, plan.versions.replace(" ", " and ")
     message = f"the release of {versions} is not over: roll it back or promote it first"
@@ -401,28 +322,6 @@ async def _slept(clock: Clock, seconds: float) -> None:
 
 async def _woken(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def _wish(release: Release, action: Action) -> Wish:
-    """What an action means to the release as it is; `ConflictError` for nothing."""
-    state, name = release.state, "/".join(release.key)
-    if action == "restart":
-        if not state.over:
-            raise ConflictError(f"{name} has not ended ({state.phase}): only one that has can begin anew")
-        return ""
-    if state.over:
-        raise ConflictError(f"{name} has ended ({state.phase})")
-    if action == "pause" and state.phase == "Paused":
-        raise ConflictError(f"{name} is paused already")
-    if action == "resume" and state.phase != "Paused":
-        raise ConflictError(f"{name} is not paused ({state.phase})")
-    if action == "promote" and state.started is None:
-        raise ConflictError(f"{name} has not begun: its canary had no traffic yet")
-    if action == "approve":
-        if not state.waiting:
-            raise ConflictError(f"{name} waits for nobody's approval ({state.phase})")
-        return "approve"
-    return action
 
 
 def _cause(error: OSError, file: Path) -> str:

@@ -23,7 +23,8 @@ from windvane.api.windvane.telemetry import PREFIX
 from windvane.kit.clock import Clock
 from windvane.kit.errors import BadInputError, ConflictError, NotFoundError, WindvaneError
 from windvane.promql.quoting import quote
-from windvane.rollout.keeper import Action, Keeper, Release
+from windvane.rollout.keeper import Keeper
+from windvane.rollout.release import Action, Release
 
 _MAX_BODY = 1 << 12
 _MOST_POINTS = 300
