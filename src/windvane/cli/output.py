@@ -15,6 +15,9 @@ from rich.table import Table
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+_WIDEST = 100_000
+
+
 def output_option(command: Command) -> Command:
     """Add `--output table|json` to a command, as the parameter `output`."""
     return click.option(
@@ -35,7 +38,8 @@ def print_yaml(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """A table on standard output; columns whose cells are all numbers are right-aligned."""
+    """A table on standard output; columns whose cells are all numbers are right-aligned. What is no terminal has no
+    width: there a row is a line, however long."""
     cells = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
     table = Table(title=title, box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
@@ -43,7 +47,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         table.add_row(*row)
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    width = None if sys.stdout.isatty() else Console(width=_WIDEST).measure(table).maximum
+    Console(width=width).print(table)
 
 
 def _is_number(text: str) -> bool:
