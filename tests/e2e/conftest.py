@@ -1,15 +1,1 @@
-"""One demo that several tests look at."""
-
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-import pytest
-from demo_process import Demo, with_graph
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One running demo for tests that only look, at 60 requests a second, with a graph."""
-    with with_graph(tmp_path_factory.mktemp("demo"), 60, "--watch") as running:
-        yield running
+"""What these tests have in common lies beside this file (`demo_process`), which is on the path by it."""

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import httpx
 import pytest
-from demo_process import Demo, until, with_graph
+from demo_process import Demo, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 TOTAL = 'sum(istio_requests_total{reporter="source",source_workload="istio-ingressgateway"})'
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with with_graph(tmp_path_factory.mktemp("kills"), rate=30) as demo:
-        yield demo
 
 
 def kill(demo: Demo, process: str) -> int:

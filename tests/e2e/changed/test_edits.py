@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from demo_process import Demo, until, with_graph
+from demo_process import Demo, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 REVIEWS = 'reporter="source",source_workload="frontend-v1",destination_service_name="reviews"'
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with with_graph(tmp_path_factory.mktemp("edits"), rate=40) as demo:
-        yield demo
 
 
 def routing(demo: Demo) -> Path:
