@@ -3,8 +3,8 @@
 import type { ComponentChildren } from "preact";
 import type { Watching } from "../api/incidents";
 import { Icon } from "../components/Icon";
-import { count, t } from "../i18n";
-import { formatNumber, formatRatio } from "../lib/format";
+import { count, uptimeWords, t } from "../i18n";
+import { formatRatio } from "../lib/format";
 import { Ago } from "../targets/Ago";
 
 export function WatchedCard({ watching }: { watching: Watching }) {
@@ -12,7 +12,7 @@ export function WatchedCard({ watching }: { watching: Watching }) {
   const facts: [string, ComponentChildren][] = [
     ["", count("incidents.watched.services", watching.services)],
     ["", count("incidents.watched.scopes", watching.scopes)],
-    [t("incidents.watched.days"), t("unit.d", { n: formatNumber(days) })],
+    [t("incidents.watched.days"), uptimeWords(Math.round(days * 86_400))],
     [t("incidents.watched.last"), <Ago key="last" time={watching.last} />],
   ];
   return (
