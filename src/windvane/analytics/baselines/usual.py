@@ -9,17 +9,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from windvane.analytics import usual_failures
 from windvane.analytics.baselines.rings import Rings, Small
 from windvane.analytics.baselines.sums import counted
 from windvane.analytics.red_rules import YOUNG_TIMES
-from windvane.analytics.seasonal import Flags, Floats, medians
+from windvane.analytics.seasonal import RECENT_DAYS, Flags, Floats, medians
 from windvane.analytics.usual_failures import share, upper_share
 
-DAYS = 7
-BLOCK = 30
+BLOCK = usual_failures.BLOCK // 60
 """Minutes."""
 BLOCKS = 48
-NEWEST = 3
+NEWEST = usual_failures.NEWEST // 60
 """Minutes that a young scope's usual share is not made of: they may be the fault that is looked for."""
 LEAST = 2
 """Minutes without which a scope's share is not known."""
@@ -32,7 +32,7 @@ class Usual:
     def __init__(self, rows: int) -> None:
         self.share: Floats = np.ones(rows)
         self.least: Floats = np.full(rows, YOUNG_TIMES)
-        self.days: Small = np.full((rows, DAYS), np.nan, np.float32)
+        self.days: Small = np.full((rows, RECENT_DAYS), np.nan, np.float32)
         self.blocks: Small = np.full((rows, BLOCKS), np.nan, np.float32)
         self.day: Floats = np.zeros((rows, 2))
         """Requests and failures of the day that runs."""
@@ -53,7 +53,7 @@ class Usual:
 
     def close(self, rows: slice, day: int) -> None:
         """The day is over."""
-        self.days[rows, day % DAYS] = share(*self.day[rows].T)
+        self.days[rows, day % RECENT_DAYS] = share(*self.day[rows].T)
         self.day[rows] = 0.0
 
     def refresh(self, rows: slice, rings: Rings, born: npt.NDArray[np.int64]) -> None:
