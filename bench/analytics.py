@@ -101,6 +101,10 @@ def scored(alarms: Alarms, services: int) -> str:
     return f"recall {hits / broken_ones:.3f}, {false / (services * (days - 3) / 7):.2f} false alarms a service-week"
 
 
+MARKS = {"quantile": "latency", "_sum{": "spent", 'response_code=~"5': "errors"}
+"""By what a query is of, where it is not of requests."""
+
+
 class Store:
     """Answers the queries of baselines from frames: services, and `edges` callers of each; one reporter."""
 
@@ -129,15 +133,7 @@ class Store:
         place = times // 60_000 - self._begin
         inside = (place >= 0) & (place < self._values["requests"].shape[1])
         times, place = times[inside], place[inside]
-        signal = (
-            "latency"
-            if "quantile" in query
-            else "spent"
-            if "_sum{" in query
-            else "errors"
-            if 'response_code=~"5' in query
-            else "requests"
-        )
+        signal = next((name for mark, name in MARKS.items() if mark in query), "requests")
         if "grpc_response_status=~" in query or not len(times):
             return self._of(self._services.take(slice(0, 0)), times, np.empty((0, len(times))))
         if query.startswith("count("):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from console_browser import CHROMIUM, QUIET
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from page_complaints import complaints_of
+from playwright.sync_api import Page, sync_playwright
 
 NO_INCIDENTS = {
     "start": 0,
@@ -40,14 +41,7 @@ def page(chromium: Any, server: str, keeps_incidents: bool) -> Iterator[Page]:
     if not keeps_incidents:
         context.route("**/api/windvane/v1/incidents?**", lambda route: route.fulfill(json=NO_INCIDENTS))
     shown = context.new_page()
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "400 (Bad Request)" not in message.text:
-            complaints.append(message.text)
-
-    shown.on("console", note)
-    shown.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(shown, expected="400 (Bad Request)")
     shown.set_default_timeout(20_000)
     yield shown
     context.close()

@@ -179,10 +179,11 @@ def failing(requests: Floats, errors: Floats, budget: float, step: int, usual: U
     age = np.cumsum(np.isfinite(requests)) / a_minute
     for long, short, burn, times in BURNS:
         odd |= burns(long, burn, times, TAIL)[0] & burns(short, burn, times, STILL)[0] & (age >= BEGUN * short)
-    more = (failed > due * total).astype(float)
+    more, factor = (failed > due * total).astype(float), np.ones(len(requests))
     for minutes, burn, times, least in FAST:
-        odd |= burns(minutes, burn, times, TAIL)[0] & (trailing(more, minutes * a_minute) >= least * a_minute)
-    factor = burns(FAST_WINDOW, FAST_BURN, FAST_TIMES, TAIL)[1]
+        fast, over = burns(minutes, burn, times, TAIL)
+        odd |= fast & (trailing(more, minutes * a_minute) >= least * a_minute)
+        factor = over if minutes == FAST_WINDOW else factor
     return Tested(_until_quiet(odd, burns(SMOULDER, 1.0, SMOULDER_TIMES, STILL)[0]), factor)
 
 

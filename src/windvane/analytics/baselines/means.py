@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from windvane.analytics.baselines.noise import FIRST_BEYOND, OF_MEDIAN, OVERLAP, OWN
+from windvane.analytics.baselines.noise import FIRST_BEYOND, OF_MEDIAN, OVERLAP, PRIOR_WEIGHT, prior
 from windvane.analytics.baselines.rules import AT_ONCE, Verdict, score_of
 from windvane.analytics.seasonal import Flags, Floats, medians
 
@@ -25,12 +25,6 @@ SAMPLING = 0.8
 """A minute's log mean strays so much over the root of its requests: that of a lognormal of sigma 0.7."""
 _PRIOR = 10.0
 """Minutes that what services usually do counts for, beside those seen."""
-_FREEDOM = 20.0
-
-
-def strays(requests: Floats) -> Floats:
-    """The spread of a minute's log mean latency that is expected of any service at so many requests."""
-    return np.asarray(np.sqrt(OWN**2 + SAMPLING**2 / np.maximum(requests, 1.0)))
 
 
 def slower(means: Floats, requests: Floats, odd: Flags, size: int) -> Verdict:
@@ -42,19 +36,19 @@ def slower(means: Floats, requests: Floats, odd: Flags, size: int) -> Verdict:
         end = means.shape[1] - size + place + 1
         judged = slice(max(0, end - BACK), end)
         usual = np.where(odd[:, judged], np.nan, means[:, judged])[:, :-BEHIND]
-        found = _at(means[:, judged], requests[:, judged], usual)
+        found = _at(means[:, judged], requests[:, end - 1], usual)
         told[:, place], factor[:, place], score[:, place] = found
     return Verdict(told, factor, score)
 
 
 def _at(means: Floats, requests: Floats, usual: Floats) -> tuple[Flags, Floats, Floats]:
-    """Is the last minute odd, by what factor, with which score."""
+    """Is the last minute odd, which had so many requests, by what factor, with which score."""
     from scipy.special import stdtr  # noqa: PLC0415  a server starts without it
 
     known = np.isfinite(usual).sum(axis=1)
     level = medians(usual.T)
     own = OF_MEDIAN * medians(np.abs(usual - level[:, None]).T)
-    expected = strays(requests[:, -1])
+    expected = prior(requests, SAMPLING)
     spread = np.sqrt((_PRIOR * expected**2 + known * np.fmax(own, 0.0) ** 2) / (_PRIOR + known))
     odd: Flags = np.zeros(len(means), bool)
     factor, strongest = np.ones(len(means)), np.full(len(means), -np.inf)
@@ -69,5 +63,5 @@ def _at(means: Floats, requests: Floats, usual: Floats) -> tuple[Flags, Floats, 
         factor = np.where(found & ~odd, np.exp(np.where(found, mean, 0.0)), factor)
         strongest = np.where(agree & (beyond > strongest), beyond, strongest)
         odd |= found
-    score = np.where(np.isfinite(strongest), score_of(stdtr(_FREEDOM, -strongest)), 0.0)
+    score = np.where(np.isfinite(strongest), score_of(stdtr(PRIOR_WEIGHT, -strongest)), 0.0)
     return odd, factor, score

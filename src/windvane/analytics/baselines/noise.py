@@ -37,9 +37,9 @@ SAMPLED = 5
 FADE = 1.0 - 1.0 / RECENT_DAYS
 
 
-def prior(requests: Floats) -> Floats:
+def prior(requests: Floats, sampling: float = SAMPLING) -> Floats:
     """The spread of a minute's log latency that is expected of any service at so many requests."""
-    return np.asarray(np.sqrt(OWN**2 + SAMPLING**2 / np.maximum(requests, 1.0)))
+    return np.asarray(np.sqrt(OWN**2 + sampling**2 / np.maximum(requests, 1.0)))
 
 
 class Histogram:

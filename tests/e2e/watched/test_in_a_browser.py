@@ -1,4 +1,4 @@
-"""The console in a real Chromium against the running demo."""
+"""The console in a real Chromium against the demo, after tests that need none: charts want a minute of samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from demo_process import SERVICES, Demo
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from page_complaints import complaints_of
+from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 QUIET = [
@@ -59,14 +60,7 @@ def page(chromium: Any) -> Iterator[Page]:
     """A page that fails its test when the browser's console saw an error or a warning."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB")
     shown = context.new_page()
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    shown.on("console", note)
-    shown.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(shown)
     shown.set_default_timeout(30_000)
     yield shown
     context.close()
